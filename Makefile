@@ -1,0 +1,69 @@
+# Each target is one line over the real tool. `make` alone lists them.
+# A fresh machine needs Python >= 3.12 and make; everything else is installed here.
+
+PYTHON ?= $(firstword $(foreach p,python3.14 python3.13 python3.12 python3 python,$(shell command -v $(p) >/dev/null 2>&1 && $(p) -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null && echo $(p))))
+BIN := .venv/bin
+FLAGS ?=
+
+.PHONY: help serve test lint typed types format docs bench-heal bench-idle bench-serve-start bench-help clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+.venv/.runtime: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "no Python >= 3.12 found; install one, or: make PYTHON=/path/to/python3.12"; exit 2; }
+	@echo "installing jac-converge and what it needs into .venv (once, about a minute)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "this Python cannot make a venv; on Debian: apt-get install python3-venv"; exit 2; }
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+.venv/.dev: .venv/.runtime
+	@echo "installing the development tools into .venv (once, about a minute)"
+	@$(BIN)/python -m pip install --quiet --group dev
+	@touch $@
+
+serve: .venv/.runtime ## run the example app on http://127.0.0.1:8000, data on the shelf
+	@cd examples/todo && ../../$(BIN)/jac serve todo.jac $(FLAGS)
+
+test: .venv/.dev ## run every test, with real servers (builds them once, about 6 minutes)
+	@$(BIN)/python tests/servers/build.py
+	@$(BIN)/python -m pytest $(FLAGS)
+
+lint: .venv/.dev typed ## ruff, import contracts, spelling, Dockerfile
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check .
+	@cd .build/typed && ../../$(BIN)/lint-imports --config ../../pyproject.toml --no-logo
+	@$(BIN)/codespell
+	@$(BIN)/hadolint Dockerfile
+
+# Tools that follow imports by path see the mapped packages in a regular install only.
+typed: .venv/.dev
+	@rm -rf .build/typed && $(BIN)/python -m pip install --quiet --no-deps --target .build/typed . && rm -rf build
+
+types: .venv/.dev typed ## mypy --strict, on a regular install
+	@cd .build/typed && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p jac_converge
+	@MYPYPATH=.build/typed $(BIN)/mypy --explicit-package-bases tests benchmarks
+
+format: .venv/.dev ## let ruff format and fix
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+docs: .venv/.dev ## write the jac.toml reference and schema anew
+	@$(BIN)/python -m jac_converge.config.reference
+
+bench-heal: .venv/.dev ## 100 foreign edits on a real API server: how fast they are put back
+	@$(BIN)/python tests/servers/build.py
+	@$(BIN)/python -m benchmarks.heal
+
+bench-idle: .venv/.dev ## what a watch costs while nothing happens
+	@$(BIN)/python tests/servers/build.py
+	@$(BIN)/python -m benchmarks.idle
+
+bench-serve-start: .venv/.dev ## jac serve from start to the first answer
+	@$(BIN)/python -m benchmarks.serve_start
+
+bench-help: .venv/.dev ## jac --help with and without the plugin
+	@$(BIN)/python -m benchmarks.jac_help
+
+clean: ## remove what this Makefile installed and built
+	rm -rf .venv .build build *.egg-info

@@ -1,0 +1,1 @@
+"""Serve a Jac app over HTTP, and keep it converged on Kubernetes."""

@@ -1,0 +1,41 @@
+"""`jac-converge serve` and `jac-converge scale`: the same commands without the `jac` CLI.
+
+Later lines of jaclang load no plugins, and `scale` runs where no jaclang is installed at all.
+"""
+
+import sys
+from argparse import ArgumentParser
+from importlib.metadata import version
+
+from jac_converge.app_runtime.flags import SERVE_FLAGS
+from jac_converge.config.flags import add_flags
+from jac_converge.reconciler.flags import SCALE_FLAGS
+
+__all__ = ["main"]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns its exit code.
+
+    Args:
+        argv: arguments without the program's name; the process's own when not given.
+    """
+    parser = ArgumentParser(prog="jac-converge", description="Serve and scale Jac apps.")
+    parser.add_argument("--version", action="version", version=version("jac-converge"))
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    add_flags(commands.add_parser("serve", help="serve a Jac app over HTTP"), SERVE_FLAGS)
+    add_flags(
+        commands.add_parser("scale", help="keep a Jac app converged on Kubernetes"), SCALE_FLAGS
+    )
+    given = vars(parser.parse_args(argv))
+    if given.pop("command") == "serve":
+        from jac_converge.app_runtime.cli import serve  # noqa: PLC0415 - each loads its own half
+
+        return serve(**given)
+    from jac_converge.reconciler.cli import scale  # noqa: PLC0415
+
+    return scale(**given)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

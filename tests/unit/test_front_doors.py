@@ -1,0 +1,67 @@
+"""The two front doors: light, and one of them without jaclang."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.servers.process import free_port
+
+WITHOUT_JACLANG = """
+import sys
+sys.modules["jaclang"] = None
+from jac_converge.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+LOADED = """
+import json, sys
+before = set(sys.modules)
+import jac_converge.plugin
+import jac_converge.app_runtime.flags, jac_converge.reconciler.flags
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+
+
+def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python code in a process of its own."""
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_scale_runs_where_no_jaclang_is_importable() -> None:
+    """`--help` and a real error of its own."""
+    ended = run(WITHOUT_JACLANG, "scale", "--help")
+    assert (0, "") == (ended.returncode, ended.stderr)
+    assert "--watch" in ended.stdout
+    ended = run(WITHOUT_JACLANG, "scale", "missing.jac", "--plan")
+    assert 2 == ended.returncode
+    assert "missing.jac" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_serve_says_what_it_needs_when_there_is_no_jaclang(tmp_path: Path) -> None:
+    """Instead of a traceback of imports."""
+    (tmp_path / "app.jac").write_text("")
+    ended = run(WITHOUT_JACLANG, "serve", str(tmp_path / "app.jac"), "--port", str(free_port()))
+    assert 1 == ended.returncode
+    assert "jaclang is not installed here; pip install" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_plugin_imports_nothing_of_weight() -> None:
+    """Every `jac` command pays for it."""
+    loaded = json.loads(run(LOADED).stdout)
+    ours = {name for name in loaded if name.startswith("jac_converge")}
+    expected = {
+        "jac_converge",
+        "jac_converge.app_runtime",
+        "jac_converge.app_runtime.flags",
+        "jac_converge.config",
+        "jac_converge.config.flags",
+        "jac_converge.plugin",
+        "jac_converge.reconciler",
+        "jac_converge.reconciler.flags",
+    }
+    assert expected == ours
+    heavy = {"fastapi", "kubernetes", "pydantic", "uvicorn", "jaclang", "rich", "pymongo"}
+    assert set() == heavy & set(loaded)
