@@ -1,0 +1,112 @@
+"""jac-scale's table read as ours: an app that was written for it deploys without an edit.
+
+`[plugins.scale]` (jac-scale 0.2.x) or `[scale]` (later upstream) stands in for `[converge]` when
+that is not there. Keys that mean the same are taken, everything else is named as not used. Pure.
+It changes when jac-scale renames a key.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jac_converge.config.layers import KeyPath, Layer
+
+__all__ = ["SAME_MEANING", "Translation", "translate"]
+
+
+def _days(value: Any) -> Any:
+    return value * 86400 if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+_SCALING = ("kubernetes", "autoscaling")
+
+SAME_MEANING: Mapping[tuple[str, ...], tuple[str, ...]] = {
+    ("database", "mongodb_uri"): ("database", "mongodb_uri"),
+    ("database", "redis_url"): ("database", "redis_url"),
+    ("jwt", "secret"): ("jwt", "secret"),
+    ("jwt", "algorithm"): ("jwt", "algorithm"),
+    ("jwt", "exp_delta_days"): ("jwt", "access_token_seconds"),
+    ("kubernetes", "app_name"): ("kubernetes", "app_name"),
+    ("kubernetes", "namespace"): ("kubernetes", "namespace"),
+    ("kubernetes", "docker_image_name"): ("kubernetes", "image"),
+    ("kubernetes", "container_port"): ("kubernetes", "container_port"),
+    ("kubernetes", "cpu_request"): ("kubernetes", "cpu_request"),
+    ("kubernetes", "cpu_limit"): ("kubernetes", "cpu_limit"),
+    ("kubernetes", "memory_request"): ("kubernetes", "memory_request"),
+    ("kubernetes", "memory_limit"): ("kubernetes", "memory_limit"),
+    ("kubernetes", "min_replicas"): (*_SCALING, "min_replicas"),
+    ("kubernetes", "max_replicas"): (*_SCALING, "max_replicas"),
+    ("kubernetes", "cpu_utilization_target"): (*_SCALING, "cpu_utilization_target"),
+    ("kubernetes", "mongodb_enabled"): ("kubernetes", "mongodb", "enabled"),
+    ("kubernetes", "mongodb_storage_size"): ("kubernetes", "mongodb", "storage"),
+    ("kubernetes", "redis_enabled"): ("kubernetes", "redis", "enabled"),
+    ("server", "host"): ("server", "host"),
+    ("server", "port"): ("server", "port"),
+    ("server", "docs_enabled"): ("server", "docs_enabled"),
+}
+"""Key of jac-scale -> key of ours."""
+
+_CONVERSIONS: Mapping[tuple[str, ...], Callable[[Any], Any]] = {("jwt", "exp_delta_days"): _days}
+
+_SCALING_DEFAULTS = {"min_replicas": 1, "max_replicas": 3, "cpu_utilization_target": 50}
+"""jac-scale's, for an app that gives only some of the three."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Translation:
+    """What became of jac-scale's table."""
+
+    layers: tuple[Layer, ...]
+    """In the shape of `[converge]`, weakest first."""
+    used: tuple[str, ...]
+    """Dotted keys of jac-scale that were taken."""
+    unused: tuple[str, ...]
+    """Dotted keys of jac-scale that mean nothing here."""
+
+
+def translate(layers: tuple[Layer, ...]) -> Translation:
+    """Take the keys that mean the same from jac-scale's table.
+
+    Args:
+        layers: the table, from each file that has it, weakest first.
+    """
+    used: dict[str, None] = {}
+    unused: dict[str, None] = {}
+    translated = tuple(_translate_layer(layer, used, unused) for layer in layers)
+    if any("autoscaling" in layer.table.get("kubernetes", {}) for layer in translated):
+        table = {"kubernetes": {"autoscaling": _SCALING_DEFAULTS}}
+        defaults = Layer(table=table, origin="jac-scale's defaults")
+        translated = (defaults, *translated)
+    return Translation(layers=translated, used=tuple(used), unused=tuple(unused))
+
+
+def _translate_layer(layer: Layer, used: dict[str, None], unused: dict[str, None]) -> Layer:
+    table: dict[str, Any] = {}
+    renamed: dict[KeyPath, KeyPath] = {}
+    for path, value in _leaves(layer.table):
+        ours = path if path[0] == "secrets" and len(path) > 1 else SAME_MEANING.get(path)
+        (unused if ours is None else used)[".".join(path)] = None
+        if ours is None:
+            continue
+        target = table
+        for key in ours[:-1]:
+            target = target.setdefault(key, {})
+        target[ours[-1]] = _CONVERSIONS.get(path, _unchanged)(value)
+        renamed[ours] = (*layer.prefix, *path)
+    return Layer(
+        table=table, file=layer.file, text=layer.text, prefix=layer.prefix, renamed=renamed
+    )
+
+
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+def _leaves(
+    table: Mapping[str, Any], path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for key, value in table.items():
+        if isinstance(value, Mapping) and (*path, key) not in SAME_MEANING and value:
+            yield from _leaves(value, (*path, key))
+        else:
+            yield (*path, key), value

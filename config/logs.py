@@ -1,0 +1,96 @@
+"""One logging set-up for both commands: lines for people, or JSON for machines.
+
+Called by the two `cli.py` and by nobody else: a library that is imported logs nothing by itself.
+Third parties speak from WARNING on, we from INFO on. It changes when a line gains a field.
+"""
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TextIO
+
+__all__ = ["configure_logging", "wants_json"]
+
+_FIELDS = ("subject", "action", "version")
+"""What `extra=` may carry. Nothing else is shown, so that nothing secret is by accident."""
+
+_PASSWORD = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://[^\s/:@]*):[^\s/@]+@", re.IGNORECASE)
+_OTHERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
+
+
+def configure_logging(
+    *, json_lines: bool = False, debug: bool = False, stream: TextIO | None = None
+) -> None:
+    """Send the process's whole logging to one stream, whatever was set up before.
+
+    jaclang gives the root logger a handler and level INFO when it is imported. Called before that
+    import, this makes it a no-op; called after, this replaces it. Start uvicorn with
+    `log_config=None`, so that it keeps its hands off.
+
+    Args:
+        json_lines: one JSON object per line.
+        debug: DEBUG of ours too.
+        stream: stderr when not given.
+    """
+    handler = logging.StreamHandler(sys.stderr if stream is None else stream)
+    handler.setFormatter(_JsonLines() if json_lines else _HumanLines())
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.getLogger("jac_converge").setLevel(logging.DEBUG if debug else logging.INFO)
+    for name in _OTHERS:
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+        logger.setLevel(logging.NOTSET)
+    logging.captureWarnings(capture=True)
+
+
+def wants_json(environ: Mapping[str, str], *, flag: bool = False) -> bool:
+    """Tell whether logs are to be JSON: `--json`, or JAC_CONVERGE_LOG=json."""
+    return flag or environ.get("JAC_CONVERGE_LOG", "").lower() == "json"
+
+
+class _Lines(logging.Formatter):
+    """What both forms share: the text of a record, without passwords."""
+
+    def text(self, record: logging.LogRecord) -> str:
+        return _masked(record.getMessage())
+
+    def traceback(self, record: logging.LogRecord) -> str:
+        if not record.exc_info or record.exc_info[0] is None:
+            return ""
+        return _masked(self.formatException(record.exc_info))
+
+    def fields(self, record: logging.LogRecord) -> dict[str, str]:
+        given = ((name, getattr(record, name, None)) for name in _FIELDS)
+        return {name: _masked(str(value)) for name, value in given if value is not None}
+
+
+class _HumanLines(_Lines):
+    def format(self, record: logging.LogRecord) -> str:
+        clock = datetime.fromtimestamp(record.created, tz=UTC).astimezone().strftime("%H:%M:%S")
+        level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
+        fields = "".join(f" {name}={value}" for name, value in self.fields(record).items())
+        traceback = self.traceback(record)
+        return f"{clock} {level}{self.text(record)}{fields}" + (traceback and f"\n{traceback}")
+
+
+class _JsonLines(_Lines):
+    def format(self, record: logging.LogRecord) -> str:
+        moment = datetime.fromtimestamp(record.created, tz=UTC)
+        line = {
+            "time": moment.isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": self.text(record),
+            **self.fields(record),
+        }
+        if traceback := self.traceback(record):
+            line["traceback"] = traceback
+        return json.dumps(line, ensure_ascii=False)
+
+
+def _masked(text: str) -> str:
+    return _PASSWORD.sub(r"\g<scheme>:***@", text)

@@ -1,0 +1,320 @@
+"""The typed `[converge]` table of jac.toml.
+
+One frozen model per table; every field carries its meaning, its unit, and why it has its default.
+An unknown key is an error. This module reads nothing: `load.py` is the only reader of disk and
+environment. It changes when a key is added to jac.toml, and for no other reason.
+"""
+
+import re
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from jac_converge.config.quantity import CpuQuantity, MemoryQuantity
+from jac_converge.config.rules import broken_rules
+
+__all__ = [
+    "AutoscalingSettings",
+    "DatabaseSettings",
+    "JwtSettings",
+    "KubernetesSettings",
+    "MongodbSettings",
+    "RedisSettings",
+    "ServerSettings",
+    "Settings",
+    "WatchSettings",
+]
+
+T = TypeVar("T")
+
+
+def _spelt(pattern: str, must: str) -> Any:
+    """Check a string against a pattern, and say in words what it must be."""
+
+    def check(value: str) -> str:
+        if re.fullmatch(pattern, value) is None:
+            raise ValueError(f"must be {must}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _schemes(*schemes: str) -> Any:
+    """Check how a secret URL begins, without ever showing it."""
+
+    def check(value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith(tuple(f"{scheme}://" for scheme in schemes)):
+            raise ValueError(f"must be a URL that begins with {schemes[0]}://")
+        return value
+
+    return AfterValidator(check)
+
+
+def _no_bool(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("must be a number")  # noqa: TRY004 (what pydantic understands)
+    return value
+
+
+# Around the bounds, not among them, so that they stay in the JSON Schema; `true` is 1 to Python.
+Number = Annotated[T, BeforeValidator(_no_bool)]
+# TOML has no null, and `${VAR:-}` gives an empty string: both mean "none" where none is possible.
+Given = Annotated[T | None, BeforeValidator(lambda value: None if value == "" else value)]
+Port = Number[Annotated[int, Field(ge=1, le=65535)]]
+Percent = Number[Annotated[int, Field(ge=1, le=100)]]
+# 40, because the longest name made from it, and a hash behind it, must fit the 63 of a label.
+AppName = Annotated[
+    str,
+    _spelt(
+        r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?",
+        "a DNS label of at most 40 characters: a-z, 0-9 and -, first a letter, last not a -",
+    ),
+]
+Namespace = Annotated[
+    str,
+    _spelt(
+        r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?",
+        "a DNS label of at most 63 characters: a-z, 0-9 and -, neither first nor last a -",
+    ),
+]
+Image = Annotated[
+    str,
+    _spelt(
+        r"([a-zA-Z0-9][-.a-zA-Z0-9]*(:[0-9]+)?/)?"
+        r"[a-z0-9]+([-._]+[a-z0-9]+)*(/[a-z0-9]+([-._]+[a-z0-9]+)*)*"
+        r"(:[A-Za-z0-9_][-.A-Za-z0-9_]{0,127})?(@sha256:[a-f0-9]{64})?",
+        'an image reference such as "registry.example/team/shop:1.4"',
+    ),
+]
+EnvName = Annotated[
+    str, _spelt(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable: A-Z, 0-9 and _")
+]
+Origin = Annotated[
+    str, _spelt(r"\*|https?://[^/\s]+", 'an origin such as "https://shop.example", or "*"')
+]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True
+    )
+
+
+class ServerSettings(_Table):
+    """`[converge.server]`: the HTTP server of `jac serve`, and of every pod."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. Loopback, so that a laptop exposes nothing unasked; pods: 0.0.0.0."""
+
+    port: Port = 8000
+    """TCP port. Never changed in silence: a port in use is an error."""
+
+    workers: Number[Annotated[int, Field(ge=1, le=64)]] = 1
+    """Worker processes behind the port. One process keeps about one core busy."""
+
+    docs_enabled: bool = True
+    """Serve `/docs`, `/redoc` and `/openapi.json`. Off hides all three."""
+
+    cors_origins: tuple[Origin, ...] = ()
+    """Origins that browsers may call from. None by default: nobody else's page reads this API."""
+
+    root_path: Annotated[str, _spelt(r"|(/[^/\s]+)+", 'empty, or a path such as "/api"')] = ""
+    """Path prefix that a proxy strips before requests arrive, such as `/api`."""
+
+    max_body_bytes: Number[Annotated[int, Field(ge=1024)]] = 8 * 1024 * 1024
+    """Largest request body, in bytes; beyond it 413."""
+
+    request_timeout: Number[Annotated[float, Field(gt=0, le=86400)]] = 60.0
+    """Seconds that a request may take before the client gets a 504."""
+
+    drain_seconds: Number[Annotated[int, Field(ge=0, le=600)]] = 30
+    """Seconds that requests in flight get to finish after SIGTERM or Ctrl-C."""
+
+
+class DatabaseSettings(_Table):
+    """`[converge.database]`: where documents live, and what caches them."""
+
+    mongodb_uri: Given[Annotated[SecretStr, _schemes("mongodb", "mongodb+srv")]] = None
+    """MongoDB to keep documents in (environment: MONGODB_URI). Without it: the shelf."""
+
+    redis_url: Given[Annotated[SecretStr, _schemes("redis", "rediss", "unix")]] = None
+    """Redis to cache committed documents in (environment: REDIS_URL). Without it: no L2."""
+
+    shelf_db_path: Annotated[str, Field(min_length=1)] = ".jac/converge/shelf.db"
+    """File of the embedded shelf, relative to jac.toml (or to app.jac, where there is none)."""
+
+
+class JwtSettings(_Table):
+    """`[converge.jwt]`: how access tokens are signed."""
+
+    secret: Given[SecretStr] = None
+    """Signing secret, at least 32 bytes (environment: JWT_SECRET). Minted once when not given."""
+
+    algorithm: Literal["HS256", "HS384", "HS512"] = "HS256"
+    """Signature algorithm; the only one accepted on the way in."""
+
+    access_token_seconds: Number[Annotated[int, Field(ge=60)]] = 12 * 3600
+    """Lifetime of an access token, in seconds."""
+
+
+class AutoscalingSettings(_Table):
+    """`[converge.kubernetes.autoscaling]`: when it is there, the cluster decides the replicas."""
+
+    enabled: bool = True
+    """Off keeps the table but scales to `replicas` by hand."""
+
+    min_replicas: Number[Annotated[int, Field(ge=1, le=1000)]] = 1
+    """Fewest app pods."""
+
+    max_replicas: Number[Annotated[int, Field(ge=1, le=1000)]] = 5
+    """Most app pods."""
+
+    cpu_utilization_target: Given[Percent] = 70
+    """Percent of the CPU request that pods should use on average. 70 when no target is given."""
+
+    memory_utilization_target: Given[Percent] = None
+    """Percent of the memory request that pods should use on average."""
+
+    scale_down_window_seconds: Number[Annotated[int, Field(ge=0, le=3600)]] = 300
+    """Seconds that load must stay low before pods go, so that a short lull costs nothing."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _memory_alone(cls, table: Any) -> Any:
+        """Scale on memory alone when it is the only target given: TOML cannot say `cpu = none`."""
+        if isinstance(table, dict) and table.get("memory_utilization_target"):
+            return {"cpu_utilization_target": None} | table
+        return table
+
+
+class RedisSettings(_Table):
+    """`[converge.kubernetes.redis]`: the Redis we run; off when `redis_url` is given."""
+
+    enabled: bool = True
+    """Run a Redis beside the app."""
+
+    image: Image = "redis:8"
+    """Container image."""
+
+    cpu: CpuQuantity = "50m"
+    """CPU request."""
+
+    memory: MemoryQuantity = "256Mi"
+    """Memory request and limit; three quarters of it become `maxmemory`."""
+
+
+class MongodbSettings(_Table):
+    """`[converge.kubernetes.mongodb]`: the MongoDB we run; off when `mongodb_uri` is given."""
+
+    enabled: bool = True
+    """Run a MongoDB beside the app."""
+
+    image: Image = "mongo:8.0"
+    """Container image."""
+
+    storage: MemoryQuantity = "8Gi"
+    """Size of the data volume."""
+
+    storage_class: Given[str] = None
+    """StorageClass of the data volume; the cluster's default when not given."""
+
+    cpu: CpuQuantity = "100m"
+    """CPU request."""
+
+    memory: MemoryQuantity = "1Gi"
+    """Memory request and limit."""
+
+
+class KubernetesSettings(_Table):
+    """`[converge.kubernetes]`: the app on the cluster."""
+
+    app_name: Given[AppName] = None
+    """Name of the app, prefix of all its objects. Default: `[project] name`, else the file name."""
+
+    namespace: Given[Namespace] = None
+    """Namespace for everything; default: the app's name. Created, and owned, if it is not there."""
+
+    context: Given[str] = None
+    """Context of the kubeconfig; default: its current one, pinned when the command starts."""
+
+    image: Given[Image] = None
+    """Image that runs `jac serve` on this app. Needed by `jac scale`."""
+
+    replicas: Number[Annotated[int, Field(ge=0, le=1000)]] = 1
+    """App pods, when autoscaling is off."""
+
+    container_port: Port = 8000
+    """Port the app listens on inside its pod."""
+
+    cpu_request: Given[CpuQuantity] = "100m"
+    """CPU a pod is promised; autoscaling on CPU measures against it."""
+
+    cpu_limit: Given[CpuQuantity] = None
+    """CPU a pod may use at most. None: a limit throttles even an idle node's spare time."""
+
+    memory_request: Given[MemoryQuantity] = "256Mi"
+    """Memory a pod is promised."""
+
+    memory_limit: Given[MemoryQuantity] = "512Mi"
+    """Memory at which a pod is killed."""
+
+    env: dict[EnvName, str] = {}
+    """Extra plain environment variables of the app's container."""
+
+    autoscaling: AutoscalingSettings | None = None
+    """`[converge.kubernetes.autoscaling]`; absent: a fixed number of replicas."""
+
+    redis: RedisSettings = RedisSettings()
+    """`[converge.kubernetes.redis]`."""
+
+    mongodb: MongodbSettings = MongodbSettings()
+    """`[converge.kubernetes.mongodb]`."""
+
+
+class WatchSettings(_Table):
+    """`[converge.watch]`: what `jac scale --watch` does about drift."""
+
+    mode: Literal["heal", "warn", "off"] = "heal"
+    """heal: put it back; warn: report it only; off: neither."""
+
+    resync_seconds: Number[Annotated[int, Field(ge=30)]] = 300
+    """Seconds between two complete comparisons with the cluster, however quiet the watches."""
+
+
+class Settings(_Table):
+    """Everything jac.toml, its profile, the environment and the flags say, resolved and checked."""
+
+    server: ServerSettings = ServerSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    jwt: JwtSettings = JwtSettings()
+    kubernetes: KubernetesSettings = KubernetesSettings()
+    watch: WatchSettings = WatchSettings()
+    secrets: dict[EnvName, SecretStr] = {}
+    """`[converge.secrets]`: the app's secret environment, kept in a Secret of the cluster.
+
+    `NAME = "value"`; in a file that others read, `NAME = "${NAME}"`.
+    """
+
+    on_conflict: Literal["retry", "fail"] = "retry"
+    """jaclang's `[serve] on_conflict`: replay a walker whose commit conflicted, or answer 409."""
+
+    conflict_max_attempts: Number[Annotated[int, Field(ge=1, le=100)]] = 5
+    """jaclang's `[serve] conflict_max_attempts`: runs of one walker before the 409."""
+
+    @model_validator(mode="after")
+    def _obeys_rules(self) -> Self:
+        """Report every broken rule at once; `load.py` turns each into a problem of its own."""
+        broken = tuple(broken_rules(self))
+        if broken:
+            text = "; ".join(f"{'.'.join(rule.key)} {rule.message}" for rule in broken)
+            raise PydanticCustomError("rules", "{text}", {"text": text, "broken": broken})
+        return self

@@ -1,0 +1,146 @@
+"""What must hold between keys of `[converge]`, each rule naming the key to change.
+
+`model.py` says what one key may be; a rule here needs two keys, or a list of known-bad values. It
+changes when a combination turns out to break an app in the cluster.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jac_converge.config.quantity import cpu_millis, memory_bytes
+
+if TYPE_CHECKING:
+    from jac_converge.config.model import JwtSettings, KubernetesSettings, Settings
+
+__all__ = ["Broken", "broken_rules"]
+
+_SECRET_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
+"""A key shorter than the hash weakens it (RFC 7518, section 3.2)."""
+
+_PUBLISHED_SECRETS = {
+    "supersecretkey_for_testing_only!": "jac-scale's published default",
+    "supersecretkey": "an early published default of jac-scale",
+    "webhook-secret-key": "jac-scale's published default for webhooks",
+    "adminpassword123": "jac-scale's published default for Grafana",
+    "your-256-bit-secret": "the example secret of jwt.io",
+    "a-string-secret-at-least-256-bits-long": "the example secret of jwt.io",
+    **dict.fromkeys(
+        ("admin", "changeme", "change-me", "default", "jaseci", "password", "secret", "test"),
+        "a well-known default",
+    ),
+}
+
+_OURS = {
+    "MONGODB_URI": "[converge.database] mongodb_uri",
+    "REDIS_URL": "[converge.database] redis_url",
+    "JWT_SECRET": "[converge.jwt] secret",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """One broken rule."""
+
+    key: tuple[str, ...]
+    """Path below `[converge]` of the key to look at first."""
+    message: str
+
+
+def broken_rules(settings: "Settings") -> Iterator[Broken]:
+    """Check everything that no single key can say about itself."""
+    yield from _jwt(settings.jwt)
+    yield from _resources(settings.kubernetes)
+    yield from _autoscaling(settings.kubernetes)
+    yield from _shelf_on_several_pods(settings)
+    yield from _environment(settings.kubernetes.env, settings.secrets)
+
+
+def _jwt(jwt: "JwtSettings") -> Iterator[Broken]:
+    if jwt.secret is None:
+        return
+    secret = jwt.secret.get_secret_value()
+    origin = _PUBLISHED_SECRETS.get(secret.strip().lower())
+    least = _SECRET_BYTES[jwt.algorithm]
+    advice = "leave it out and one is minted and kept for you"
+    if origin is not None:
+        message = f"is {origin}: anybody can forge tokens with it; {advice}"
+        yield Broken(("jwt", "secret"), message)
+    elif (length := len(secret.encode())) < least:
+        message = f"has {length} bytes, {jwt.algorithm} needs at least {least}; {advice}"
+        yield Broken(("jwt", "secret"), message)
+
+
+def _resources(kubernetes: "KubernetesSettings") -> Iterator[Broken]:
+    for resource, amount in (("cpu", cpu_millis), ("memory", memory_bytes)):
+        request = getattr(kubernetes, f"{resource}_request")
+        limit = getattr(kubernetes, f"{resource}_limit")
+        if request is not None and limit is not None and amount(limit) < amount(request):
+            yield Broken(
+                ("kubernetes", f"{resource}_limit"),
+                f"{limit} is less than {resource}_request {request}; "
+                f"raise it to {request} or more, or lower {resource}_request",
+            )
+
+
+def _autoscaling(kubernetes: "KubernetesSettings") -> Iterator[Broken]:
+    scaling = kubernetes.autoscaling
+    if scaling is None or not scaling.enabled:
+        return
+    table = ("kubernetes", "autoscaling")
+    if scaling.min_replicas > scaling.max_replicas:
+        yield Broken(
+            (*table, "min_replicas"),
+            f"{scaling.min_replicas} is more than max_replicas {scaling.max_replicas}; "
+            "lower it, or raise max_replicas",
+        )
+    targets = {
+        "cpu": scaling.cpu_utilization_target,
+        "memory": scaling.memory_utilization_target,
+    }
+    if not any(targets.values()):
+        yield Broken(
+            table,
+            "has no target; set cpu_utilization_target or memory_utilization_target, "
+            "or enabled = false",
+        )
+    for resource, target in targets.items():
+        if target is not None and getattr(kubernetes, f"{resource}_request") is None:
+            yield Broken(
+                (*table, f"{resource}_utilization_target"),
+                f"is a percentage of {resource}_request, which is not set; "
+                f"set [converge.kubernetes] {resource}_request",
+            )
+
+
+def _shelf_on_several_pods(settings: "Settings") -> Iterator[Broken]:
+    table: tuple[str, ...]
+    kubernetes, scaling = settings.kubernetes, settings.kubernetes.autoscaling
+    if settings.database.mongodb_uri is not None or kubernetes.mongodb.enabled:
+        return
+    if scaling is not None and scaling.enabled:
+        table, name, pods = ("kubernetes", "autoscaling"), "max_replicas", scaling.max_replicas
+    else:
+        table, name, pods = ("kubernetes",), "replicas", kubernetes.replicas
+    if pods > 1:
+        yield Broken(
+            (*table, name),
+            f"{pods} pods cannot share a shelf, and there is no MongoDB: "
+            "[converge.kubernetes.mongodb] enabled is false and [converge.database] mongodb_uri "
+            f"is not set; set one of them, or {name} = 1",
+        )
+
+
+def _environment(env: Iterable[str], secrets: Iterable[str]) -> Iterator[Broken]:
+    tables: dict[tuple[str, ...], set[str]] = {
+        ("kubernetes", "env"): set(env),
+        ("secrets",): set(secrets),
+    }
+    for table, names in tables.items():
+        for name in sorted(names & _OURS.keys()):
+            yield Broken((*table, name), f"is set by jac-converge; write {_OURS[name]} instead")
+    for name in sorted(set.intersection(*tables.values()) - _OURS.keys()):
+        yield Broken(
+            ("kubernetes", "env", name),
+            "is in [converge.secrets] too; keep it in one of the two",
+        )
