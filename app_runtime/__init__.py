@@ -1,0 +1,3 @@
+"""HTTP -> walker -> memory: the server behind `jac serve`."""
+
+__all__: list[str] = []

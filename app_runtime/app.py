@@ -1,0 +1,125 @@
+"""The HTTP application, put together: program, store, accounts, calls and routes.
+
+It changes when a part is added.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+
+from jac_converge.app_runtime import docs_pages, limits, probes, problems, routes
+from jac_converge.app_runtime.auth.accounts import Accounts
+from jac_converge.app_runtime.auth.tokens import Tokens, minted_secret
+from jac_converge.app_runtime.bridge.program import Program, new_root
+from jac_converge.app_runtime.calls import Calls
+from jac_converge.app_runtime.identity import Identity
+from jac_converge.app_runtime.problems import answer
+from jac_converge.app_runtime.stores import DocumentStore
+from jac_converge.config.load import App
+
+__all__ = ["create_app", "shelf_file"]
+
+
+def create_app(app: App, program: Program, store: DocumentStore) -> FastAPI:
+    """Build the application of one worker process; `state.health` is what it knows of itself.
+
+    Args:
+        app: names and settings.
+        program: the loaded Jac app.
+        store: open; the application closes it when it ends.
+
+    Raises:
+        StoreError: the store does not answer.
+    """
+    settings = app.settings
+    server = settings.server
+    program.ensure_guest(store)
+    calls = Calls(
+        store,
+        max_attempts=settings.conflict_max_attempts if settings.on_conflict == "retry" else 1,
+        timeout=server.request_timeout,
+    )
+    accounts = Accounts(store, new_root=new_root)
+    identity = Identity(accounts, _tokens(app), calls)
+    health = probes.Health(store)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        calls.close()
+        store.close()
+
+    api = FastAPI(
+        title=app.name,
+        version=_version(),
+        lifespan=lifespan,
+        root_path=server.root_path,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json" if server.docs_enabled else None,
+    )
+    api.state.health = health
+    api.state.calls = calls
+    problems.install(api)
+    routes.install(api, program, calls, identity)
+    identity.install(api)
+    probes.install(api, health)
+    if server.docs_enabled:
+        docs_pages.install(api)
+    _add_index(api, app, program)
+    api.add_middleware(limits.BodyLimit, max_bytes=server.max_body_bytes)
+    if server.cors_origins:
+        api.add_middleware(
+            CORSMiddleware,
+            allow_origins=server.cors_origins,
+            allow_methods=["GET", "POST", "PUT"],
+            allow_headers=["Authorization", "Content-Type"],
+            max_age=600,
+        )
+    return api
+
+
+def shelf_file(app: App) -> Path:
+    """Return where the shelf of an app is: beside its jac.toml, or beside the app without one."""
+    folder = app.file.parent
+    for above in (folder, *folder.parents):
+        if (above / "jac.toml").is_file():
+            folder = above
+            break
+    return folder / app.settings.database.shelf_db_path
+
+
+def _tokens(app: App) -> Tokens:
+    jwt = app.settings.jwt
+    if jwt.secret is not None:
+        secret = jwt.secret.get_secret_value()
+    else:
+        secret = minted_secret(shelf_file(app).with_name("jwt-secret"))
+    return Tokens(
+        secret=secret,
+        algorithm=jwt.algorithm,
+        audience=app.name,
+        lifetime=jwt.access_token_seconds,
+    )
+
+
+def _add_index(api: FastAPI, app: App, program: Program) -> None:
+    async def index(request: Request) -> Response:
+        """Tell what is served here."""
+        prefix = request.scope.get("root_path", "")
+        paths = [f"{prefix}/walker/{name}" for name in sorted(program.walkers)]
+        paths += [f"{prefix}/function/{name}" for name in sorted(program.functions)]
+        docs = f"{prefix}/docs" if app.settings.server.docs_enabled else None
+        return answer({"name": app.name, "docs": docs, "endpoints": paths})
+
+    api.add_api_route("/", index, tags=["app"])
+
+
+def _version() -> str:
+    from importlib.metadata import version  # noqa: PLC0415 - 15 ms of imports, used once
+
+    return version("jac-converge")

@@ -1,0 +1,214 @@
+"""Accounts: names, password hashes and roots, as documents.
+
+A name is a document of its own whose id is the name, so the store itself refuses a second account
+of that name, whichever process asks. It changes with what an account is.
+"""
+
+import secrets
+import threading
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from uuid import UUID, uuid4
+
+from jac_converge.app_runtime.auth.tokens import Claims
+from jac_converge.app_runtime.stores import Conflict, Document, DocumentStore, Removal, WriteBatch
+
+__all__ = ["Account", "Accounts", "NameTaken", "Refused"]
+
+MIN_PASSWORD, MAX_PASSWORD = 8, 1024  # characters; the upper bound is for the hash's running time
+MAX_NAME = 254  # characters: the longest e-mail address
+HASHES_AT_ONCE = 4  # each takes 19 MiB while it runs
+
+
+class Refused(Exception):
+    """An account request that cannot be granted; the text is for the caller."""
+
+
+class NameTaken(Refused):
+    """Somebody else has this name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One account."""
+
+    id: str
+    name: str
+    root: UUID
+    version: int
+    """Counts password changes; a token of an older version is void."""
+
+    @property
+    def claims(self) -> Claims:
+        """What a token for this account says."""
+        return Claims(account=self.id, version=self.version)
+
+
+class Accounts:
+    """The accounts of an app. Every method may wait for the store; call it from a thread."""
+
+    def __init__(self, store: DocumentStore, *, new_root: Callable[[UUID], Document]) -> None:
+        """Keep accounts in a store.
+
+        Args:
+            store: where.
+            new_root: makes the document of a root node with this id.
+        """
+        self._store = store
+        self._new_root = new_root
+
+    def register(self, name: str, password: str) -> Account:
+        """Make an account with a root of its own.
+
+        Raises:
+            NameTaken: the name belongs to somebody.
+            Refused: name or password are not fit.
+        """
+        key, root = _name_key(name), uuid4()
+        _check_password(password)
+        account = _document(f"account:{uuid4().hex}", name, _hash(password), root, version=1)
+        try:
+            self._store.commit(
+                WriteBatch(creates=(self._new_root(root), account, _claim(key, account.id)))
+            )
+        except Conflict as error:
+            raise NameTaken(f"the name {name} is taken") from error
+        return _account(account)
+
+    def login(self, name: str, password: str) -> Account | None:
+        """Return the account if the password is right; the cost is the same if there is none."""
+        stored = self._by_name(name)
+        known = stored.body["password"] if stored is not None else _nobodys_hash()
+        right = _verify(known, password)
+        return _account(stored) if right and stored is not None else None
+
+    def check(self, claims: Claims) -> Account | None:
+        """Return the account that a token speaks for, unless its password changed since."""
+        stored = self._store.get([claims.account]).get(claims.account)
+        if stored is None or stored.kind != "account" or stored.body["version"] != claims.version:
+            return None
+        return _account(stored)
+
+    def rename(self, account: Account, name: str) -> Account:
+        """Give an account another name; its tokens stay valid.
+
+        Raises:
+            NameTaken: the name belongs to somebody.
+            Refused: the name is not fit, or the account changed meanwhile.
+        """
+        old, new = _name_key(account.name), _name_key(name)
+        found = self._store.get([account.id, old])
+        stored, claim = found.get(account.id), found.get(old)
+        if stored is None or claim is None:
+            raise Refused("the account changed meanwhile; log in again")
+        changed = _changed(stored, name=name)
+        moves: dict[str, Any] = {}
+        if new != old:
+            moves["creates"] = (_claim(new, account.id),)
+            moves["removals"] = (Removal(id=old, version=claim.version),)
+        try:
+            self._store.commit(WriteBatch(updates=(changed,), **moves))
+        except Conflict as error:
+            if new in error.ids:
+                raise NameTaken(f"the name {name} is taken") from error
+            raise Refused("the account changed meanwhile; try again") from error
+        return _account(changed)
+
+    def change_password(self, account: Account, current: str, new: str) -> Account:
+        """Set a new password, which ends every token handed out before.
+
+        Raises:
+            Refused: the current password is wrong, or the new one not fit.
+        """
+        stored = self._store.get([account.id]).get(account.id)
+        known = stored.body["password"] if stored is not None else _nobodys_hash()
+        if not _verify(known, current) or stored is None:
+            raise Refused("the current password is wrong")
+        _check_password(new)
+        changed = _changed(stored, password=_hash(new), version=stored.body["version"] + 1)
+        try:
+            self._store.commit(WriteBatch(updates=(changed,)))
+        except Conflict as error:
+            raise Refused("the account changed meanwhile; try again") from error
+        return _account(changed)
+
+    def _by_name(self, name: str) -> Document | None:
+        try:
+            key = _name_key(name)
+        except Refused:
+            return None
+        claim = self._store.get([key]).get(key)
+        if claim is None:
+            # As many round trips as for a name that is there.
+            self._store.get([key])
+            return None
+        account: str = claim.body["account"]
+        return self._store.get([account]).get(account)
+
+
+def _document(id_: str, name: str, password: str, root: UUID, *, version: int) -> Document:
+    body = {"name": name, "password": password, "root": root.hex, "version": version}
+    return Document(id=id_, kind="account", body=body)
+
+
+def _claim(key: str, account: str) -> Document:
+    return Document(id=key, kind="name", body={"account": account})
+
+
+def _changed(stored: Document, **changes: Any) -> Document:
+    body = {**stored.body, **changes}
+    return Document(id=stored.id, kind=stored.kind, body=body, version=stored.version)
+
+
+def _account(stored: Document) -> Account:
+    body = stored.body
+    return Account(
+        id=stored.id, name=body["name"], root=UUID(body["root"]), version=body["version"]
+    )
+
+
+def _name_key(name: str) -> str:
+    """Return the id of a name's document: names that look or fold alike are one."""
+    folded = unicodedata.normalize("NFKC", name).strip().casefold()
+    if not folded or len(folded) > MAX_NAME or any(not char.isprintable() for char in folded):
+        raise Refused(f"a name has 1 to {MAX_NAME} printable characters")
+    return f"name:{folded}"
+
+
+def _check_password(password: str) -> None:
+    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
+        raise Refused(f"a password has {MIN_PASSWORD} to {MAX_PASSWORD} characters")
+
+
+_hashing = threading.BoundedSemaphore(HASHES_AT_ONCE)
+
+
+@cache
+def _hasher() -> Any:
+    from argon2 import PasswordHasher  # noqa: PLC0415 - not before the first login
+
+    # OWASP's first choice for argon2id: a guess costs 19 MiB and two passes.
+    return PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+
+
+def _hash(password: str) -> str:
+    with _hashing:
+        return str(_hasher().hash(password))
+
+
+@cache
+def _nobodys_hash() -> str:
+    return _hash(secrets.token_hex(16))
+
+
+def _verify(known: str, password: str) -> bool:
+    from argon2.exceptions import VerifyMismatchError  # noqa: PLC0415
+
+    with _hashing:
+        try:
+            return bool(_hasher().verify(known, password[: MAX_PASSWORD + 1]))
+        except VerifyMismatchError:
+            return False

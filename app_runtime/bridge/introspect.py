@@ -1,0 +1,194 @@
+"""What an app offers: its own walkers and functions, with typed fields.
+
+jaclang's stock server also publishes what an app merely imports, runtime internals among it. Here
+a name counts only if a .jac file of the project defines it. It changes with what is callable.
+"""
+
+import dataclasses
+import inspect
+import sys
+import typing
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType, UnionType
+from typing import Any
+
+from jaclang.jac0core.archetype import Archetype, NodeArchetype, WalkerArchetype
+
+from jac_converge.app_runtime.bridge.access import AccessTable, access_table
+
+__all__ = ["Callables", "FieldSpec", "FunctionSpec", "WalkerSpec", "find"]
+
+NO_DEFAULT: Any = inspect.Parameter.empty
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldSpec:
+    """One field of a walker or parameter of a function."""
+
+    name: str
+    annotation: Any
+    """A type; for a node it is `str`, the id."""
+    default: Any = NO_DEFAULT
+    factory: Callable[[], Any] | None = None
+
+    @property
+    def required(self) -> bool:
+        """Whether a caller must give it."""
+        return self.default is NO_DEFAULT and self.factory is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Spec:
+    name: str
+    fields: tuple[FieldSpec, ...]
+    node_fields: frozenset[str]
+    """Fields that are nodes: a caller gives an id, the call gets the node."""
+    public: bool
+    """Callable without a token."""
+    asynchronous: bool
+    doc: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalkerSpec(_Spec):
+    """A walker of the app."""
+
+    cls: type
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionSpec(_Spec):
+    """A function of the app."""
+
+    function: Callable[..., Any]
+    returns: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callables:
+    """Everything an app offers, by name, and the archetypes it is made of."""
+
+    walkers: dict[str, WalkerSpec]
+    functions: dict[str, FunctionSpec]
+    archetypes: tuple[type, ...]
+
+
+def find(module: ModuleType, project: Path) -> Callables:
+    """Look at an imported app.
+
+    Args:
+        module: the app's module; what it imports from other .jac files of the project counts too.
+        project: the folder of the app.
+    """
+    tables: dict[str, AccessTable] = {}
+    walkers, functions = {}, {}
+    for name, member in inspect.getmembers(module):
+        file = None if name.startswith("_") else _jac_file(member, project)
+        if file is None or hasattr(member, "schedule_spec"):
+            continue
+        table = tables.get(file) or tables.setdefault(file, access_table(Path(file)))
+        if inspect.isclass(member) and issubclass(member, WalkerArchetype):
+            walkers[name] = _walker(name, member, public=member.__name__ in table.walkers)
+        elif inspect.isfunction(member):
+            public = member.__name__ in table.functions
+            functions[name] = _function(name, member, public=public)
+    archetypes = tuple(_subclasses(Archetype, project))
+    return Callables(walkers=walkers, functions=functions, archetypes=archetypes)
+
+
+def _jac_file(member: Any, project: Path) -> str | None:
+    """Return the .jac file of the project that defines a class or function, else None."""
+    if not (inspect.isclass(member) or inspect.isfunction(member)):
+        return None
+    file = getattr(sys.modules.get(member.__module__), "__file__", None) or ""
+    inside = file.endswith(".jac") and Path(file).is_relative_to(project)
+    return file if inside and ".jac" not in Path(file).relative_to(project).parts[:-1] else None
+
+
+def _subclasses(cls: type, project: Path) -> Iterator[type]:
+    subclass: Any
+    for subclass in cls.__subclasses__():
+        if _jac_file(subclass, project) is not None:
+            yield subclass
+        yield from _subclasses(subclass, project)
+
+
+def _walker(name: str, cls: type, *, public: bool) -> WalkerSpec:
+    hints = _hints(cls)
+    specs, nodes = [], set()
+    for field in dataclasses.fields(cls):
+        if not field.init or field.name == "reports" or field.name.startswith("_"):
+            continue
+        annotation, is_node = _wire_type(hints.get(field.name, Any))
+        if is_node:
+            nodes.add(field.name)
+        has_default = field.default is not dataclasses.MISSING
+        has_factory = field.default_factory is not dataclasses.MISSING
+        specs.append(
+            FieldSpec(
+                name=field.name,
+                annotation=annotation,
+                default=field.default if has_default else NO_DEFAULT,
+                factory=field.default_factory if has_factory else None,  # type: ignore[arg-type]
+            )
+        )
+    return WalkerSpec(
+        name=name,
+        cls=cls,
+        fields=tuple(specs),
+        node_fields=frozenset(nodes),
+        public=public,
+        asynchronous=bool(getattr(cls, "__jac_async__", False)),
+        doc=_doc(cls),
+    )
+
+
+def _function(name: str, function: Callable[..., Any], *, public: bool) -> FunctionSpec:
+    hints = _hints(function)
+    specs, nodes = [], set()
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        annotation, is_node = _wire_type(hints.get(parameter.name, Any))
+        if is_node:
+            nodes.add(parameter.name)
+        specs.append(
+            FieldSpec(name=parameter.name, annotation=annotation, default=parameter.default)
+        )
+    return FunctionSpec(
+        name=name,
+        function=function,
+        fields=tuple(specs),
+        node_fields=frozenset(nodes),
+        returns=hints.get("return", Any),
+        public=public,
+        asynchronous=inspect.iscoroutinefunction(function),
+        doc=_doc(function),
+    )
+
+
+def _hints(member: Any) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(member)
+    except (NameError, TypeError):  # an annotation that exists for the type checker only
+        return {}
+
+
+def _doc(member: Any) -> str:
+    doc = member.__doc__ or ""
+    generated = inspect.isclass(member) and doc.startswith(f"{member.__name__}(")  # by dataclass
+    return "" if generated else inspect.cleandoc(doc)
+
+
+def _wire_type(annotation: Any) -> tuple[Any, bool]:
+    """Return what a caller may send for an annotation, and whether it stands for a node."""
+    if inspect.isclass(annotation) and issubclass(annotation, NodeArchetype):
+        return str, True
+    if typing.get_origin(annotation) in (typing.Union, UnionType):
+        variants = typing.get_args(annotation)
+        kinds = [item for item in variants if item is not type(None)]
+        if len(kinds) == 1 and len(variants) > 1 and _wire_type(kinds[0])[1]:
+            return str | None, True
+    return annotation, False

@@ -1,0 +1,257 @@
+"""A loaded Jac app: what can be called, and how a call runs.
+
+The seam to jaclang 0.16. A call runs in a context and a memory of its own; a commit that meets a
+conflict runs the whole call again. It changes with the runtime line below it.
+"""
+
+import contextvars
+import inspect
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid5
+
+os.environ["JAC_TOPOLOGY_INDEX"] = "0"  # before jaclang looks; why: codec.py
+
+from jaclang.jac0core.archetype import NodeAnchor, Root
+from jaclang.jac0core.constant import Constants
+from jaclang.jac0core.osp_kernel import _current_scope, osp_report
+from jaclang.jac0core.osp_kernel_sv import desc_for, isolate_request_walk_stack
+from jaclang.jac0core.runtime import JacRuntime as Jac
+from jaclang.jac0core.runtime import plugin_manager
+from jaclang.runtimelib.context import CallState, ExecutionContext
+
+from jac_converge.app_runtime.bridge.codec import encode
+from jac_converge.app_runtime.bridge.introspect import Callables, FunctionSpec, WalkerSpec, find
+from jac_converge.app_runtime.bridge.memory import RequestMemory, TooLate
+from jac_converge.app_runtime.bridge.wire import to_wire
+from jac_converge.app_runtime.stores import Conflict, Document, DocumentStore, WriteBatch
+
+__all__ = ["AppBroken", "Call", "NodeNotFound", "Outcome", "Program", "Run", "TooLate"]
+
+SYSTEM_ROOT = UUID(Constants.SUPER_ROOT_UUID.value)
+GUEST_ROOT = uuid5(SYSTEM_ROOT, Constants.GUEST.value)
+
+
+class AppBroken(Exception):
+    """The app cannot be loaded; the text says where and why, without a traceback of ours."""
+
+
+class NodeNotFound(Exception):
+    """No node with this id, or none that the caller may read: nobody learns which."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One call of a walker or function."""
+
+    spec: WalkerSpec | FunctionSpec
+    fields: dict[str, Any]
+    """Values by field name. A run may change what is inside, so each run needs its own."""
+    root: UUID
+    """Root of the caller."""
+    node: str | None = None
+    """Where a walker starts; None: at the caller's root."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a call gave, as JSON."""
+
+    result: Any
+    reports: list[Any]
+    warnings: list[dict[str, Any]]
+
+
+class Run:
+    """One run of a call on one memory. Enter it, `begin`, await what needs it, `finish`."""
+
+    def __init__(self, call: Call, store: DocumentStore, *, too_late: Callable[[], bool]) -> None:
+        self._call = call
+        self._memory = RequestMemory(store, too_late=too_late)
+        self._context = _context(self._memory)
+        self._started: Any = None
+
+    @property
+    def committed(self) -> bool:
+        """Whether something is written already, so that running again would write it twice."""
+        return self._memory.commits > 0
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Make this run the one that Jac code of this thread or task belongs to."""
+        token = Jac.push_request_context(self._context)
+        try:
+            isolate_request_walk_stack()
+            self._context.call_state.set(CallState())
+            self._context.set_user_root(self._call.root.hex)
+            yield
+        finally:
+            Jac.reset_request_context(token)
+
+    def begin(self) -> Any:
+        """Run the call; returns an awaitable where the call is asynchronous.
+
+        Raises:
+            NodeNotFound: the start node is not there for this caller.
+        """
+        spec, values = self._call.spec, dict(self._call.fields)
+        for name in spec.node_fields:
+            if values[name] is not None:
+                values[name] = self._node(values[name]).archetype
+        if isinstance(spec, FunctionSpec):
+            return spec.function(**values)
+        start = self._node(self._call.node) if self._call.node else self._context.user_root
+        self._started = spec.cls(**values)
+        return Jac.spawn(self._started, start.archetype)
+
+    def finish(self, result: Any) -> Outcome:
+        """Commit, run what waits for the commit, and put the outcome into JSON.
+
+        Raises:
+            Conflict: the call should run again, in a new run.
+            StoreError: nothing was written.
+            TooLate: the call was given up.
+        """
+        if inspect.isgenerator(result) or inspect.isasyncgen(result):
+            raise NotImplementedError("a generator result cannot be served; return a list")
+        self._memory.flush()
+        self._context.run_pending_effects()
+        if self._started is None:
+            queue = self._context.call_state.get().reports
+            reports = [queue.get_nowait() for _ in range(queue.qsize())]
+        else:
+            result, reports = self._started, self._started.reports
+        return Outcome(
+            result=to_wire(result),
+            reports=to_wire(list(reports)),
+            warnings=[diagnostic.to_dict() for diagnostic in self._context.diagnostics],
+        )
+
+    def _node(self, id_: str) -> Any:
+        try:
+            anchor = self._memory.get(UUID(id_))
+        except ValueError:
+            anchor = None
+        if not isinstance(anchor, NodeAnchor) or not Jac.check_read_access(anchor):
+            raise NodeNotFound(f"node {id_} not found")
+        return anchor
+
+
+class Program:
+    """One Jac app, loaded into this process for good."""
+
+    def __init__(self, file: Path) -> None:
+        """Load the app and everything it imports; code at module level runs.
+
+        Raises:
+            AppBroken: it does not compile, or its own code raised.
+        """
+        self.file = file
+        module = _import(file)
+        callables: Callables = find(module, file.parent)
+        self.walkers = callables.walkers
+        self.functions = callables.functions
+        for archetype in callables.archetypes:
+            desc_for(archetype)  # its table of tags has no lock: fill it before there are threads
+
+    @staticmethod
+    def ensure_guest(store: DocumentStore) -> None:
+        """Make the root that anonymous callers share, unless it is there."""
+        if not store.get([GUEST_ROOT.hex]):
+            try:
+                store.commit(WriteBatch(creates=(new_root(GUEST_ROOT),)))
+            except Conflict:
+                return  # another worker was faster: it is there
+
+
+def new_root(id_: UUID) -> Document:
+    """Return the document of a new root, which owns itself."""
+    anchor = Root().__jac__
+    anchor.id = id_
+    return Document(id=id_.hex, kind="root", body=encode(anchor))
+
+
+class _Parent:
+    """Stands in for the parent of a context: gives it our memory, and no SQLite of its own."""
+
+    base_path_dir = None
+    full_target_path = None
+
+    def __init__(self, memory: Any) -> None:
+        self.mem = memory
+        anchor = Root().__jac__
+        anchor.id = SYSTEM_ROOT
+        self.system_root = self.user_root = self.entry_node = anchor
+
+
+def _context(memory: Any) -> Any:
+    return ExecutionContext(_parent=_Parent(memory))
+
+
+class _NoStore:
+    """The store of code at module level: it has none, and no user either."""
+
+    def get(self, ids: Any) -> dict[str, Document]:  # noqa: ARG002
+        return {}
+
+    def find(self, kind: str) -> list[Document]:  # noqa: ARG002
+        return []
+
+    def commit(self, batch: WriteBatch) -> None:
+        """Drop it: what a module builds while it is imported belongs to nobody."""
+
+
+def _import(file: Path) -> Any:
+    folder = str(file.parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)  # for good: a walker may import a neighbour when it runs
+    Jac.set_base_path(folder)
+    Jac.set_full_target_path(str(file))
+    # Code at module level would otherwise open jaclang's own SQLite file, as its superuser.
+    Jac.set_context(_context(RequestMemory(_NoStore())))  # type: ignore[arg-type]
+    level = logging.getLogger().level
+    try:
+        (module,) = Jac.jac_import(target=file.stem, base_path=folder, lng="jac")
+    except ImportError as error:
+        errors = Jac.get_program().errors_had
+        if not errors:
+            raise AppBroken(f"{file} load failed ({type(error).__name__}): {error}") from error
+        text = "\n".join(problem.pretty_print() for problem in errors)
+        raise AppBroken(f"{file} does not compile:\n{text}") from error
+    except Exception as error:
+        raise AppBroken(f"{file} load failed ({type(error).__name__}): {error}") from error
+    finally:
+        logging.getLogger().setLevel(level)
+    return module
+
+
+class _Hooks:
+    """What jaclang's runtime does differently under a server."""
+
+    @staticmethod
+    def log_report(expr: Any, custom: bool = False) -> bool:  # noqa: FBT001, FBT002 - jaclang's
+        """Collect a report; the stock one prints the data of users to standard output as well."""
+        context = Jac.get_context()
+        if custom:
+            context.custom = expr
+        elif _current_scope() is not None:
+            osp_report(expr)
+        elif (state := context.call_state.get(None)) is not None:
+            state.reports.put_nowait(expr)
+        return True
+
+    @staticmethod
+    def thread_run(func: Any, args: tuple[Any, ...] = ()) -> Any:
+        """Run `flow` in the context of its request; the stock one runs it as the superuser."""
+        return Jac.pool.submit(contextvars.copy_context().run, func, *args)
+
+
+for _hook in ("log_report", "thread_run"):
+    getattr(_Hooks, _hook)._jac_hookimpl = True  # noqa: SLF001
+plugin_manager.register(_Hooks)

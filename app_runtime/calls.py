@@ -1,0 +1,228 @@
+"""Run calls off the event loop, and run them again when their commit lost a race.
+
+A synchronous walker gets a thread. An asynchronous one gets a task on an event loop of its own: the
+graph it reads is read by blocking calls, which must not hold up the loop that answers probes.
+It changes with the policy for threads, time and conflicts.
+"""
+
+import asyncio
+import contextvars
+import inspect
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from jac_converge.app_runtime.bridge.introspect import FunctionSpec, WalkerSpec
+from jac_converge.app_runtime.bridge.program import Call, Outcome, Run
+from jac_converge.app_runtime.stores import Conflict, DocumentStore
+
+__all__ = ["Calls", "Order"]
+
+logger = logging.getLogger(__name__)
+
+THREADS = 64  # a call that waits for something else holds one; Python runs one at a time anyway
+QUICK = 0.25  # s; a call that took less may hold the store's write lock while it runs again
+FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.25  # s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A call as a client sent it."""
+
+    spec: WalkerSpec | FunctionSpec
+    fields: Callable[[], dict[str, Any]]
+    """Makes the values anew for each run, since a run may change what is inside."""
+    root: Callable[[], UUID]
+    """Finds the caller's root, once, off the event loop; raises if the caller may not call."""
+    node: str | None = None
+
+
+class Calls:
+    """The workers of one process: threads for synchronous calls, a loop for asynchronous ones."""
+
+    def __init__(
+        self,
+        store: DocumentStore,
+        *,
+        max_attempts: int,
+        timeout: float,
+        rng: random.Random | None = None,
+    ) -> None:
+        """Describe the policy; threads start with the first call.
+
+        Args:
+            store: where documents are.
+            max_attempts: runs of one call, at least 1; then `Conflict`.
+            timeout: s, after which `execute` raises TimeoutError and the call may not commit.
+            rng: for pauses between runs.
+        """
+        self._store = store
+        self._max_attempts = max_attempts
+        self._timeout = timeout
+        self._rng = rng or random.Random()  # noqa: S311 - jitter, not secrets
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="walker")
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = threading.Lock()
+        self._turns = asyncio.Lock()  # of the walkers' loop
+        self._running = 0
+
+    async def execute(self, order: Order) -> Outcome:
+        """Run a call and commit what it changed.
+
+        Raises:
+            TimeoutError: it took too long; what it does from now on is not stored.
+            Conflict: every run lost a race against other calls.
+            Exception: whatever the call raised.
+        """
+        late = threading.Event()
+        try:
+            async with asyncio.timeout(self._timeout):
+                if order.spec.asynchronous:
+                    task = asyncio.run_coroutine_threadsafe(
+                        self._run_async(order, late), self._walker_loop()
+                    )
+                    return await asyncio.wrap_future(task)
+                return await self.in_thread(self._run, order, late)
+        finally:
+            late.set()  # a client that hung up, or waited too long: no commit behind its back
+
+    async def in_thread[T](self, function: Callable[..., T], *args: Any) -> T:
+        """Run something that may wait in a thread, with the context of the caller."""
+        loop = asyncio.get_running_loop()
+        context = contextvars.copy_context()
+
+        def counted() -> T:
+            with self._counted():
+                return context.run(function, *args)
+
+        return await loop.run_in_executor(self._threads, counted)
+
+    @property
+    def running(self) -> int:
+        """Threads that are at work now, whether somebody still waits for them or not."""
+        return self._running
+
+    def close(self) -> None:
+        """Take no more work and forget what has not begun; what runs may end or die with us."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def _run(self, order: Order, late: threading.Event) -> Outcome:
+        root = order.root()
+        for attempt in self._attempts():
+            with attempt.store() as store:
+                run = Run(_call(order, root), store, too_late=late.is_set)
+                try:
+                    with run.active(), attempt.timed():
+                        result = run.begin()
+                        if inspect.isawaitable(result):
+                            result = asyncio.run(_wait_for(result))
+                        return run.finish(result)
+                except Conflict as conflict:
+                    attempt.lost(run, conflict)
+            time.sleep(attempt.pause)
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _run_async(self, order: Order, late: threading.Event) -> Outcome:
+        root = order.root()
+        for attempt in self._attempts():
+            # Never with the store's lock: the next task of this loop to want it would stop the
+            # loop, and so the task that has it. Taking turns is the best there is.
+            async with self._turns if attempt.again else nullcontext():
+                run = Run(_call(order, root), self._store, too_late=late.is_set)
+                try:
+                    with run.active(), attempt.timed():
+                        result = run.begin()
+                        if inspect.isawaitable(result):
+                            result = await result
+                        return run.finish(result)
+                except Conflict as conflict:
+                    attempt.lost(run, conflict)
+            await asyncio.sleep(attempt.pause)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _attempts(self) -> Iterator["_Attempt"]:
+        quick = False
+        for number in range(self._max_attempts):
+            pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**number)
+            attempt = _Attempt(
+                base=self._store,
+                again=number > 0,
+                alone=quick,
+                last=number == self._max_attempts - 1,
+                pause=self._rng.uniform(0, pause),
+            )
+            yield attempt
+            quick = attempt.seconds < QUICK
+
+    def _walker_loop(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(
+                    target=self._loop.run_forever, name="async-walkers", daemon=True
+                ).start()
+            return self._loop
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._lock:
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running -= 1
+
+
+@dataclass(slots=True, kw_only=True)
+class _Attempt:
+    """One run of a call among those its conflicts may cost."""
+
+    base: DocumentStore
+    again: bool
+    """Whether a run before lost a race."""
+    alone: bool
+    """A quick call that lost a race runs again with the store's write lock, and so cannot lose a
+    second one; a slow call would hold up everybody, so it takes its chances."""
+    last: bool
+    pause: float
+    seconds: float = 0.0
+
+    def store(self) -> AbstractContextManager[DocumentStore]:
+        return self.base.exclusive() if self.alone else nullcontext(self.base)
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Note how long the run took."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds = time.monotonic() - began
+
+    def lost(self, run: Run, conflict: Conflict) -> None:
+        """Let a lost race pass if the call may run again.
+
+        Raises:
+            Conflict: it may not.
+        """
+        if self.last or run.committed:
+            raise conflict
+        logger.debug("a call runs again: %s", conflict)
+
+
+def _call(order: Order, root: UUID) -> Call:
+    return Call(spec=order.spec, fields=order.fields(), root=root, node=order.node)
+
+
+async def _wait_for(result: Any) -> Any:
+    return await result

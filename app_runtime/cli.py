@@ -1,0 +1,103 @@
+"""`jac serve`: the composition root. Flags in, exit code out.
+
+Exit codes: 0 stopped as asked, 1 failed, 2 usage or configuration. What is heavy is imported after
+everything that can be wrong without it has been checked.
+"""
+
+import errno
+import os
+import socket
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from jac_converge.config.load import App, load_app
+from jac_converge.config.logs import configure_logging, wants_json
+from jac_converge.config.problems import ConfigError
+
+__all__ = ["serve"]
+
+STOPPED, FAILED, USAGE = 0, 1, 2
+ADVICE = {
+    errno.EADDRINUSE: "stop what uses it, or choose another with --port",
+    errno.EADDRNOTAVAIL: "choose an address of this machine with --host",
+    errno.EACCES: "choose a port above 1023 with --port",
+}
+OTHER_ADVICE = "check --host and --port"
+NO_JACLANG = "jaclang is not installed here; pip install 'jaclang>=0.16.7,<0.17'"
+
+
+def serve(
+    *,
+    file: str,
+    host: str | None,
+    port: int | None,
+    workers: int | None,
+    reload: bool,
+    profile: str | None,
+) -> int:
+    """Run `jac serve FILE` until it is told to stop; returns the exit code."""
+    configure_logging(json_lines=wants_json(os.environ))
+    flags = {"server.host": host, "server.port": port, "server.workers": workers}
+    try:
+        app = load_app(
+            Path(file), environ=os.environ, profile=profile, flags=flags, purpose="serve"
+        )
+    except ConfigError as error:
+        return _complain(str(error), USAGE)
+    for note in app.notes:
+        sys.stderr.write(f"note: {note}\n")
+    try:
+        listener = listen(app)
+    except OSError as error:
+        return _complain(_port_message(app, error), FAILED)
+    with listener:
+        try:
+            return _run(app, listener, profile=profile, reload=reload)
+        except KeyboardInterrupt:  # before anything was served; afterwards Ctrl-C drains
+            return STOPPED
+
+
+def _run(app: App, listener: socket.socket, *, profile: str | None, reload: bool) -> int:
+    if find_spec("jaclang") is None:
+        return _complain(NO_JACLANG, FAILED)
+    if reload or app.settings.server.workers > 1:
+        from jac_converge.app_runtime.supervisor import Supervisor  # noqa: PLC0415
+
+        return Supervisor(app, listener, profile=profile, reload=reload).run()
+    from jac_converge.app_runtime.worker import work  # noqa: PLC0415
+
+    return work(app, listener)
+
+
+def listen(app: App) -> socket.socket:
+    """Open the port, before anything slow: what cannot be had is said at once.
+
+    Raises:
+        OSError: the port is taken, or not ours to take.
+    """
+    server = app.settings.server
+    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((server.host, server.port))
+        listener.listen(2048)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _port_message(app: App, error: OSError) -> str:
+    server = app.settings.server
+    return (
+        f"port {server.port} on {server.host} open failed ({type(error).__name__}): "
+        f"{error.strerror or error}; {ADVICE.get(error.errno or 0, OTHER_ADVICE)}"
+    )
+
+
+def _complain(message: str, code: int) -> int:
+    for line in message.splitlines():
+        sys.stderr.write(f"jac serve: {line}\n")
+    return code

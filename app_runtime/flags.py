@@ -1,0 +1,14 @@
+"""The arguments of `jac serve`. Imported by every `jac` command, so it stays light."""
+
+from jac_converge.config.flags import Flag
+
+__all__ = ["SERVE_FLAGS"]
+
+SERVE_FLAGS: tuple[Flag, ...] = (
+    Flag(name="file", help="the app's .jac file", positional=True, metavar="FILE"),
+    Flag(name="host", help="address to listen on (127.0.0.1)", metavar="ADDRESS"),
+    Flag(name="port", type=int, help="TCP port to listen on (8000)", metavar="PORT"),
+    Flag(name="workers", type=int, help="worker processes behind the port (1)", metavar="N"),
+    Flag(name="reload", type=bool, help="restart when a .jac file or jac.toml is saved"),
+    Flag(name="profile", help="also read jac.PROFILE.toml", metavar="PROFILE"),
+)

@@ -1,0 +1,233 @@
+"""Routes for accounts: register, log in, look at and change one's own.
+
+Bodies and answers are those of jaclang's client runtime; the older flat bodies are read too. It
+changes with that contract.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, FastAPI, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
+from starlette.responses import Response
+
+from jac_converge.app_runtime.auth.accounts import Account, Accounts, NameTaken, Refused
+from jac_converge.app_runtime.auth.tokens import Claims, InvalidToken, Tokens
+from jac_converge.app_runtime.calls import Calls
+from jac_converge.app_runtime.problems import Problem, answer
+from jac_converge.app_runtime.signatures import Failure
+
+__all__ = ["Identity"]
+
+_bearer = HTTPBearer(auto_error=False, description="The token of /user/login.")
+Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+class Name(_Body):
+    """How somebody is called."""
+
+    type: str = "username"
+    value: str
+
+
+class Secret(_Body):
+    """How somebody proves it."""
+
+    type: str = "password"
+    password: str = Field(validation_alias=AliasChoices("password", "value"))
+
+
+class Registration(_Body):
+    """A new account: `identities` and `credential`, or flat `username` and `password`."""
+
+    identities: list[Name] = Field(min_length=1)
+    credential: Secret
+
+    @model_validator(mode="before")
+    @classmethod
+    def _flat(cls, body: Any) -> Any:
+        return _unflatten(body, lambda name: {"identities": [name]})
+
+
+class Login(_Body):
+    """A login: `identity` and `credential`, or flat `username` and `password`."""
+
+    identity: Name
+    credential: Secret
+
+    @model_validator(mode="before")
+    @classmethod
+    def _flat(cls, body: Any) -> Any:
+        return _unflatten(body, lambda name: {"identity": name})
+
+
+class NewName(_Body):
+    """Another name for one's own account."""
+
+    current_username: str
+    new_username: str
+
+
+class NewPassword(_Body):
+    """Another password for one's own account."""
+
+    username: str
+    current_password: str
+    new_password: str
+
+
+class Identity:
+    """Who is calling, and the routes by which they become somebody."""
+
+    def __init__(self, accounts: Accounts, tokens: Tokens, calls: Calls) -> None:
+        self._accounts = accounts
+        self._tokens = tokens
+        self._calls = calls
+
+    def claims(self, bearer: HTTPAuthorizationCredentials | None) -> Claims | None:
+        """Return what the token of a request says; None if it has none.
+
+        Raises:
+            Problem: 401, the token is not valid.
+        """
+        if bearer is None:
+            return None
+        try:
+            return self._tokens.check(bearer.credentials)
+        except InvalidToken:
+            raise _unauthorized("the token is not valid; log in again") from None
+
+    def required(self, bearer: Bearer) -> Claims:
+        """Return the claims of a request that must have some (a FastAPI dependency)."""
+        claims = self.claims(bearer)
+        if claims is None:
+            raise _unauthorized("this needs a token; log in and send it as a bearer token")
+        return claims
+
+    def optional(self, bearer: Bearer) -> Claims | None:
+        """Return the claims of a request that may have some (a FastAPI dependency)."""
+        return self.claims(bearer)
+
+    def account(self, claims: Claims) -> Account:
+        """Return the account that claims speak for; waits for the store.
+
+        Raises:
+            Problem: 401, its password changed since.
+        """
+        account = self._accounts.check(claims)
+        if account is None:
+            raise _unauthorized("the token is not valid any more; log in again")
+        return account
+
+    def root(self, claims: Claims | None, guest: UUID) -> UUID:
+        """Return the root of the account, or the one that all anonymous callers share."""
+        return guest if claims is None else self.account(claims).root
+
+    def install(self, app: FastAPI) -> None:
+        """Add the routes."""
+        router = APIRouter(prefix="/user", tags=["user"])
+        failures: dict[int | str, dict[str, Any]] = {
+            code: {"model": Failure} for code in (400, 401, 403, 422, 503)
+        }
+        add = router.add_api_route
+        add("/register", self._register, methods=["POST"], status_code=201, responses=failures)
+        add("/login", self._login, methods=["POST"], responses=failures)
+        info = self._info
+        username = self._username
+        password = self._password
+        required = Security(self.required)
+
+        async def get_info(bearer: Bearer, claims: Claims = required) -> Response:
+            """Tell who the token speaks for."""
+            return await info(claims, "" if bearer is None else bearer.credentials)
+
+        async def put_username(body: NewName, claims: Claims = required) -> Response:
+            """Change one's own name; tokens stay valid."""
+            return await username(body, claims)
+
+        async def put_password(body: NewPassword, claims: Claims = required) -> Response:
+            """Change one's own password; every token from before ends."""
+            return await password(body, claims)
+
+        add("/info", get_info, methods=["GET"], responses=failures)
+        add("/username", put_username, methods=["PUT"], responses=failures)
+        add("/password", put_password, methods=["PUT"], responses=failures)
+        app.include_router(router)
+
+    async def _register(self, body: Registration) -> Response:
+        """Make an account and log it in."""
+        register = self._accounts.register
+        name, password = body.identities[0].value, body.credential.password
+        try:
+            account = await self._calls.in_thread(register, name, password)
+        except NameTaken as error:
+            raise Problem(400, str(error), code="USER_EXISTS") from error
+        except Refused as error:
+            raise Problem(400, str(error), code="REGISTRATION_REFUSED") from error
+        return answer(self._session(account), 201)
+
+    async def _login(self, body: Login) -> Response:
+        """Exchange name and password for a token."""
+        login = self._accounts.login
+        account = await self._calls.in_thread(login, body.identity.value, body.credential.password)
+        if account is None:
+            raise _unauthorized("name or password is wrong")
+        return answer(self._session(account))
+
+    async def _info(self, claims: Claims, token: str) -> Response:
+        account = await self._calls.in_thread(self.account, claims)
+        return answer(_profile(account) | {"token": token})
+
+    async def _username(self, body: NewName, claims: Claims) -> Response:
+        def change() -> Account:
+            account = self.account(claims)
+            _check_own(account, body.current_username)
+            return self._accounts.rename(account, body.new_username)
+
+        return answer(self._session(await self._change(change)))
+
+    async def _password(self, body: NewPassword, claims: Claims) -> Response:
+        def change() -> Account:
+            account = self.account(claims)
+            _check_own(account, body.username)
+            accounts = self._accounts
+            return accounts.change_password(account, body.current_password, body.new_password)
+
+        return answer(self._session(await self._change(change)))
+
+    async def _change(self, change: Callable[[], Account]) -> Account:
+        try:
+            return await self._calls.in_thread(change)
+        except Refused as error:
+            raise Problem(400, str(error), code="UPDATE_FAILED") from error
+
+    def _session(self, account: Account) -> dict[str, Any]:
+        return _profile(account) | {"token": self._tokens.sign(account.claims)}
+
+
+def _profile(account: Account) -> dict[str, Any]:
+    root = account.root.hex
+    return {"username": account.name, "user_id": account.id.partition(":")[2], "root_id": root}
+
+
+def _check_own(account: Account, name: str) -> None:
+    if name != account.name:
+        raise Problem(403, "an account changes nobody but itself")
+
+
+def _unflatten(body: Any, shape: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
+    flat = isinstance(body, dict) and {"username", "password"} <= body.keys()
+    if not flat or "credential" in body:
+        return body
+    named = shape({"type": "username", "value": body["username"]})
+    return named | {"credential": {"type": "password", "password": body["password"]}}
+
+
+def _unauthorized(message: str) -> Problem:
+    return Problem(401, message, headers={"WWW-Authenticate": "Bearer"})

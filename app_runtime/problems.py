@@ -1,0 +1,122 @@
+"""What went wrong, as the envelope that clients read; no traceback ever leaves the process.
+
+It changes when a new kind of error gets a code.
+"""
+
+import logging
+from typing import Any
+
+import pydantic_core
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+__all__ = ["Problem", "answer", "install", "refusal"]
+
+logger = logging.getLogger(__name__)
+
+CODES = {
+    400: "BAD_REQUEST",
+    401: "UNAUTHORIZED",
+    403: "FORBIDDEN",
+    404: "NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    409: "WRITE_CONFLICT",
+    413: "BODY_TOO_LARGE",
+    422: "VALIDATION_ERROR",
+    503: "UNAVAILABLE",
+    504: "TIMEOUT",
+}
+
+
+class Problem(Exception):
+    """An answer other than 2xx."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str | None = None,
+        details: Any = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        """Describe the answer.
+
+        Args:
+            status: of HTTP.
+            message: for the caller; no secret, no path, no traceback.
+            code: for programs; the usual one of the status when not given.
+            details: JSON.
+            headers: further ones.
+        """
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.code = code or CODES.get(status, "ERROR")
+        self.details = details
+        self.headers = headers
+
+
+def answer(data: Any, status: int = 200) -> Response:
+    """Wrap data of a success into the envelope."""
+    envelope = {
+        "ok": True,
+        "type": "response",
+        "data": data,
+        "error": None,
+        "meta": {"extra": {"http_status": status}},
+    }
+    return _json(envelope, status, None)
+
+
+def refusal(problem: Problem) -> Response:
+    """Wrap a problem into the envelope."""
+    error = {"code": problem.code, "message": problem.message}
+    if problem.details is not None:
+        error["details"] = problem.details
+    envelope = {
+        "ok": False,
+        "type": "error",
+        "data": None,
+        "error": error,
+        "meta": {"extra": {"http_status": problem.status}},
+    }
+    return _json(envelope, problem.status, problem.headers)
+
+
+def install(app: FastAPI) -> None:
+    """Turn everything that a route may raise into the envelope."""
+
+    async def problem(_: Request, error: Exception) -> Response:
+        assert isinstance(error, Problem)  # noqa: S101 - how it is registered
+        return refusal(error)
+
+    async def invalid(_: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)  # noqa: S101
+        details = [
+            {"loc": list(item["loc"]), "msg": item["msg"], "type": item["type"]}
+            for item in error.errors()
+        ]
+        places = ", ".join(sorted({".".join(map(str, item["loc"])) for item in details}))
+        return refusal(Problem(422, f"the request does not fit: {places}", details=details))
+
+    async def http(_: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101
+        headers = dict(error.headers) if error.headers else None
+        return refusal(Problem(error.status_code, str(error.detail), headers=headers))
+
+    async def unexpected(request: Request, error: Exception) -> Response:
+        logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return refusal(Problem(500, "the server failed; its log says why", code="INTERNAL_ERROR"))
+
+    app.add_exception_handler(Problem, problem)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(Exception, unexpected)
+
+
+def _json(envelope: dict[str, Any], status: int, headers: dict[str, str] | None) -> Response:
+    content = pydantic_core.to_json(envelope, inf_nan_mode="null")
+    return Response(content, status, headers, media_type="application/json")

@@ -1,0 +1,185 @@
+"""Walkers and functions as routes: typed in, enveloped out.
+
+Only the app's own are here, each under its name, so that OpenAPI tells them apart. It changes with
+the routes of jaclang's client runtime.
+"""
+
+import logging
+from typing import Any
+
+from fastapi import Body, FastAPI, Request, Security
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from jac_converge.app_runtime.auth.tokens import Claims
+from jac_converge.app_runtime.bridge.codec import CannotStore
+from jac_converge.app_runtime.bridge.introspect import FunctionSpec, WalkerSpec
+from jac_converge.app_runtime.bridge.program import (
+    GUEST_ROOT,
+    NodeNotFound,
+    Outcome,
+    Program,
+    TooLate,
+)
+from jac_converge.app_runtime.calls import Calls, Order
+from jac_converge.app_runtime.identity import Identity
+from jac_converge.app_runtime.problems import Problem, answer
+from jac_converge.app_runtime.signatures import (
+    SPAWN_NODE,
+    Failure,
+    describe,
+    signature_of,
+)
+from jac_converge.app_runtime.stores import Conflict, Unavailable
+
+__all__ = ["install"]
+
+logger = logging.getLogger(__name__)
+
+PUBLIC = (404, 409, 413, 422, 500, 503, 504)
+PRIVATE = (401, *PUBLIC)
+
+
+def install(app: FastAPI, program: Program, calls: Calls, identity: Identity) -> None:
+    """Add the routes of every walker and function, and those that describe them."""
+    for walker in program.walkers.values():
+        _add(app, walker, calls, identity)
+    for function in program.functions.values():
+        _add(app, function, calls, identity)
+    _add_descriptions(app, program)
+
+
+def _add(app: FastAPI, spec: WalkerSpec | FunctionSpec, calls: Calls, identity: Identity) -> None:
+    signature = signature_of(spec)
+    who = Security(identity.optional if spec.public else identity.required)
+    model = signature.body
+    required = any(field.required for field in spec.fields)
+    body_of = Body(...) if required else Body(default=None)
+
+    async def ordered(
+        request: Request, claims: Claims | None, body: BaseModel | None, node: str | None
+    ) -> Order:
+        raw = await request.body()
+        return Order(
+            spec=spec,
+            fields=lambda: signature.fields(raw),
+            root=lambda: identity.root(claims, GUEST_ROOT),
+            node=node or getattr(body, "spawn_node", None) or None,
+        )
+
+    async def call(
+        request: Request,
+        claims: Claims | None = who,
+        body: Any = body_of,
+    ) -> Response:
+        order = await ordered(request, claims, body, None)
+        return _answer(await _execute(order, calls))
+
+    async def call_at(
+        request: Request,
+        node: str,
+        claims: Claims | None = who,
+        body: Any = body_of,
+    ) -> Response:
+        order = await ordered(request, claims, body, node)
+        return _answer(await _execute(order, calls))
+
+    # FastAPI reads the model of a body from its annotation.
+    for endpoint in (call, call_at):
+        endpoint.__annotations__["body"] = model if required else model | None
+    kind = "walker" if isinstance(spec, WalkerSpec) else "function"
+    options: dict[str, Any] = {
+        "methods": ["POST"],
+        "tags": [kind],
+        "description": spec.doc or None,
+        "response_model": signature.response,
+        "responses": {code: {"model": Failure} for code in (PUBLIC if spec.public else PRIVATE)},
+    }
+    path = f"/{kind}/{spec.name}"
+    summary = spec.doc.partition("\n")[0].rstrip(".") or spec.name
+    if spec.public:
+        summary += " (public)"
+    app.add_api_route(path, call, summary=summary, operation_id=f"{kind}_{spec.name}", **options)
+    if kind == "walker":
+        app.add_api_route(
+            f"{path}/{{node}}",
+            call_at,
+            summary=f"{summary}, at a node",
+            operation_id=f"{kind}_{spec.name}_at",
+            **options,
+        )
+
+
+def _answer(outcome: Outcome) -> Response:
+    data = {"result": outcome.result, "reports": outcome.reports}
+    if outcome.warnings:
+        data["warnings"] = outcome.warnings
+    return answer(data)
+
+
+async def _execute(order: Order, calls: Calls) -> Outcome:
+    """Run a call and turn what it raises into a problem that has a code."""
+    name = order.spec.name
+    try:
+        return await calls.execute(order)
+    except (Problem, HTTPException):
+        raise
+    except NodeNotFound as error:
+        raise Problem(404, str(error)) from error
+    except Conflict as error:
+        raise Problem(409, f"{name}: others changed the same nodes; try again") from error
+    except Unavailable as error:
+        logger.error("%s failed: %s", name, error)  # noqa: TRY400 - no bug of ours to trace
+        text = "the data store does not answer; nothing was stored"
+        raise Problem(503, text, headers={"Retry-After": "1"}) from error
+    except TimeoutError as error:
+        raise Problem(504, f"{name} took too long; what it does now is not stored") from error
+    except PermissionError as error:
+        raise Problem(403, f"{name} is not allowed to do that") from error
+    except (CannotStore, NotImplementedError) as error:
+        raise Problem(500, f"{name}: {error}", code="UNSUPPORTED_VALUE") from error
+    except TooLate as error:
+        raise Problem(504, f"{name} took too long; nothing was stored") from error
+    except Exception as error:
+        # The app's own error: its text may hold anything, so it goes to the log alone.
+        logger.exception("%s raised", name)
+        text = f"{name} raised {type(error).__name__}; the server's log says more"
+        raise Problem(500, text, code="EXECUTION_ERROR") from error
+
+
+def _add_descriptions(app: FastAPI, program: Program) -> None:
+    async def functions() -> Response:
+        """List the functions of the app."""
+        return answer({"functions": sorted(program.functions)})
+
+    async def walkers() -> Response:
+        """List the walkers of the app."""
+        return answer({"walkers": sorted(program.walkers)})
+
+    async def function(name: str) -> Response:
+        """Describe one function."""
+        spec = program.functions.get(name)
+        if spec is None:
+            raise Problem(404, f"function {name} not found")
+        parameters = {field.name: describe(field) for field in spec.fields}
+        returns = getattr(spec.returns, "__name__", str(spec.returns))
+        return answer(
+            {"name": name, "signature": {"parameters": parameters, "return_type": returns}}
+        )
+
+    async def walker(name: str) -> Response:
+        """Describe one walker."""
+        spec = program.walkers.get(name)
+        if spec is None:
+            raise Problem(404, f"walker {name} not found")
+        fields = {field.name: describe(field) for field in spec.fields}
+        fields[SPAWN_NODE] = {"type": "str", "required": False, "default": "root"}
+        return answer({"name": name, "info": {"fields": fields}})
+
+    described: dict[str, Any] = {"methods": ["GET"], "tags": ["app"]}
+    missing: dict[str, Any] = {"responses": {404: {"model": Failure}}}
+    app.add_api_route("/functions", functions, **described)
+    app.add_api_route("/walkers", walkers, **described)
+    app.add_api_route("/function/{name}", function, **described, **missing)
+    app.add_api_route("/walker/{name}", walker, **described, **missing)

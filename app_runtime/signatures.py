@@ -1,0 +1,137 @@
+"""Specs of walkers and functions -> typed request and response models.
+
+Models use names of their own and aliases for the app's, so that no field of an app can collide
+with pydantic (`copy`, `json`, `_x`, `model_y`). It changes with what OpenAPI says about a call.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
+from pydantic.errors import PydanticUserError
+
+from jac_converge.app_runtime.bridge.introspect import FieldSpec, FunctionSpec, WalkerSpec
+
+__all__ = ["Failure", "Signature", "describe", "signature_of"]
+
+SPAWN_NODE = "_jac_spawn_node"
+_RESPONSE: Any = Literal["response"]
+_PLAIN = (None, Any, str, int, float, bool)
+_CONFIG = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+
+class ErrorBody(BaseModel):
+    """What went wrong."""
+
+    code: str = Field(examples=["NOT_FOUND"])
+    message: str
+    details: Any = None
+
+
+class Meta(BaseModel):
+    """Facts about the answer."""
+
+    extra: dict[str, Any] = Field(examples=[{"http_status": 200}])
+
+
+class Failure(BaseModel):
+    """The envelope of every answer that is not 2xx."""
+
+    ok: Literal[False] = False
+    type: Literal["error"] = "error"
+    data: None = None
+    error: ErrorBody
+    meta: Meta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """How one walker or function is called over HTTP."""
+
+    body: type[BaseModel]
+    response: type[BaseModel]
+    names: dict[str, str]
+    """Name in the body model -> name of the field in the app."""
+
+    def fields(self, raw: bytes) -> dict[str, Any]:
+        """Build the values of a call from a body that has been validated before."""
+        return self.values(self.body.model_validate_json(raw or b"{}"))
+
+    def values(self, body: BaseModel) -> dict[str, Any]:
+        """Return the values of a validated body, by the app's names."""
+        return {name: getattr(body, own) for own, name in self.names.items()}
+
+
+def signature_of(spec: WalkerSpec | FunctionSpec) -> Signature:
+    """Build the models of one walker or function."""
+    is_walker = isinstance(spec, WalkerSpec)
+    names = {f"field_{index}": field.name for index, field in enumerate(spec.fields)}
+    fields: dict[str, Any] = {
+        own: _field(field, is_node=field.name in spec.node_fields)
+        for own, field in zip(names, spec.fields, strict=True)
+    }
+    if is_walker:
+        text = "Id of the node to start at; the caller's root when not given."
+        fields["spawn_node"] = (str | None, Field(default=None, alias=SPAWN_NODE, description=text))
+    title = f"{spec.name}.{'walker' if is_walker else 'function'}"
+    body = create_model(f"{title}.body", __config__=_CONFIG, **fields)
+    result = Any if isinstance(spec, WalkerSpec) else _known(spec.returns)
+    data = create_model(
+        f"{title}.data",
+        __config__=_CONFIG,
+        result=(result, Field(description="The walker." if is_walker else "What it returned.")),
+        reports=(list[Any], Field(description="What was reported, in order.")),
+        warnings=(list[dict[str, Any]] | None, Field(default=None, description="Writes refused.")),
+    )
+    response = create_model(
+        f"{title}.response",
+        __config__=_CONFIG,
+        ok=(Literal[True], True),
+        type=(_RESPONSE, Field(default="response")),
+        data=(data, ...),
+        error=(None, None),
+        meta=(Meta, ...),
+    )
+    return Signature(body=body, response=response, names=names)
+
+
+def describe(field: FieldSpec) -> dict[str, Any]:
+    """Describe a field the way jaclang's introspection routes do."""
+    default = None
+    if not field.required:
+        default = "<factory>" if field.factory is not None else repr(field.default)
+    return {"type": _name(field.annotation), "required": field.required, "default": default}
+
+
+def _field(field: FieldSpec, *, is_node: bool) -> tuple[Any, Any]:
+    options: dict[str, Any] = {"alias": field.name}
+    if is_node:
+        options["description"] = "Id of a node."
+    if field.factory is not None:
+        options["default_factory"] = field.factory
+    elif not field.required:
+        options["default"] = field.default
+    return _known(field.annotation), Field(**options)
+
+
+def _known(annotation: Any) -> Any:
+    """Return an annotation if pydantic can check it and tell JSON Schema about it, else Any."""
+    if annotation in _PLAIN:
+        return annotation
+    try:
+        TypeAdapter(annotation, config=_config_for(annotation)).json_schema()
+    except (PydanticUserError, NameError, TypeError, ValueError):
+        return Any
+    return annotation
+
+
+def _config_for(annotation: Any) -> ConfigDict | None:
+    """Return the configuration an adapter may have: none where the type brings its own."""
+    own: Callable[..., Any] | None = getattr(annotation, "__dataclass_fields__", None)
+    is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return None if own is not None or is_model else ConfigDict(arbitrary_types_allowed=False)
+
+
+def _name(annotation: Any) -> str:
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation)

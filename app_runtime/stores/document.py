@@ -1,0 +1,124 @@
+"""Documents, what may change in one commit, and what every store must promise.
+
+    StoreError
+    |- Conflict      somebody else changed a document first; run the work again on fresh documents
+    `- Unavailable   the store cannot be asked now; nothing was acknowledged
+
+It changes when the promise between the runtime and its stores changes.
+"""
+
+from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+__all__ = [
+    "Conflict",
+    "Document",
+    "DocumentStore",
+    "Removal",
+    "StoreError",
+    "Unavailable",
+    "WriteBatch",
+]
+
+
+class StoreError(Exception):
+    """A store did not do what it was asked; the text says what, why, and what to do."""
+
+
+class Conflict(StoreError):
+    """Nothing was written: these documents are not at the version they were read at."""
+
+    def __init__(self, ids: Collection[str]) -> None:
+        super().__init__(f"commit failed (Conflict): {', '.join(sorted(ids))} changed meanwhile")
+        self.ids = frozenset(ids)
+
+
+class Unavailable(StoreError):
+    """The store cannot be asked; what was not acknowledged is not stored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """One stored value under one key."""
+
+    id: str
+    """Unique over all kinds."""
+    kind: str
+    """What it is, for `DocumentStore.find`: "root", "node", "edge", "account", ..."""
+    body: Mapping[str, Any]
+    """JSON."""
+    version: int = 0
+    """Counts the commits that wrote it. 0: not stored yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """The removal of a document that was read at this version."""
+
+    id: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteBatch:
+    """Everything one unit of work changes; it happens as a whole or not at all."""
+
+    creates: tuple[Document, ...] = ()
+    """New documents; an id that is taken is a conflict."""
+    updates: tuple[Document, ...] = ()
+    """New bodies; `version` is the one they were read at, and the store counts it up."""
+    removals: tuple[Removal, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.creates or self.updates or self.removals)
+
+
+class DocumentStore(Protocol):
+    """A store of documents with optimistic concurrency, safe to call from many threads."""
+
+    def get(self, ids: Collection[str]) -> dict[str, Document]:
+        """Read documents in one round trip; a document that is not there is not in the answer.
+
+        Raises:
+            Unavailable: never an empty answer in its stead.
+        """
+        ...
+
+    def find(self, kind: str) -> list[Document]:
+        """Read all documents of a kind, in the order of their ids.
+
+        Raises:
+            Unavailable: as for `get`.
+        """
+        ...
+
+    def commit(self, batch: WriteBatch) -> None:
+        """Write a batch; when this returns, it outlives a `kill -9` of this process.
+
+        Raises:
+            Conflict: a document of the batch is not at its version; nothing was written.
+            Unavailable: the store cannot write now.
+        """
+        ...
+
+    def exclusive(self) -> AbstractContextManager["DocumentStore"]:
+        """Give a view of the store whose first commit meets no conflict, where the store can.
+
+        Others cannot commit meanwhile, so it is for short work that has lost a race before.
+        A store that has no such lock gives itself: then work just runs again.
+        """
+        ...
+
+    def ping(self) -> None:
+        """Ask whether the store answers.
+
+        Raises:
+            Unavailable: it does not.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of connections; idempotent."""
+        ...

@@ -1,0 +1,171 @@
+"""One process that serves: loads the app, opens the store, answers until told to stop.
+
+A SIGTERM or Ctrl-C drains: no new connections, those in flight get their time. A second Ctrl-C
+ends it at once. It changes with the life of one process.
+"""
+
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from jac_converge.app_runtime.app import create_app, shelf_file
+from jac_converge.app_runtime.bridge.program import AppBroken, Program
+from jac_converge.app_runtime.stores import DocumentStore, StoreError
+from jac_converge.config.load import App, load_app
+from jac_converge.config.logs import configure_logging, wants_json
+from jac_converge.config.problems import ConfigError
+
+__all__ = ["main", "work"]
+
+logger = logging.getLogger(__name__)
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def work(app: App, listener: socket.socket, *, serving: Callable[[], None] | None = None) -> int:
+    """Serve one app on a listening socket until told to stop; returns the exit code.
+
+    Args:
+        app: names and settings.
+        listener: bound and listening.
+        serving: called once requests are answered; without it, a line says so.
+    """
+    try:
+        program = Program(app.file)
+        store = open_store(app)
+        api = create_app(app, program, store)
+    except (AppBroken, StoreError, OSError) as error:
+        return _complain(error, 1)
+    server = _Server(
+        uvicorn.Config(
+            api,
+            log_config=None,
+            access_log=False,
+            lifespan="on",
+            ws="none",
+            server_header=False,
+            timeout_graceful_shutdown=app.settings.server.drain_seconds,
+        ),
+        serving=serving or (lambda: _announce(app, listener)),
+    )
+    server.run(sockets=[listener])
+    if api.state.calls.running:
+        # Threads of walkers that outlived the drain would keep the process for as long as they
+        # like. Nobody waits for them, and what they did not commit is nobody's.
+        logging.shutdown()
+        os._exit(0)
+    return 0
+
+
+def open_store(app: App) -> DocumentStore:
+    """Open the store that the settings name.
+
+    Raises:
+        StoreError: it cannot be opened.
+    """
+    database = app.settings.database
+    if database.redis_url is not None:
+        logger.info("redis_url is set; this version reads and writes without a cache")
+    if database.mongodb_uri is not None:
+        from jac_converge.app_runtime.stores.mongo import Mongo  # noqa: PLC0415 - 60 ms, 15 MB
+
+        return Mongo.open(database.mongodb_uri.get_secret_value(), database=app.name)
+    from jac_converge.app_runtime.stores.shelf import Shelf  # noqa: PLC0415
+
+    return Shelf(shelf_file(app))
+
+
+def main(orders: str) -> int:
+    """Serve as one of several workers.
+
+    Args:
+        orders: JSON: what to load, and the descriptors of the socket and of two pipes.
+    """
+    given = json.loads(orders)
+    configure_logging(json_lines=wants_json(os.environ))
+    try:
+        app = load_app(
+            Path(given["file"]),
+            environ=os.environ,
+            profile=given["profile"],
+            flags=given["flags"],
+            purpose="serve",
+        )
+    except ConfigError as error:
+        return _complain(error, 2)
+    threading.Thread(
+        target=_end_with_parent, args=(given["life"],), name="parent", daemon=True
+    ).start()
+    with socket.socket(fileno=given["listener"]) as listener:
+        return work(app, listener, serving=lambda: os.close(_say_so(given["status"])))
+
+
+def _say_so(status: int) -> int:
+    os.write(status, b"r")
+    return status
+
+
+def _end_with_parent(life: int) -> None:
+    """Drain when the supervisor is gone, however it went: nobody would stop us later."""
+    os.read(life, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _announce(app: App, listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    logger.info("serving %s on http://%s:%d, docs at /docs", app.file.name, shown, port)
+
+
+def _complain(error: Exception, code: int) -> int:
+    for line in str(error).splitlines():
+        sys.stderr.write(f"jac serve: {line}\n")
+    return code
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, but it says when it serves, and readiness fails from a signal on."""
+
+    def __init__(self, config: uvicorn.Config, *, serving: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._serving = serving
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if not self.should_exit:
+            self._serving()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Hear signals while serving; uvicorn would raise them once more after a clean end."""
+        before = {number: signal.signal(number, self.handle_exit) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if sig == signal.SIGINT and self.should_exit:
+            # uvicorn would still wait for open connections to close.
+            logging.shutdown()
+            os._exit(0)
+        self.config.app.state.health.draining = True  # type: ignore[union-attr]
+        if sig == signal.SIGINT:
+            sys.stderr.write("\n")  # after the ^C of the terminal
+            logger.info("draining; press Ctrl-C again to stop at once")
+        super().handle_exit(sig, frame)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

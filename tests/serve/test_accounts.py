@@ -1,0 +1,187 @@
+"""Accounts and tokens over HTTP, on a real server."""
+
+import stat
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+
+from tests.servers.jac_server import JacServer
+
+TRAPS = Path(__file__).parent / "apps" / "traps.jac"
+PASSWORD = "correct horse"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JacServer]:
+    """Give one worker with the app of traps."""
+    with JacServer(TRAPS, tmp_path_factory.mktemp("accounts")) as running:
+        yield running
+
+
+def nested(name: str, password: str = PASSWORD, *, register: bool = False) -> dict[str, Any]:
+    """Make a body as jaclang's client runtime sends it."""
+    identity = {"type": "username", "value": name}
+    credential = {"type": "password", "password": password}
+    key: dict[str, Any] = {"identities": [identity]} if register else {"identity": identity}
+    return key | {"credential": credential}
+
+
+def test_register_and_login_speak_for_one_account(server: JacServer) -> None:
+    """Both give a token, and both tokens the same root."""
+    made = server.send("POST", "/user/register", nested("reg", register=True))
+    assert 201 == made.status
+    assert {"username", "user_id", "root_id", "token"} == made.body["data"].keys()
+    again = server.send("POST", "/user/login", nested("reg"))
+    assert 200 == again.status
+    assert made.body["data"]["root_id"] == again.body["data"]["root_id"]
+    info = server.get("/user/info", token=again.body["data"]["token"]).body["data"]
+    assert ("reg", made.body["data"]["root_id"]) == (info["username"], info["root_id"])
+
+
+def test_flat_bodies_are_read_too(server: JacServer) -> None:
+    """Clients of before sent username and password."""
+    server.register("flat")
+    body = {"username": "flat", "password": PASSWORD}
+    assert 200 == server.send("POST", "/user/login", body).status
+
+
+def test_name_is_taken_once_even_in_a_race(server: JacServer) -> None:
+    """The store refuses the second, also where it differs in case or width alone."""
+    names = ["Räce", "räce", "RÄCE", "\uff52äce"] * 2
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(
+            pool.map(
+                lambda name: server.send("POST", "/user/register", nested(name, register=True)),
+                names,
+            )
+        )
+    assert [201] + [400] * 7 == sorted(answer.status for answer in answers)
+    assert {"USER_EXISTS"} == {answer.code for answer in answers if answer.status == 400}
+
+
+@pytest.mark.parametrize(
+    ("name", "password"),
+    [
+        pytest.param("", PASSWORD, id="no-name"),
+        pytest.param("a\nb", PASSWORD, id="unprintable-name"),
+        pytest.param("x" * 300, PASSWORD, id="long-name"),
+        pytest.param("short", "1234567", id="short-password"),
+    ],
+)
+def test_unfit_registration_is_refused(server: JacServer, name: str, password: str) -> None:
+    """400 with the reason."""
+    answer = server.send("POST", "/user/register", nested(name, password, register=True))
+    assert (400, "REGISTRATION_REFUSED") == (answer.status, answer.code)
+
+
+def test_wrong_login_does_not_say_what_is_wrong(server: JacServer) -> None:
+    """An unknown name and a wrong password give the same answer."""
+    server.register("known")
+    unknown = server.send("POST", "/user/login", nested("unknown"))
+    wrong = server.send("POST", "/user/login", nested("known", "wrong password"))
+    assert 401 == unknown.status
+    assert (unknown.status, unknown.body) == (wrong.status, wrong.body)
+
+
+def test_new_password_ends_old_tokens(server: JacServer) -> None:
+    """The token of the answer works, that of before does not, nor does the old password."""
+    old = server.register("pass")
+    body = {"username": "pass", "current_password": PASSWORD, "new_password": "new password"}
+    changed = server.send("PUT", "/user/password", body, token=old)
+    assert 200 == changed.status
+    assert 401 == server.get("/user/info", token=old).status
+    assert 401 == server.call("/walker/boxes", old).status
+    assert 200 == server.get("/user/info", token=changed.body["data"]["token"]).status
+    assert 401 == server.send("POST", "/user/login", nested("pass")).status
+    assert 200 == server.send("POST", "/user/login", nested("pass", "new password")).status
+
+
+def test_password_needs_the_current_one(server: JacServer) -> None:
+    """A token alone is not enough."""
+    token = server.register("current")
+    body = {"username": "current", "current_password": "wrong", "new_password": "new password"}
+    answer = server.send("PUT", "/user/password", body, token=token)
+    assert (400, "UPDATE_FAILED") == (answer.status, answer.code)
+    assert 200 == server.get("/user/info", token=token).status
+
+
+def test_new_name_moves_the_account(server: JacServer) -> None:
+    """The old name is free, the new one logs in, the token stays valid."""
+    token = server.register("before")
+    body = {"current_username": "before", "new_username": "after"}
+    assert 200 == server.send("PUT", "/user/username", body, token=token).status
+    assert "after" == server.get("/user/info", token=token).body["data"]["username"]
+    assert 401 == server.send("POST", "/user/login", nested("before")).status
+    assert 200 == server.send("POST", "/user/login", nested("after")).status
+    server.register("before")
+
+
+def test_taken_name_is_refused(server: JacServer) -> None:
+    """And nothing changes."""
+    token = server.register("mover")
+    server.register("owner")
+    body = {"current_username": "mover", "new_username": "owner"}
+    answer = server.send("PUT", "/user/username", body, token=token)
+    assert (400, "UPDATE_FAILED") == (answer.status, answer.code)
+    assert "mover" == server.get("/user/info", token=token).body["data"]["username"]
+
+
+def test_nobody_changes_another_account(server: JacServer) -> None:
+    """A name that is not one's own is 403."""
+    token = server.register("mallory")
+    server.register("victim")
+    body = {"current_username": "victim", "new_username": "gone"}
+    assert 403 == server.send("PUT", "/user/username", body, token=token).status
+    password = {
+        "username": "victim",
+        "current_password": PASSWORD,
+        "new_password": "new password",
+    }
+    assert 403 == server.send("PUT", "/user/password", password, token=token).status
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"aud": "another-app"}, id="audience"),
+        pytest.param({"iss": "another-issuer"}, id="issuer"),
+        pytest.param({"exp": 1}, id="expired"),
+        pytest.param({"nbf": 4102444800}, id="not-yet"),
+        pytest.param({"ver": 2}, id="version"),
+        pytest.param({"sub": "account:0"}, id="account"),
+        pytest.param({"ver": "1"}, id="version-as-text"),
+    ],
+)
+def test_token_is_pinned(server: JacServer, change: dict[str, Any]) -> None:
+    """Signed with the right secret, but wrong in one claim."""
+    secret = (server.file.parent / ".jac" / "converge" / "jwt-secret").read_text()
+    name = f"pinned-{'-'.join(map(str, (*change, *change.values())))}"
+    good = jwt.decode(server.register(name), options={"verify_signature": False})
+    forged = jwt.encode(good | change, secret, algorithm="HS256")
+    assert 200 == server.get("/user/info", token=jwt.encode(good, secret)).status
+    assert 401 == server.get("/user/info", token=forged).status
+
+
+def test_token_without_signature_is_refused(server: JacServer) -> None:
+    """`alg: none`, and another algorithm with the right secret."""
+    token = server.register("unsigned")
+    good = jwt.decode(token, options={"verify_signature": False})
+    secret = (server.file.parent / ".jac" / "converge" / "jwt-secret").read_text()
+    assert 401 == server.get("/user/info", token=jwt.encode(good, "", algorithm="none")).status
+    other = jwt.encode(good, secret, algorithm="HS512")
+    assert 401 == server.get("/user/info", token=other).status
+
+
+def test_minted_secret_is_for_its_owner_alone(server: JacServer) -> None:
+    """256 bits in a file of mode 0600; the passwords on the shelf are argon2id hashes."""
+    file = server.file.parent / ".jac" / "converge" / "jwt-secret"
+    assert 0o600 == stat.S_IMODE(file.stat().st_mode)
+    assert 64 == len(file.read_text())
+    server.register("hashed")
+    shelf = b"".join(path.read_bytes() for path in file.parent.glob("shelf.db*"))
+    assert b"$argon2id$" in shelf
+    assert PASSWORD.encode() not in shelf

@@ -1,0 +1,56 @@
+"""The body limit, chunk by chunk."""
+
+import asyncio
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from jac_converge.app_runtime.limits import BodyLimit
+
+
+async def echo_length(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with the length of the body."""
+    body = await Request(scope, receive).body()
+    await PlainTextResponse(str(len(body)))(scope, receive, send)
+
+
+def status_of(chunks: list[bytes], headers: list[tuple[bytes, bytes]]) -> int:
+    """Send chunks through a limit of 10 bytes; returns the status of the answer."""
+    incoming: list[Message] = [
+        {"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks
+    ]
+    incoming.append({"type": "http.request", "body": b"", "more_body": False})
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return incoming.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope: dict[str, Any] = {"type": "http", "method": "POST", "path": "/", "headers": headers}
+    asyncio.run(BodyLimit(echo_length, max_bytes=10)(scope, receive, send))
+    status: int = sent[0]["status"]
+    return status
+
+
+def test_body_within_the_limit_passes() -> None:
+    """Up to the last byte."""
+    assert 200 == status_of([b"12345", b"67890"], [])
+
+
+def test_chunks_beyond_the_limit_are_refused() -> None:
+    """Without a length, as soon as too much has come."""
+    assert 413 == status_of([b"12345", b"67890", b"1"], [])
+
+
+def test_declared_length_is_refused_unread() -> None:
+    """No chunk is asked for."""
+    assert 413 == status_of([], [(b"content-length", b"11")])
+
+
+def test_false_length_does_not_help() -> None:
+    """What comes counts, not what was promised."""
+    assert 413 == status_of([b"x" * 11], [(b"content-length", b"1")])

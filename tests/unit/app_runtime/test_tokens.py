@@ -1,0 +1,59 @@
+"""Tokens and the secret that signs them."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from jac_converge.app_runtime.auth.tokens import (
+    LEEWAY,
+    Claims,
+    InvalidToken,
+    Tokens,
+    minted_secret,
+)
+
+SECRET = "s" * 64
+CLAIMS = Claims(account="account:1", version=3)
+
+
+def tokens(*, age: float = 0.0, audience: str = "app", secret: str = SECRET) -> Tokens:
+    """Make tokens that were signed s ago and live for 60 s."""
+    from time import time  # noqa: PLC0415
+
+    return Tokens(
+        secret=secret,
+        algorithm="HS256",
+        audience=audience,
+        lifetime=60,
+        clock=lambda: time() - age,
+    )
+
+
+def test_token_says_what_was_signed() -> None:
+    """Account and version."""
+    assert CLAIMS == tokens().check(tokens().sign(CLAIMS))
+
+
+@pytest.mark.parametrize(
+    "signer",
+    [
+        pytest.param(tokens(age=60 + LEEWAY + 1), id="expired"),
+        pytest.param(tokens(age=-LEEWAY - 5), id="from-the-future"),
+        pytest.param(tokens(audience="other"), id="other-app"),
+        pytest.param(tokens(secret="t" * 64), id="other-secret"),
+    ],
+)
+def test_token_of_another_time_or_place_is_invalid(signer: Tokens) -> None:
+    """It speaks for nobody here."""
+    with pytest.raises(InvalidToken):
+        tokens().check(signer.sign(CLAIMS))
+
+
+def test_secret_is_minted_once(tmp_path: Path) -> None:
+    """Of many that start at once, all read the same; nothing else is left behind."""
+    file = tmp_path / "new" / "jwt-secret"
+    with ThreadPoolExecutor(8) as pool:
+        secrets = set(pool.map(minted_secret, [file] * 32))
+    assert 1 == len(secrets)
+    assert [file] == list(file.parent.iterdir())
