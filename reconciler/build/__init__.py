@@ -1,0 +1,41 @@
+"""App + credentials -> every object that should be in the cluster. Pure.
+
+The one description of the desired state: apply, `--plan`, prune and destroy all start from it. The
+same input gives the same objects, and each value is spelled as the API server stores it, so that a
+second apply changes nothing. A default of the server's is left out unless it is meant. It changes
+when an app needs one more object.
+"""
+
+from jac_converge.config.load import App
+from jac_converge.reconciler.build.app import app_objects, namespace
+from jac_converge.reconciler.build.autoscaling import scaling_objects
+from jac_converge.reconciler.build.credentials import Credentials, credentials_secret
+from jac_converge.reconciler.build.mongo import mongo_objects, runs_mongodb
+from jac_converge.reconciler.build.redis import redis_objects, runs_redis
+from jac_converge.reconciler.objects import Object, kind_named
+
+__all__ = ["build"]
+
+
+def build(app: App, credentials: Credentials) -> tuple[Object, ...]:
+    """Describe everything that an app needs in its namespace.
+
+    Args:
+        app: its settings.
+        credentials: the generated secrets, from `credentials_from`.
+
+    Returns:
+        The objects, in the order in which they are to be applied.
+
+    Raises:
+        ConfigError: no image is given, or the shelf has no folder of its own.
+    """
+    objects = [
+        namespace(app),
+        credentials_secret(app, credentials),
+        *app_objects(app, credentials),
+        *(redis_objects(app, credentials) if runs_redis(app) else ()),
+        *(mongo_objects(app) if runs_mongodb(app) else ()),
+        *scaling_objects(app),
+    ]
+    return tuple(sorted(objects, key=lambda obj: kind_named(obj["kind"]).rank))

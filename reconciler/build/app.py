@@ -1,0 +1,185 @@
+"""The app itself: its namespace, identity, environment, Deployment and Service. Pure.
+
+What an image has to be: its entry point is `jac serve app.jac`, in exec form, run in `/app` by a
+user with a number other than 0; it writes nowhere but to `/tmp`, and to the shelf's folder. This
+module changes when the app is to be run another way.
+"""
+
+import posixpath
+from collections.abc import Mapping
+from typing import Any
+
+from jac_converge.config.load import App
+from jac_converge.config.model import KubernetesSettings
+from jac_converge.config.problems import ConfigError, Problem
+from jac_converge.reconciler.build.credentials import Credentials, encoded
+from jac_converge.reconciler.build.manifest import manifest, selector_labels
+from jac_converge.reconciler.build.mongo import mongodb_uri
+from jac_converge.reconciler.build.network import service
+from jac_converge.reconciler.build.pods import (
+    consumed,
+    container,
+    pod_template,
+    resources,
+    scratch,
+)
+from jac_converge.reconciler.build.redis import redis_url
+from jac_converge.reconciler.objects import Object
+
+__all__ = ["app_objects", "autoscaled", "namespace"]
+
+_APP_FOLDER = "/app"
+_PRE_STOP_SECONDS = 5
+"""Requests still arrive until every node has heard that the pod is leaving."""
+
+_MARGIN_SECONDS = 10
+"""From the end of the drain to SIGKILL."""
+
+
+def namespace(app: App) -> Object:
+    """The namespace, closed to privileged pods."""
+    described = manifest("Namespace", app, "app", name=app.namespace)
+    described["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] = "restricted"
+    return described
+
+
+def app_objects(app: App, credentials: Credentials) -> tuple[Object, ...]:
+    """Everything of the app's own, but its autoscaling.
+
+    Raises:
+        ConfigError: no image is given, or the shelf has no folder of its own.
+    """
+    profile = {"JAC_PROFILE": app.profile} if app.profile else {}
+    config = dict(sorted((profile | app.settings.kubernetes.env).items()))
+    secrets = _secret_environment(app, credentials)
+    annotations = consumed(credentials, config, secrets)
+    return (
+        manifest("ServiceAccount", app, "app", automountServiceAccountToken=False),
+        # No `data` rather than an empty one: the server does not store that.
+        manifest(
+            "ConfigMap", app, "app", name=_config_name(app), **({"data": config} if config else {})
+        ),
+        manifest("Secret", app, "app", name=_secrets_name(app), data=encoded(secrets)),
+        service(app, "app", port_name="http", port=80),
+        _deployment(app, annotations),
+    )
+
+
+def autoscaled(kubernetes: KubernetesSettings) -> bool:
+    """Whether the cluster decides on the number of pods."""
+    return kubernetes.autoscaling is not None and kubernetes.autoscaling.enabled
+
+
+def _config_name(app: App) -> str:
+    return f"{app.name}-config"
+
+
+def _secrets_name(app: App) -> str:
+    return f"{app.name}-secrets"
+
+
+def _secret_environment(app: App, credentials: Credentials) -> dict[str, str]:
+    settings = app.settings
+    given = settings.jwt.secret
+    environment = {
+        "JWT_SECRET": given.get_secret_value() if given else credentials.jwt_secret,
+        "MONGODB_URI": mongodb_uri(app, credentials),
+        "REDIS_URL": redis_url(app, credentials),
+        **{name: value.get_secret_value() for name, value in settings.secrets.items()},
+    }
+    return {name: value for name, value in environment.items() if value is not None}
+
+
+def _deployment(app: App, annotations: Mapping[str, str]) -> Object:
+    kubernetes = app.settings.kubernetes
+    drain = app.settings.server.drain_seconds
+    folders = {"/tmp": "tmp", **_shelf_folder(app)}  # noqa: S108 - a volume of the pod's own
+    template = pod_template(
+        app,
+        "app",
+        [_container(app, folders)],
+        user={},
+        volumes=[scratch(name, "1Gi") for name in folders.values()],
+        annotations=annotations,
+        grace_seconds=_PRE_STOP_SECONDS + drain + _MARGIN_SECONDS,
+        topologySpreadConstraints=[
+            _spread(app, "kubernetes.io/hostname"),
+            _spread(app, "topology.kubernetes.io/zone"),
+        ],
+    )
+    spec = {
+        "selector": {"matchLabels": selector_labels(app, "app")},
+        "strategy": {
+            "type": "RollingUpdate",
+            "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
+        },
+        "progressDeadlineSeconds": 300,
+        "revisionHistoryLimit": 5,
+        "template": template,
+    }
+    if not autoscaled(kubernetes):
+        spec["replicas"] = kubernetes.replicas
+    return manifest("Deployment", app, "app", spec=spec)
+
+
+def _container(app: App, folders: Mapping[str, str]) -> dict[str, Any]:
+    kubernetes = app.settings.kubernetes
+    if kubernetes.image is None:
+        message = "is not given; name the image that runs jac serve on this app"
+        raise ConfigError(_problem(app, "converge.kubernetes.image", message))
+    sized = resources(
+        requests={"cpu": kubernetes.cpu_request, "memory": kubernetes.memory_request},
+        limits={"cpu": kubernetes.cpu_limit, "memory": kubernetes.memory_limit},
+    )
+    live, ready = (
+        {"httpGet": {"path": f"/healthz/{probe}", "port": "http"}} for probe in ("live", "ready")
+    )
+    return container(
+        "app",
+        image=kubernetes.image,
+        port_name="http",
+        port=kubernetes.container_port,
+        mounts=folders,
+        args=["--host", "0.0.0.0", "--port", str(kubernetes.container_port)],  # noqa: S104
+        envFrom=[
+            {"configMapRef": {"name": _config_name(app)}},
+            {"secretRef": {"name": _secrets_name(app)}},
+        ],
+        # Asked each second, so that a pod serves as soon as it can; a cold start may compile.
+        startupProbe={**live, "periodSeconds": 1, "timeoutSeconds": 3, "failureThreshold": 120},
+        readinessProbe={**ready, "periodSeconds": 5, "timeoutSeconds": 3, "failureThreshold": 2},
+        livenessProbe={**live, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 3},
+        lifecycle={"preStop": {"sleep": {"seconds": _PRE_STOP_SECONDS}}},
+        **({"resources": sized} if sized else {}),
+    )
+
+
+def _shelf_folder(app: App) -> dict[str, str]:
+    """A writable folder for the shelf, when the pod has no MongoDB; it lives as long as the pod."""
+    settings = app.settings
+    if settings.database.mongodb_uri or settings.kubernetes.mongodb.enabled:
+        return {}
+    folder = posixpath.normpath(
+        posixpath.join(_APP_FOLDER, posixpath.dirname(settings.database.shelf_db_path))
+    )
+    if posixpath.commonpath([folder, _APP_FOLDER]) == folder:
+        message = 'needs a folder of its own in a pod, such as "data/shelf.db"'
+        raise ConfigError(_problem(app, "converge.database.shelf_db_path", message))
+    return {folder: "shelf"}
+
+
+def _problem(app: App, key: str, message: str) -> Problem:
+    return Problem(
+        file=str(app.files[0]) if app.files else None, line=None, key=key, message=message
+    )
+
+
+def _spread(app: App, topology: str) -> dict[str, Any]:
+    return {
+        "topologyKey": topology,
+        "maxSkew": 1,
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": selector_labels(app, "app")},
+        # Else the pods of the last version count, and a roll-out ends lopsided.
+        "matchLabelKeys": ["pod-template-hash"],
+    }

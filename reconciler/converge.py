@@ -1,0 +1,233 @@
+"""One pass over one app: build, survey, plan, apply. Shared by the one-shot commands and the loop.
+
+Remembers, between passes, what the server accepted from us: that is what drift is measured
+against.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from secrets import token_urlsafe
+from threading import Event
+
+from jac_converge.config.load import App
+from jac_converge.reconciler.apply import Outcome, apply_plan
+from jac_converge.reconciler.build import build
+from jac_converge.reconciler.build.credentials import (
+    Credentials,
+    credentials_from,
+    credentials_secret,
+    secret_name,
+)
+from jac_converge.reconciler.cluster import Cluster
+from jac_converge.reconciler.drift import changes_between, owned_fields
+from jac_converge.reconciler.errors import ClusterError, Conflict, Refused, Transient
+from jac_converge.reconciler.mirror import DISPENSABLE, Mirror
+from jac_converge.reconciler.objects import (
+    KINDS,
+    POD,
+    Object,
+    ObjectKey,
+    key_of,
+    kind_named,
+)
+from jac_converge.reconciler.plan import (
+    Baseline,
+    Delete,
+    Plan,
+    Policy,
+    Preview,
+    Recreate,
+    Snapshot,
+    make_plan,
+    unsurveyed,
+)
+from jac_converge.reconciler.retry import retried
+
+__all__ = ["WATCHED", "Converger"]
+
+WATCHED = (*KINDS, POD)
+"""Every kind that is read: those we write, and pods for their reasons."""
+
+
+@dataclass(kw_only=True)
+class Converger:
+    """Brings one app on one cluster to its desired state, pass by pass.
+
+    Args:
+        cluster: the pinned cluster and namespace.
+        mirror: what is live; fed by `read`, or by watches.
+        clock: monotonic seconds.
+        stop: ends every wait.
+        patience: seconds to keep trying one request while its error is transient.
+    """
+
+    cluster: Cluster
+    mirror: Mirror
+    clock: Callable[[], float]
+    stop: Event
+    patience: float
+
+    def __post_init__(self) -> None:
+        self._baselines: dict[ObjectKey, Baseline] = {}
+        self._credentials: Credentials | None = None
+        self.desired: tuple[Object, ...] = ()
+        """What the latest plan wanted."""
+
+    def read(self) -> None:
+        """List every kind into the mirror, once.
+
+        Raises:
+            ClusterError: the server refuses, or cannot be reached.
+        """
+        for kind in WATCHED:
+            try:
+                listed = self._try(partial(self.cluster.list_kind, kind))
+            except Refused as error:
+                if error.expired or kind.name not in DISPENSABLE:
+                    raise
+                self.mirror.block(kind.name, error)
+            else:
+                self.mirror.replace(kind.name, listed.items)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know about this cluster."""
+        refused = self.mirror.blocked.get("Namespace")
+        if refused is None:
+            return ()
+        return (f"the namespace is used as it is: {refused.cause}",)
+
+    def plan(self, app: App, policy: Policy, *, complete: bool = False) -> Plan:
+        """Decide what to do now.
+
+        Args:
+            app: what is desired.
+            policy: what may be done.
+            complete: ask the server about every object, also what it would say to a new one,
+                instead of judging by ownership alone.
+
+        Raises:
+            ClusterError: the comparison could not be made.
+        """
+        live = self.mirror.snapshot()
+        desired = self.build(app)
+        self._find_unlabelled(desired, live)
+        snapshot = Snapshot(live=live, baselines=self._baselines)
+        surveyed = desired if complete else unsurveyed(desired, snapshot)
+        previews = dict(self._previews(surveyed, live))
+        self._accept(previews, live)
+        self.desired = desired
+        snapshot = Snapshot(live=live, baselines=self._baselines, previews=previews)
+        return make_plan(app.name, desired, snapshot, policy)
+
+    def plan_removal(self, app: App, policy: Policy) -> Plan:
+        """Decide what a destroy does: a plan with nothing desired."""
+        return make_plan(app.name, (), Snapshot(live=self.mirror.snapshot()), policy)
+
+    def apply(self, plan: Plan) -> Outcome:
+        """Take the steps of a plan, and remember what the server accepted."""
+        outcome = apply_plan(
+            plan,
+            self.cluster,
+            expect=self.mirror.expect,
+            clock=self.clock,
+            stop=self.stop,
+            patience=self.patience,
+        )
+        self._baselines |= outcome.baselines
+        for result in outcome.results:
+            if result.error or isinstance(result.step, Recreate | Delete):
+                # Gone, or not as we thought: to be compared anew, by the server's own answer.
+                self._baselines.pop(result.step.key, None)
+            if isinstance(result.error, Conflict | Refused):
+                self._read_again(result.step.key)
+        return outcome
+
+    def build(self, app: App) -> tuple[Object, ...]:
+        """Every object that should be there.
+
+        Raises:
+            ClusterError: the Secret with what was minted before could not be read.
+        """
+        live = self.mirror.snapshot()
+        key = ObjectKey("Secret", secret_name(app.name))
+        secret = live.get(key) or self._get(key, live)
+        self._credentials = self._current_credentials(app, secret)
+        return tuple(
+            obj
+            for obj in build(app, self._credentials)
+            if obj["kind"] not in self.mirror.blocked.keys() & DISPENSABLE
+        )
+
+    def _current_credentials(self, app: App, secret: Object | None) -> Credentials:
+        """The live ones; what is missing there comes from our memory before it is minted.
+
+        A Secret that somebody deletes must come back with the same passwords: the database's
+        volume knows no others.
+        """
+        if self._credentials is not None:
+            known = credentials_secret(app, self._credentials)
+            found = (secret or {}).get("data") or {}
+            secret = {**known, "data": {**known["data"], **found}}
+        return credentials_from(secret, token=_token)
+
+    def _find_unlabelled(self, desired: tuple[Object, ...], live: dict[ObjectKey, Object]) -> None:
+        """Look by name for what the label selector does not show: it may be there all the same."""
+        for obj in desired:
+            key = key_of(obj)
+            if key not in live and (found := self._get(key, live)):
+                live[key] = found
+
+    def _get(self, key: ObjectKey, live: dict[ObjectKey, Object]) -> Object | None:
+        kind = kind_named(key.kind)
+        if kind.namespaced and not self._has_namespace(live):
+            return None
+        return self._try(partial(self.cluster.get, kind, key.name))
+
+    def _has_namespace(self, live: dict[ObjectKey, Object]) -> bool:
+        return "Namespace" in self.mirror.blocked or any(k.kind == "Namespace" for k in live)
+
+    def _previews(
+        self, objects: tuple[Object, ...], live: dict[ObjectKey, Object]
+    ) -> Iterator[tuple[ObjectKey, Preview]]:
+        for obj in objects:
+            key = key_of(obj)
+            if kind_named(key.kind).namespaced and not self._has_namespace(live):
+                continue
+            preview = self._preview(obj)
+            if key not in live and preview.rejected and "dry run" in preview.rejected.cause:
+                # A webhook that cannot try: only a real create can tell.
+                continue
+            yield key, preview
+
+    def _preview(self, obj: Object) -> Preview:
+        try:
+            answer = self._try(partial(self.cluster.apply, obj, dry_run=True))
+        except Transient:
+            raise
+        except ClusterError as error:
+            return Preview(desired=obj, answer=None, rejected=error)
+        return Preview(desired=obj, answer=answer)
+
+    def _accept(self, previews: dict[ObjectKey, Preview], live: dict[ObjectKey, Object]) -> None:
+        """An object that a dry run leaves as it is was accepted before we started."""
+        for key, preview in previews.items():
+            answer = preview.answer
+            if answer is not None and key in live and not changes_between(live[key], answer):
+                fields = owned_fields(answer)
+                if fields == owned_fields(live[key]):
+                    self._baselines[key] = Baseline(desired=preview.desired, fields=fields)
+
+    def _try[T](self, call: Callable[[], T]) -> T:
+        return retried(call, stop=self.stop, patience=self.patience)
+
+    def _read_again(self, key: ObjectKey) -> None:
+        found = self._get(key, self.mirror.snapshot())
+        if found is not None:
+            self.mirror.put(found)
+
+
+def _token() -> str:
+    # 64 characters: HS512 asks for a key of that many bytes.
+    return token_urlsafe(48)

@@ -1,0 +1,25 @@
+"""The arguments of `jac scale`. Imported by every `jac` command, so it stays light."""
+
+from jac_converge.config.flags import Flag
+
+__all__ = ["SCALE_FLAGS"]
+
+SCALE_FLAGS: tuple[Flag, ...] = (
+    Flag(name="file", help="the app's .jac file", positional=True, metavar="FILE"),
+    Flag(name="plan", type=bool, help="show what would change, and change nothing (exit code 3)"),
+    Flag(name="watch", type=bool, help="stay, and keep the cluster as jac.toml says"),
+    Flag(name="status", type=bool, help="show every object and its health"),
+    Flag(name="destroy", type=bool, help="delete the app from the cluster; data stays"),
+    Flag(
+        name="data", type=bool, help="with --destroy: delete data too: volumes, secrets, namespace"
+    ),
+    Flag(name="yes", type=bool, help="with --destroy: do not ask"),
+    Flag(name="adopt", type=bool, help="take over objects of the same name that are not ours"),
+    Flag(name="init", type=bool, help="print the [converge] table for this app, to start from"),
+    Flag(name="json", type=bool, help="print JSON"),
+    Flag(name="context", help="context of the kubeconfig", metavar="NAME"),
+    Flag(name="namespace", help="namespace on the cluster", metavar="NAME"),
+    Flag(name="image", help="image that runs the app", metavar="REF"),
+    Flag(name="profile", help="also read jac.PROFILE.toml", metavar="PROFILE"),
+    Flag(name="timeout", type=int, default=300, help="seconds to wait until healthy", metavar="S"),
+)

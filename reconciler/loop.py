@@ -1,0 +1,380 @@
+"""wait -> load -> build -> plan -> apply -> assess -> next due.
+
+`jac scale` runs it until the app is healthy, `jac scale --watch` until it is stopped. A steady
+state writes nothing and says nothing.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from random import Random
+from threading import Event, Thread
+from typing import Final, Literal, Protocol
+
+from jac_converge.config.load import App, ConfigError
+from jac_converge.reconciler.apply import Outcome
+from jac_converge.reconciler.converge import Converger
+from jac_converge.reconciler.errors import (
+    ClusterError,
+    Held,
+    Invalid,
+    Missing,
+    NoCluster,
+    Refused,
+)
+from jac_converge.reconciler.health import Health, health_of
+from jac_converge.reconciler.lease import RENEWAL, Lease
+from jac_converge.reconciler.mirror import DISPENSABLE, READ_OWN_WRITES
+from jac_converge.reconciler.objects import Object, ObjectKey, key_of
+from jac_converge.reconciler.plan import Hold, Plan, Policy, Recreate, Refuse
+from jac_converge.reconciler.render import Heal, Row, heal_of, healed_briefly, summary_of, worst
+from jac_converge.reconciler.retry import Backoff
+from jac_converge.reconciler.source import Source
+from jac_converge.reconciler.trigger import Trigger
+from jac_converge.reconciler.watch import KindWatch
+
+__all__ = ["Loop", "Verdict", "View"]
+
+logger = logging.getLogger(__name__)
+
+POLL: Final = 0.1
+"""Seconds between two looks at the configuration files; a look is three stat calls."""
+
+NAP: Final = 30.0
+"""Seconds that the wall clock may run ahead of the monotonic one before it means sleep."""
+
+LAST_SECONDS: Final = 0.8
+"""Seconds that the end may take: after Ctrl-C nobody waits for more than one."""
+
+HOPELESS: Final = (Held, Invalid, NoCluster, Refused)
+"""Errors that neither waiting nor the next plan helps against; a person has to act."""
+
+type Verdict = Literal["converged", "failed", "stopped"]
+
+
+class View(Protocol):
+    """Where the loop tells what happens. Called from the loop's thread only."""
+
+    def show(self, rows: tuple[Row, ...]) -> None:
+        """The state of every object."""
+        ...
+
+    def applied(self, outcome: Outcome, heals: tuple[Heal, ...]) -> None:
+        """What a pass wrote."""
+        ...
+
+    def say(self, message: str) -> None:
+        """Something a person should know; said once, however often it is found."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a loop is made of."""
+
+    converger: Converger
+    source: Source
+    trigger: Trigger
+    lease: Lease
+    watches: tuple[KindWatch, ...]
+    view: View
+    clock: Callable[[], float]
+    """Monotonic seconds."""
+    wall: Callable[[], float]
+    """Seconds since the epoch."""
+    rng: Random
+
+
+class Loop:
+    """Keeps one app converged."""
+
+    def __init__(self, parts: Parts, *, adopt: bool = False) -> None:
+        self._p = parts
+        self._adopt = adopt
+        self._stop = parts.converger.stop
+        self._backoff = Backoff()
+        self._known: set[ObjectKey] = set()
+        self._healed: dict[ObjectKey, str] = {}
+        self._plan: Plan | None = None
+        self._carried_out = False
+        """Whether that plan left nothing to do: else a good health is that of the state before."""
+        self._lease_wanted = Event()
+        self._news: deque[str] = deque()
+        self._until_healthy = False
+        self._verdict: Verdict = "stopped"
+        self.reason = "the cluster was not read yet"
+        """Why the app is not as desired, as far as known."""
+
+    def run(self, *, until_healthy: bool = False, timeout: float | None = None) -> Verdict:
+        """Run until stopped.
+
+        The passes have a thread of their own: a request that hangs in a mute connection must not
+        keep Ctrl-C waiting.
+
+        Args:
+            until_healthy: also end when the app is as desired, or cannot become so.
+            timeout: seconds after which a run `until_healthy` has failed.
+        """
+        p = self._p
+        self._until_healthy = until_healthy
+        passes = Thread(target=self._run_passes, args=(timeout,), name="passes", daemon=True)
+        helpers = (
+            passes,
+            Thread(target=self._attend, name="attend", daemon=True),
+            Thread(target=self._hold_lease, name="lease", daemon=True),
+        )
+        if not until_healthy:
+            self._lease_wanted.set()
+        p.trigger.poke("start")
+        self._schedule_resync()
+        for watch in p.watches:
+            watch.start()
+        for helper in helpers:
+            helper.start()
+        try:
+            # Not Event.wait: a signal handler that sets an event its own thread waits on can lock
+            # itself out.
+            while passes.is_alive() and not self._stop.is_set():
+                passes.join(POLL)
+        finally:
+            self._end(helpers)
+        return self._verdict
+
+    def stop(self) -> None:
+        """End after the write in flight; callable from a signal handler and from any thread."""
+        self._stop.set()
+        self._p.trigger.stop()
+
+    def _end(self, helpers: tuple[Thread, ...]) -> None:
+        """Wait for every thread, `LAST_SECONDS` in all: they are daemons, and may hang."""
+        self.stop()
+        for watch in self._p.watches:
+            watch.stop()
+        release = Thread(target=self._release, name="release", daemon=True)
+        deadline = self._p.clock() + LAST_SECONDS
+        helpers[0].join(LAST_SECONDS)
+        release.start()
+        for thread in (release, *helpers):
+            thread.join(max(0.0, deadline - self._p.clock()))
+        for watch in self._p.watches:
+            watch.join(max(0.0, deadline - self._p.clock()))
+
+    def _release(self) -> None:
+        try:
+            self._p.lease.release()
+        except ClusterError as error:
+            logger.debug("lease was left to expire", extra={"cause": error})
+
+    def _run_passes(self, timeout: float | None) -> None:
+        p = self._p
+        if timeout is not None:
+            p.trigger.poke_at(p.clock() + timeout, "timeout")
+        while causes := p.trigger.wait():
+            verdict = self._pass_safely(causes)
+            if verdict is None and "timeout" in causes:
+                verdict = "failed"
+                self.reason = f"not healthy after {timeout:g} s: {self.reason}; see --timeout"
+            if self._until_healthy and verdict:
+                self._verdict = verdict
+                return
+
+    def _pass_safely(self, causes: frozenset[str]) -> Verdict | None:
+        p = self._p
+        if "resync" in causes:
+            self._schedule_resync()
+        try:
+            return self._pass(causes)
+        except ClusterError as error:
+            if verdict := self._fail(error):
+                return verdict
+            p.view.say(str(error))
+        except BrokenPipeError:
+            # Whoever read us is gone, as with `| head`: that is an end, not an error.
+            self.stop()
+        except Exception:
+            # A mistake of ours in one pass must not end the loop: it is tried again.
+            logger.exception("pass failed", extra={"action": "retry"})
+        p.trigger.poke_at(p.clock() + self._backoff.fail(), "retry")
+        return None
+
+    def _fail(self, error: ClusterError) -> Verdict | None:
+        """Note why it does not go on; a run until healthy ends where waiting cannot help."""
+        self.reason = str(error)
+        hopeless = self._until_healthy and isinstance(error, HOPELESS)
+        return "failed" if hopeless else None
+
+    def _pass(self, causes: frozenset[str]) -> Verdict | None:
+        p, mirror = self._p, self._p.converger.mirror
+        while self._news:
+            p.view.say(self._news.popleft())
+        if p.source.problem:
+            p.view.say(f"{p.source.problem}\nthe last good configuration stays in force")
+        for note in p.converger.notes:
+            p.view.say(note)
+        for kind, error in mirror.blocked.items():
+            if kind not in DISPENSABLE:
+                p.view.say(f"{kind} cannot be watched: {error}")
+        if not mirror.synced:
+            return None
+        mirror.settle()
+        app = p.source.app
+        if causes <= {"status"} and self._plan and not self._plan.holds:
+            return self._assess(self._plan)
+        plan = p.converger.plan(app, self._policy(app), complete="resync" in causes)
+        self._plan, self._carried_out = plan, not plan.writes
+        if not plan.writes and not self._known:
+            # Everything was there when we came: from now on an absence is a deletion.
+            self._known = set(mirror.snapshot())
+        if not plan.writes:
+            self._schedule(wrote=False, failed=False)
+            return self._assess(plan)
+        failures = self._write(plan)
+        again = any(isinstance(step, Recreate) for step in plan.writes)
+        self._carried_out = not failures and not again
+        self._schedule(wrote=True, failed=bool(failures))
+        verdicts = [self._fail(error) for error in failures]
+        return "failed" if "failed" in verdicts else None
+
+    def _policy(self, app: App) -> Policy:
+        mode = app.settings.watch.mode
+        return Policy(adopt=self._adopt, heal=mode == "heal")
+
+    def _write(self, plan: Plan) -> tuple[ClusterError, ...]:
+        """Take the steps if we may; returns why something is left to do."""
+        p = self._p
+        self._lease_wanted.set()
+        if not p.lease.held and (obstacle := self._acquire(plan)):
+            return obstacle
+        # Before the write: its own echo will be the latest thing noticed.
+        noticed = {s.key: p.converger.mirror.noticed_at(s.key) for s in plan.writes}
+        outcome = p.converger.apply(plan)
+        heals = tuple(
+            heal
+            for result in outcome.results
+            if not result.error
+            and (
+                heal := heal_of(
+                    result,
+                    noticed[result.step.key],
+                    known=result.step.key in self._known,
+                )
+            )
+        )
+        self._healed |= {heal.key: healed_briefly(heal) for heal in heals}
+        self._known |= {r.step.key for r in outcome.results if not r.error}
+        p.view.applied(outcome, heals)
+        p.trigger.poke("status")
+        return outcome.errors
+
+    def _acquire(self, plan: Plan) -> tuple[ClusterError, ...]:
+        """Take the lease; it lives in the namespace, which may have to be made first."""
+        p = self._p
+        try:
+            held = p.lease.acquire()
+        except Missing as error:
+            first = tuple(s for s in plan.writes if s.key.kind == "Namespace")
+            outcome = p.converger.apply(Plan(steps=first))
+            p.view.applied(outcome, ())
+            p.trigger.poke("content")
+            return outcome.errors or (error,)
+        if held:
+            return ()
+        p.view.say(f"{p.lease.rival} keeps this app converged; watching without writing")
+        return (p.lease.obstacle,)
+
+    def _schedule(self, *, wrote: bool, failed: bool) -> None:
+        p, now = self._p, self._p.clock()
+        if failed:
+            p.trigger.poke_at(now + self._backoff.fail(), "retry")
+        else:
+            self._backoff.succeed()
+        if wrote:
+            p.trigger.poke_at(now + READ_OWN_WRITES, "settle")
+
+    def _schedule_resync(self) -> None:
+        p = self._p
+        seconds = p.source.app.settings.watch.resync_seconds * p.rng.uniform(0.8, 1.2)
+        p.trigger.poke_at(p.clock() + seconds, "resync")
+
+    def _assess(self, plan: Plan) -> Verdict | None:
+        mirror = self._p.converger.mirror
+        desired = keyed(self._p.converger.desired)
+        live = mirror.snapshot()
+        rows = rows_of(desired, live, mirror.pods(), plan=plan, healed=self._healed)
+        self._known |= live.keys()
+        self._p.view.show(rows)
+        worst_health = worst(rows)
+        if not self._carried_out:
+            return None
+        for row in rows:
+            if row.health is worst_health:
+                self.reason = f"{row.key}: {row.health.sentence}"
+        if worst_health and worst_health.state == "failed":
+            return "failed"
+        done = not worst_health and not plan.holds and not plan.refusals
+        return "converged" if done else None
+
+    def _attend(self) -> None:
+        """Notice edits of the configuration, and sleep of the machine."""
+        p = self._p
+        ahead = p.wall() - p.clock()
+        while not self._stop.wait(POLL):
+            try:
+                if p.source.poll():
+                    p.trigger.poke("jac.toml")
+            except (OSError, ConfigError):
+                logger.exception("configuration could not be read", extra={"action": "retry"})
+            now_ahead = p.wall() - p.clock()
+            if now_ahead - ahead > NAP:
+                self._news.append(f"resumed after {(now_ahead - ahead) / 60:.0f} min of sleep")
+                for watch in p.watches:
+                    watch.wake()
+                p.trigger.poke("woke")
+            ahead = now_ahead
+
+    def _hold_lease(self) -> None:
+        """Renew what we hold; try again for what a rival holds."""
+        p = self._p
+        while not self._stop.is_set():
+            if self._lease_wanted.is_set():
+                had = p.lease.held
+                try:
+                    if p.lease.acquire() != had or p.lease.rival_lives:
+                        p.trigger.poke("lease")
+                except ClusterError as error:
+                    logger.debug("lease not renewed", extra={"cause": error})
+            self._stop.wait(RENEWAL)
+
+
+def rows_of(
+    desired: Mapping[ObjectKey, Object],
+    live: Mapping[ObjectKey, Object],
+    pods: tuple[Object, ...],
+    *,
+    plan: Plan | None = None,
+    healed: Mapping[ObjectKey, str] | None = None,
+) -> tuple[Row, ...]:
+    """One row per desired object, in order; what the plan waits for or refuses is its health."""
+    told: dict[ObjectKey, Health] = {}
+    for step in plan.steps if plan else ():
+        if isinstance(step, Hold):
+            told[step.key] = Health(state="progressing", sentence=step.reason)
+        elif isinstance(step, Refuse):
+            told[step.key] = Health(state="failed", sentence=f"refused: {step.reason}")
+    absent = Health(state="progressing", sentence="it is not there yet")
+    return tuple(
+        Row(
+            key=key,
+            desired=summary_of(obj, live=False),
+            live=summary_of(live.get(key), live=True),
+            health=told.get(key) or (health_of(live[key], pods) if key in live else absent),
+            healed=(healed or {}).get(key, ""),
+        )
+        for key, obj in desired.items()
+    )
+
+
+def keyed(objects: tuple[Object, ...]) -> dict[ObjectKey, Object]:
+    """Objects by key, in the same order."""
+    return {key_of(obj): obj for obj in objects}

@@ -1,0 +1,112 @@
+"""What a Kubernetes object is to us, and the closed table of every kind we may ever write.
+
+An `Object` is plain JSON, as the API server speaks it: no models, so nothing is lost in a round
+trip. A kind that is not in `KINDS` cannot be read, written, watched or pruned. This module changes
+when the product starts to write a new kind.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+__all__ = ["KINDS", "LEASE", "POD", "Kind", "Object", "ObjectKey", "key_of", "kind_named"]
+
+type Object = dict[str, Any]
+"""One API object as JSON: `apiVersion`, `kind`, `metadata`, and the rest."""
+
+type PrunePolicy = Literal["prune", "keep-data"]
+"""prune: deleted once it leaves the desired state. keep-data: only by an explicit `--data`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One row of the table: where objects of a kind live, and what may happen to them."""
+
+    name: str
+    """`Deployment`"""
+    api_version: str
+    """`apps/v1`"""
+    plural: str
+    """`deployments`, as it stands in the URL."""
+    rank: int
+    """Creates go in ascending rank, deletes in descending."""
+    namespaced: bool = True
+    prune: PrunePolicy = "prune"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ObjectKey:
+    """Names one object of an app. An app lives in one namespace, so that is not part of the key."""
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.name}"
+
+
+KINDS: tuple[Kind, ...] = (
+    Kind(
+        name="Namespace",
+        api_version="v1",
+        plural="namespaces",
+        rank=0,
+        namespaced=False,
+        prune="keep-data",
+    ),
+    Kind(name="ServiceAccount", api_version="v1", plural="serviceaccounts", rank=1),
+    Kind(name="ConfigMap", api_version="v1", plural="configmaps", rank=2),
+    Kind(name="Secret", api_version="v1", plural="secrets", rank=2, prune="keep-data"),
+    Kind(name="Service", api_version="v1", plural="services", rank=3),
+    Kind(
+        # Never written: the StatefulSet's controller does. Deleted by an explicit `--data` only.
+        name="PersistentVolumeClaim",
+        api_version="v1",
+        plural="persistentvolumeclaims",
+        rank=3,
+        prune="keep-data",
+    ),
+    Kind(name="StatefulSet", api_version="apps/v1", plural="statefulsets", rank=4),
+    Kind(name="Deployment", api_version="apps/v1", plural="deployments", rank=5),
+    Kind(
+        name="HorizontalPodAutoscaler",
+        api_version="autoscaling/v2",
+        plural="horizontalpodautoscalers",
+        rank=6,
+    ),
+    Kind(
+        name="PodDisruptionBudget",
+        api_version="policy/v1",
+        plural="poddisruptionbudgets",
+        rank=6,
+    ),
+)
+
+POD = Kind(name="Pod", api_version="v1", plural="pods", rank=7)
+"""Read only, for the reasons why something is not healthy."""
+
+LEASE = Kind(name="Lease", api_version="coordination.k8s.io/v1", plural="leases", rank=1)
+"""Held by the one process that writes; neither watched nor pruned."""
+
+_BY_NAME: Mapping[str, Kind] = {kind.name: kind for kind in KINDS}
+
+
+def kind_named(name: str) -> Kind:
+    """Look up a kind by its name.
+
+    Raises:
+        KeyError: the kind is not one we write.
+
+    >>> kind_named("Deployment").plural
+    'deployments'
+    """
+    return _BY_NAME[name]
+
+
+def key_of(obj: Object) -> ObjectKey:
+    """Name an object.
+
+    >>> str(key_of({"kind": "Service", "metadata": {"name": "shop"}}))
+    'Service/shop'
+    """
+    return ObjectKey(obj["kind"], obj["metadata"]["name"])

@@ -1,0 +1,94 @@
+"""Why a pod does not run, in one sentence. Pure. It changes when kubelets learn a new reason."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jac_converge.reconciler.objects import Object
+
+__all__ = ["Trouble", "condition_of", "cut", "trouble_of"]
+
+_LONGEST_MESSAGE = 256
+"""Characters of somebody else's words."""
+
+_HOPELESS = frozenset(
+    {
+        "CrashLoopBackOff",
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "ErrImageNeverPull",
+        "ImagePullBackOff",
+        "InvalidImageName",
+    }
+)
+"""Reasons to wait that end when somebody changes something, and not before."""
+
+_STARTING = frozenset({"ContainerCreating", "PodInitializing"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """Why one pod is not ready."""
+
+    pod: str
+    hopeless: bool
+    """It will not get ready by waiting."""
+    sentence: str
+
+
+def trouble_of(pod: Object) -> Trouble | None:
+    """Why a pod is not ready; None if it is."""
+    name, status = pod["metadata"]["name"], pod.get("status") or {}
+    if status.get("phase") == "Failed":
+        words = ": ".join(cut(status[key]) for key in ("reason", "message") if status.get(key))
+        # Evicted, say: its workload has made another one already.
+        return Trouble(pod=name, hopeless=False, sentence=words or "it failed")
+    scheduled = condition_of(pod, "PodScheduled")
+    if scheduled.get("status") == "False":
+        # A node may join, or another pod leave.
+        words = f"{scheduled.get('reason')}: {cut(scheduled.get('message', ''))}"
+        return Trouble(pod=name, hopeless=False, sentence=words)
+    for container in (
+        *(status.get("initContainerStatuses") or ()),
+        *(status.get("containerStatuses") or ()),
+    ):
+        if sentence := _container_trouble(container):
+            reason = (container.get("state") or {}).get("waiting", {}).get("reason")
+            return Trouble(pod=name, hopeless=reason in _HOPELESS, sentence=sentence)
+    if condition_of(pod, "Ready").get("status") == "True":
+        return None
+    return Trouble(pod=name, hopeless=False, sentence="it is not ready yet")
+
+
+def _container_trouble(container: Mapping[str, Any]) -> str:
+    """Why a container does not run; empty if it does, or is about to."""
+    state = container.get("state") or {}
+    waiting, ended = state.get("waiting") or {}, state.get("terminated") or {}
+    if ended and ended.get("exitCode") != 0:
+        return _exit(ended)
+    if not waiting.get("reason") or waiting["reason"] in _STARTING:
+        return ""
+    last = (container.get("lastState") or {}).get("terminated") or {}
+    cause = _exit(last) if last else cut(waiting.get("message", ""))
+    return f"{waiting['reason']}: {cause}" if cause else str(waiting["reason"])
+
+
+def _exit(ended: Mapping[str, Any]) -> str:
+    if ended.get("reason") == "OOMKilled":
+        return "OOMKilled: it used more memory than its limit"
+    words = cut(ended.get("message") or "")
+    return f"exit code {ended.get('exitCode')}{f': {words}' if words else ''}"
+
+
+def condition_of(obj: Object, kind: str) -> Mapping[str, Any]:
+    """The condition of a type in an object's status; empty if there is none."""
+    for condition in (obj.get("status") or {}).get("conditions") or ():
+        if condition["type"] == kind:
+            return dict(condition)
+    return {}
+
+
+def cut(text: str) -> str:
+    """Shorten somebody else's words to one line of a readable length."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST_MESSAGE else f"{line[: _LONGEST_MESSAGE - 3]}..."

@@ -1,0 +1,333 @@
+"""Plan, outcome and status -> text, or JSON. Pure; masks every secret.
+
+Equal secret values show as equal, and nothing else shows: not even their length.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from jac_converge.reconciler.apply import Outcome, Result
+from jac_converge.reconciler.drift import Change, Drift
+from jac_converge.reconciler.health import Health
+from jac_converge.reconciler.objects import Object, ObjectKey
+from jac_converge.reconciler.plan import (
+    Create,
+    Hold,
+    Keep,
+    Plan,
+    Recreate,
+    Refuse,
+    Step,
+    Update,
+)
+
+__all__ = [
+    "Heal",
+    "Row",
+    "heal_json",
+    "heal_line",
+    "heal_of",
+    "healed_briefly",
+    "outcome_json",
+    "plan_json",
+    "plan_lines",
+    "plan_summary",
+    "result_line",
+    "row_json",
+    "status_lines",
+    "step_json",
+    "summary_of",
+    "worst",
+]
+
+SIGNS: Final[Mapping[str, str]] = {
+    "create": "+",
+    "update": "~",
+    "recreate": "!",
+    "delete": "-",
+    "keep": "=",
+    "hold": ".",
+    "refuse": "x",
+}
+
+SHOWN_CHANGES: Final = 8
+"""Changed fields shown per object; the rest are counted."""
+
+SHOWN_CHARACTERS: Final = 60
+
+_SECRET_PARTS: Final = ("data", "stringData", "metadata.annotations")
+"""Of a Secret. An annotation counts: `kubectl apply` keeps a copy of the whole object in one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heal:
+    """One thing that was put back."""
+
+    key: ObjectKey
+    what: str
+    """`spec.replicas 5 -> 2`, or `deleted, created again`."""
+    who: str | None
+    at: str | None
+    """When they did it: RFC 3339."""
+    seconds: float
+    """From the event's arrival to the server's answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One line of the live table."""
+
+    key: ObjectKey
+    desired: str
+    live: str
+    health: Health
+    healed: str = ""
+
+
+def plan_lines(plan: Plan, *, verbose: bool = False) -> list[str]:
+    """A plan for people: one line a step, and below it the fields that change.
+
+    Args:
+        plan: what is to be done.
+        verbose: also show what stays as it is.
+    """
+    mask = _Mask()
+    lines: list[str] = []
+    for step in plan.steps:
+        if isinstance(step, Keep) and not step.reason and not verbose:
+            continue
+        lines.append(f"{SIGNS[step.verb]} {step.verb:<8} {step.key}{_remark(step)}")
+        if isinstance(step, Update):
+            shown = step.changes[:SHOWN_CHANGES]
+            lines += [f"             {_change_line(step.key, c, mask)}" for c in shown]
+            if more := len(step.changes) - len(shown):
+                lines.append(f"             and {more} more")
+    return [*lines, plan_summary(plan)]
+
+
+def plan_summary(plan: Plan) -> str:
+    """The last line of a plan."""
+    counts = {verb: sum(s.verb == verb for s in plan.steps) for verb in SIGNS}
+    words = {"hold": "waiting", "refuse": "refused"}
+    told = [
+        f"{count} {words.get(verb, f'to {verb}')}"
+        for verb, count in counts.items()
+        if count and verb != "keep"
+    ]
+    unchanged = f"{counts['keep']} unchanged"
+    return ", ".join([*told, unchanged]) if told else f"nothing to do: {unchanged}"
+
+
+def heal_line(heal: Heal) -> str:
+    """What was healed, how fast, who had done it and when."""
+    who = f" - changed by {heal.who}" if heal.who else ""
+    at = f" at {heal.at[11:19]}" if heal.who and heal.at else ""
+    return f"{heal.key} {heal.what} healed in {heal.seconds * 1000:.0f} ms{who}{at}"
+
+
+def healed_briefly(heal: Heal) -> str:
+    """The same for a cell of the table."""
+    return f"{heal.seconds * 1000:.0f} ms{f', after {heal.who}' if heal.who else ''}"
+
+
+def heal_of(result: Result, noticed: float | None, *, known: bool) -> Heal | None:
+    """What a step put back; None when it was no heal.
+
+    Args:
+        result: a step that succeeded.
+        noticed: when the change was seen, in monotonic seconds.
+        known: whether the object was there before.
+    """
+    step = result.step
+    if isinstance(step, Update) and step.drift:
+        what, drift = _what(step), step.drift
+    elif isinstance(step, Create) and known:
+        what, drift = "deleted, created again", None
+    else:
+        return None
+    return Heal(
+        key=step.key,
+        what=what,
+        who=", ".join(drift.rivals) if drift and drift.rivals else None,
+        at=drift.at if drift else None,
+        seconds=max(0.0, result.at - noticed) if noticed is not None else 0.0,
+    )
+
+
+def heal_json(heal: Heal) -> dict[str, Any]:
+    """A heal for programs."""
+    return {
+        "kind": heal.key.kind,
+        "name": heal.key.name,
+        "what": heal.what,
+        "manager": heal.who,
+        "at": heal.at,
+        "milliseconds": round(heal.seconds * 1000, 1),
+    }
+
+
+def result_line(result: Result) -> str:
+    """What became of one step."""
+    done = {
+        "create": "created",
+        "update": "configured",
+        "recreate": "deleted, to be created again",
+        "delete": "deleted",
+    }
+    if result.error:
+        return str(result.error)
+    step = result.step
+    told = f": {_what(step)} ({step.effect})" if isinstance(step, Update) else ""
+    return f"{step.key} {done[step.verb]}{told}"
+
+
+def plan_json(plan: Plan) -> list[dict[str, Any]]:
+    """A plan for programs: one object per step."""
+    mask = _Mask()
+    return [step_json(step, mask) for step in plan.steps]
+
+
+def step_json(step: Step, mask: "_Mask | None" = None) -> dict[str, Any]:
+    """One step for programs."""
+    mask = mask or _Mask()
+    told: dict[str, Any] = {"verb": step.verb, "kind": step.key.kind, "name": step.key.name}
+    if isinstance(step, Keep | Hold | Refuse | Recreate):
+        told["reason"] = step.reason
+    if isinstance(step, Update):
+        told["effect"] = step.effect
+        told["changes"] = [
+            {
+                "path": change.path,
+                "before": mask(step.key, change.path, change.before),
+                "after": mask(step.key, change.path, change.after),
+            }
+            for change in step.changes
+        ]
+    if isinstance(step, Update | Keep) and step.drift:
+        told["drift"] = _drift_json(step.drift)
+    return told
+
+
+def outcome_json(outcome: Outcome) -> list[dict[str, Any]]:
+    """What became of each step, for programs."""
+    mask = _Mask()
+    return [
+        {**step_json(r.step, mask), "error": str(r.error) if r.error else None}
+        for r in outcome.results
+    ]
+
+
+def row_json(row: Row) -> dict[str, Any]:
+    """One object's status for programs."""
+    return {
+        "kind": row.key.kind,
+        "name": row.key.name,
+        "desired": row.desired,
+        "live": row.live,
+        "health": row.health.state,
+        "message": row.health.sentence,
+    }
+
+
+def status_lines(rows: Iterable[Row]) -> list[str]:
+    """The status for people: one aligned line an object."""
+    table = [
+        (str(r.key), r.live, "ready" if r.health.state == "current" else r.health.sentence)
+        for r in rows
+    ]
+    first, second = (max((len(line[i]) for line in table), default=0) for i in (0, 1))
+    return [f"{name:<{first}}  {live:<{second}}  {health}" for name, live, health in table]
+
+
+def summary_of(obj: Object | None, *, live: bool) -> str:
+    """What matters about an object, in a few words.
+
+    Args:
+        obj: None when it is not there.
+        live: tell its status too.
+    """
+    if obj is None:
+        return "-"
+    spec, status = obj.get("spec") or {}, obj.get("status") or {}
+    match obj["kind"]:
+        case "Deployment" | "StatefulSet":
+            image = spec["template"]["spec"]["containers"][0]["image"]
+            count = spec.get("replicas", "auto")
+            ready = f"{status.get('readyReplicas', 0)}/" if live else ""
+            return f"{ready}{count} x {image}"
+        case "HorizontalPodAutoscaler":
+            targets = "".join(f" {_metric(metric)}" for metric in spec.get("metrics") or ())
+            return f"{spec.get('minReplicas', 1)}-{spec['maxReplicas']}{targets}"
+        case "Service":
+            return ", ".join(str(port["port"]) for port in spec.get("ports") or ())
+        case "Secret" | "ConfigMap":
+            count = len(obj.get("data") or {})
+            return f"{count} key" if count == 1 else f"{count} keys"
+        case "PodDisruptionBudget":
+            return f"max unavailable {spec.get('maxUnavailable')}"
+        case _:
+            return str(status.get("phase", "there")) if live else "there"
+
+
+class _Mask:
+    """Replaces secret values by numbers: the same value, the same number."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def __call__(self, key: ObjectKey, path: str, value: Any) -> Any:
+        if key.kind != "Secret" or not path.startswith(_SECRET_PARTS) or value is None:
+            return value
+        if isinstance(value, dict):
+            return {name: self(key, path, inner) for name, inner in value.items()}
+        number = self._numbers.setdefault(str(value), len(self._numbers) + 1)
+        return f"(secret #{number})"
+
+
+def _remark(step: Step) -> str:
+    match step:
+        case Update(drift=drift):
+            by = f"; changed by {', '.join(drift.rivals)}" if drift and drift.rivals else ""
+            return f" ({step.effect}{by})"
+        case Keep(reason=reason) | Hold(reason=reason) | Refuse(reason=reason):
+            return f": {reason}" if reason else ""
+        case Recreate(reason=reason):
+            return f" (deleted and created again: {reason})"
+        case _:
+            return ""
+
+
+def _change_line(key: ObjectKey, change: Change, mask: _Mask) -> str:
+    before = _short(mask(key, change.path, change.before))
+    after = _short(mask(key, change.path, change.after))
+    return f"{change.path}: {before} -> {after}"
+
+
+def _what(step: Update) -> str:
+    first, *others = step.changes
+    told = _change_line(step.key, first, _Mask()).replace(": ", " ", 1)
+    return f"{told} and {len(others)} more" if others else told
+
+
+def _short(value: Any) -> str:
+    # A value may be somebody else's: its line breaks and terminal codes stay its own.
+    raw = "(none)" if value is None else str(value)
+    text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in raw)
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 3]}..."
+
+
+def _drift_json(drift: Drift) -> dict[str, Any]:
+    return {"managers": list(drift.rivals), "at": drift.at}
+
+
+def _metric(metric: Mapping[str, Any]) -> str:
+    resource = metric.get("resource") or {}
+    target = (resource.get("target") or {}).get("averageUtilization")
+    return f"{resource.get('name')} {target}%"
+
+
+def worst(rows: Iterable[Row]) -> Health | None:
+    """The health that decides about the whole app; None when everything is current."""
+    failed = next((r.health for r in rows if r.health.state == "failed"), None)
+    return failed or next((r.health for r in rows if r.health.state == "progressing"), None)

@@ -1,0 +1,126 @@
+"""One writer per app, on a real API server."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from jac_converge.reconciler.cluster import KubeCluster, connect
+from jac_converge.reconciler.errors import Conflict, Held, Missing
+from jac_converge.reconciler.lease import DURATION, Lease
+from jac_converge.reconciler.objects import LEASE
+from jac_converge.reconciler.ownership import selector_of
+from tests.servers.control_plane import ControlPlane
+
+
+@dataclass
+class Clock:
+    """Time as an argument."""
+
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        """Seconds."""
+        return self.now
+
+
+@pytest.fixture
+def cluster(control_plane: ControlPlane, namespace: str) -> KubeCluster:
+    """A namespace of its own."""
+    return connect(
+        context=None,
+        namespace=namespace,
+        selector=selector_of("shop"),
+        config_file=str(control_plane.kubeconfig),
+    )
+
+
+def lease(cluster: KubeCluster, holder: str, clock: Clock) -> Lease:
+    """A lease of the app `shop`."""
+    return Lease(app_name="shop", cluster=cluster, holder=holder, clock=clock)
+
+
+def test_acquire_takes_a_free_lease_and_keeps_others_out(cluster: KubeCluster) -> None:
+    """The first one writes, the second one knows who does."""
+    clock = Clock()
+    ann, bob = lease(cluster, "ann", clock), lease(cluster, "bob", clock)
+    assert (True, False) == (ann.acquire(), bob.acquire())
+    assert (True, False, "ann") == (ann.held, bob.held, bob.rival)
+
+
+def test_acquire_renews_what_is_held(cluster: KubeCluster) -> None:
+    """A renewed lease is not taken, however long the other one has been looking."""
+    clock = Clock()
+    ann, bob = lease(cluster, "ann", clock), lease(cluster, "bob", clock)
+    for _ in range(3):
+        assert (True, False) == (ann.acquire(), bob.acquire())
+        clock.now += DURATION * 0.9
+
+
+def test_acquire_takes_a_lease_that_nobody_renewed(cluster: KubeCluster) -> None:
+    """Expiry counts from when we saw it unchanged, not from what its clock says."""
+    clock = Clock()
+    ann, bob = lease(cluster, "ann", clock), lease(cluster, "bob", clock)
+    ann.acquire()
+    first = bob.acquire()
+    clock.now += DURATION
+    assert (False, True, False) == (first, bob.acquire(), ann.held)
+    assert (False, "bob") == (ann.acquire(), ann.rival)
+
+
+def test_release_lets_the_next_one_in_at_once(cluster: KubeCluster) -> None:
+    """A clean end does not make the others wait."""
+    clock = Clock()
+    ann, bob = lease(cluster, "ann", clock), lease(cluster, "bob", clock)
+    ann.acquire()
+    ann.release()
+    assert (True, False) == (bob.acquire(), ann.held)
+
+
+def test_release_leaves_a_rivals_lease_alone(cluster: KubeCluster) -> None:
+    """Who lost it releases nothing."""
+    clock = Clock()
+    ann, bob = lease(cluster, "ann", clock), lease(cluster, "bob", clock)
+    ann.acquire()
+    bob.acquire()
+    clock.now += DURATION
+    bob.acquire()
+    ann.release()
+    assert (True, False) == (bob.acquire(), ann.acquire())
+
+
+def test_acquire_needs_the_namespace(control_plane: ControlPlane, unused_namespace: str) -> None:
+    """Before the first deploy there is no place for it."""
+    cluster = connect(
+        context=None,
+        namespace=unused_namespace,
+        selector=selector_of("shop"),
+        config_file=str(control_plane.kubeconfig),
+    )
+    with pytest.raises(Missing):
+        lease(cluster, "ann", Clock()).acquire()
+
+
+def test_acquire_tells_a_rival_at_work_from_a_dead_one(cluster: KubeCluster) -> None:
+    """Only one that was seen to renew is at work; of another one, waiting may get the lease."""
+    clock = Clock()
+    ann, bob = lease(cluster, "ann", clock), lease(cluster, "bob", clock)
+    ann.acquire()
+    bob.acquire()
+    unknown = bob.obstacle
+    ann.acquire()
+    bob.acquire()
+    assert (Conflict, Held) == (type(unknown), type(bob.obstacle))
+    assert "ann keeps this app converged" in str(bob.obstacle)
+
+
+def test_acquire_finds_its_own_lease_when_an_answer_was_lost(cluster: KubeCluster) -> None:
+    """A renewal that the server made, but could not tell of, is no rival's."""
+    clock = Clock()
+    ann = lease(cluster, "ann", clock)
+    ann.acquire()
+    live = cluster.get(LEASE, ann.name)
+    assert live is not None
+    metadata = {"name": ann.name, "resourceVersion": live["metadata"]["resourceVersion"]}
+    spec = {**live["spec"], "renewTime": "2030-01-01T00:00:00.000000Z"}
+    cluster.apply({**live, "metadata": metadata, "spec": spec})
+    assert (True, None) == (ann.acquire(), ann.rival)
