@@ -1,0 +1,57 @@
+"""What `jac scale --watch` costs while nothing happens: `make bench-idle`.
+
+Requests by the API server's own audit log, processor time and memory by /proc (Linux).
+"""
+
+import os
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from benchmarks.deployed import deployed
+from jac_converge.reconciler.ownership import FIELD_MANAGER
+
+SECONDS = 60.0
+SETTLED = 10.0
+"""Seconds before the count starts, for the writes of the start to settle."""
+
+CPU_LIMIT = 1.0
+"""Percent of one processor."""
+
+
+def main() -> int:
+    """Run it; the exit code is 1 when more was asked or used than is promised."""
+    with deployed(audit=True) as it:
+        time.sleep(SETTLED)
+        pid = it.watching.pid
+        before, used = len(it.server.requests(FIELD_MANAGER)), _cpu_seconds(pid)
+        started = time.monotonic()
+        time.sleep(SECONDS)
+        seconds = time.monotonic() - started
+        cpu = (_cpu_seconds(pid) - used) / seconds * 100
+        rss = _rss_bytes(pid) / 2**20
+        sent = it.server.requests(FIELD_MANAGER)[before:]
+    asked = Counter((request.verb, request.resource) for request in sent)
+    print(f"jac scale --watch, idle for {seconds:.0f} s")
+    for (verb, resource), count in asked.most_common():
+        print(f"  requests: {count:3}  {verb} {resource}")
+    print(f"  cpu:      {cpu:.2f} % of one processor")
+    print(f"  memory:   {rss:.0f} MiB resident")
+    return 0 if asked.keys() <= {("patch", "leases")} and cpu < CPU_LIMIT else 1
+
+
+def _cpu_seconds(pid: int) -> float:
+    # The name in the second field may hold blanks: count from behind it.
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    user, system = int(fields[11]), int(fields[12])
+    return (user + system) / os.sysconf("SC_CLK_TCK")
+
+
+def _rss_bytes(pid: int) -> int:
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
