@@ -203,6 +203,9 @@ class _NoStore:
     def find(self, kind: str) -> list[Document]:  # noqa: ARG002
         return []
 
+    def near(self, group: str, stamp: int, limit: int) -> list[Document]:  # noqa: ARG002
+        return []
+
     def commit(self, batch: WriteBatch) -> None:
         """Drop it: what a module builds while it is imported belongs to nobody."""
 

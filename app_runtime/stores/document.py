@@ -51,6 +51,10 @@ class Document:
     """JSON."""
     version: int = 0
     """Counts the commits that wrote it. 0: not stored yet."""
+    group: str = ""
+    """Documents of one group are likely to be read together; given once, when it is created."""
+    stamp: int = 0
+    """Its place among those of its group: µs since the epoch when it was created."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +85,8 @@ class DocumentStore(Protocol):
     def get(self, ids: Collection[str]) -> dict[str, Document]:
         """Read documents in one round trip; a document that is not there is not in the answer.
 
+        What it gives was committed, as a whole.
+
         Raises:
             Unavailable: never an empty answer in its stead.
         """
@@ -88,6 +94,24 @@ class DocumentStore(Protocol):
 
     def find(self, kind: str) -> list[Document]:
         """Read all documents of a kind, in the order of their ids.
+
+        Raises:
+            Unavailable: as for `get`.
+        """
+        ...
+
+    def near(self, group: str, stamp: int, limit: int) -> list[Document]:
+        """Read ahead: documents of a group from a stamp on, in the order of their stamps.
+
+        A hint, not a query: what is being written at this moment may be missing.
+
+        Raises:
+            Unavailable: as for `get`.
+        """
+        ...
+
+    def scan(self, after: str, limit: int) -> list[Document]:
+        """Read documents of every kind whose ids are greater, in the order of their ids.
 
         Raises:
             Unavailable: as for `get`.

@@ -22,7 +22,7 @@ from jac_converge.reconciler.drift import additions, owned_fields
 from jac_converge.reconciler.errors import Invalid
 from jac_converge.reconciler.mirror import READ_OWN_WRITES, Mirror
 from jac_converge.reconciler.objects import Object, key_of, kind_named
-from jac_converge.reconciler.ownership import selector_of
+from jac_converge.reconciler.ownership import FIELD_MANAGER, MANAGED_BY_LABEL, selector_of
 from jac_converge.reconciler.plan import Plan, Policy, Update
 from tests.cluster.any_edits import Edit, edits, rounds
 from tests.cluster.foreign_edits import path_of
@@ -119,7 +119,16 @@ class Place:
         """Which objects are not as desired, by the server's own word; no plan is asked."""
         for obj in desired:
             live = self.live(obj)
+            if live and obj["kind"] == "Namespace" and is_unclaimed(live):
+                continue  # somebody else's, and used as it is
             if live is None or self.differs(obj, live):
+                yield str(key_of(obj))
+
+    def unclaimed(self, desired: tuple[Object, ...]) -> Iterator[str]:
+        """Which objects were stripped of every sign that they are ours."""
+        for obj in desired:
+            live = self.live(obj)
+            if live and obj["kind"] != "Namespace" and is_unclaimed(live):
                 yield str(key_of(obj))
 
     def differs(self, obj: Object, live: Object) -> bool:
@@ -147,29 +156,42 @@ class Place:
             )
 
 
-def planned(place: Place, converger: Converger, app: App) -> Plan:
+def is_unclaimed(live: Object) -> bool:
+    """Whether neither label nor field manager says that it is ours."""
+    labels = live["metadata"].get("labels") or {}
+    entries = live["metadata"].get("managedFields") or ()
+    applied = any(entry["manager"] == FIELD_MANAGER for entry in entries)
+    return labels.get(MANAGED_BY_LABEL) != FIELD_MANAGER and not applied
+
+
+def planned(place: Place, converger: Converger, app: App, *, adopt: bool = False) -> Plan:
     """Look, and decide."""
     # No watch runs here, so no echo of our own writes comes to wait for.
     place.clock.now += READ_OWN_WRITES
     converger.mirror.settle()
     converger.read()
-    return converger.plan(app, Policy())
+    return converger.plan(app, Policy(adopt=adopt))
 
 
 def to_write(plan: Plan) -> list[str]:
-    """Desired objects that the plan brings about, now or once it may; without what it prunes."""
-    steps = (*plan.writes, *plan.holds)
+    """Desired objects that the plan brings about, or would if it might; without what it prunes."""
+    steps = (*plan.writes, *plan.holds, *plan.refusals)
     return sorted(str(step.key) for step in steps if step.verb != "delete")
 
 
+def refused(plan: Plan) -> list[str]:
+    """Objects that a person has to decide about."""
+    return sorted(str(step.key) for step in plan.refusals)
+
+
 def converge(place: Place, converger: Converger, app: App) -> None:
-    """Plan and apply once.
+    """Plan and apply once; what is nobody's any more is adopted.
 
     Once more where the app had to wait for its stores, or where nothing was known of who owns what:
     the first apply then makes the server write down that somebody unknown does.
     """
     for _ in range(2):
-        plan = planned(place, converger, app)
+        plan = planned(place, converger, app, adopt=True)
         outcome = converger.apply(plan)
         assert () == (*outcome.errors, *plan.refusals)
         place.mark_stores_ready()
@@ -230,6 +252,7 @@ def test_plan_writes_exactly_what_the_server_would_change(
     for process in (warm, fresh):
         plan = planned(place, process, after)
         assert sorted(place.would_write(process.desired)) == to_write(plan)
+        assert sorted(place.unclaimed(process.desired)) == refused(plan)
 
     process = warm if by_the_old_process else fresh
     converge(place, process, after)
