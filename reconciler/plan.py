@@ -43,6 +43,8 @@ __all__ = [
 
 REPLICAS: FieldPath = ("f:spec", "f:replicas")
 _COUNT = readable(REPLICAS)
+_SEAL: FieldPath = ("f:immutable",)
+"""What makes the data of a ConfigMap or Secret final, and cannot be taken back itself."""
 
 _LEFT_ALONE = "drift is left alone ([converge.watch] mode)"
 
@@ -295,6 +297,8 @@ def _step_for(
         return _rejected(obj, live, preview.rejected)
     if not changes:
         return Keep(key=key)
+    if drift and _SEAL in drift.added:
+        return _rejected(obj, live, Immutable(f"{key} apply", "somebody set immutable: true"))
     replicas = _replicas_to_hand_over(obj, live)
     told = changes if replicas is None else _handed_over(changes)
     return Update(desired=obj, live=live, changes=told, drift=drift, replicas=replicas)

@@ -363,6 +363,19 @@ def test_plan_recreates_what_holds_no_data_when_a_field_cannot_change() -> None:
     assert Recreate(desired=DEPLOYMENT, live=it, reason=error.cause) == step
 
 
+def test_plan_recreates_what_somebody_made_immutable() -> None:
+    """A dry run accepts it, since an apply leaves what it does not name; taking it back fails."""
+    config = obj("ConfigMap", data={"ONE": "1"})
+    sealed = live({**config, "immutable": True}, ours("f:data/f:ONE"), entry("x", "f:immutable"))
+    there = seen(
+        sealed,
+        baselines=accepted(config, "f:data/f:ONE"),
+        previews=answered(config, sealed),
+    )
+    reason = "somebody set immutable: true"
+    assert Recreate(desired=config, live=sealed, reason=reason) == only_step(config, there=there)
+
+
 def test_plan_refuses_to_recreate_what_holds_data() -> None:
     """A StatefulSet's volumes are worth more than an edit."""
     there = seen(live(STORE, ours()), previews=rejected(STORE, Immutable("x", "forbidden")))
