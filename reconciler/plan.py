@@ -294,6 +294,8 @@ def _step_for(
     if left_alone and changes:
         return Keep(key=key, reason=_LEFT_ALONE, drift=drift)
     if preview and preview.answer is None and not _is_in_the_way(drift, preview.rejected):
+        if isinstance(preview.rejected, Invalid) and not live["metadata"].get("managedFields"):
+            return _ask_who_owns_what(obj, live)
         return _rejected(obj, live, preview.rejected)
     if not changes:
         return Keep(key=key)
@@ -327,6 +329,17 @@ def _compare(
 def _is_in_the_way(drift: Drift | None, error: ClusterError | None) -> bool:
     """Whether what somebody added may be all that is wrong: two ports of one name, say."""
     return isinstance(error, Invalid) and drift is not None and bool(drift.added)
+
+
+def _ask_who_owns_what(obj: Object, live: Object) -> Update:
+    """Apply no more than the labels, where somebody cleared managedFields.
+
+    The server then writes down that somebody unknown owns the rest. Until it has, nothing tells
+    what is in the way: a port of ours under its old number, say, which an apply would keep.
+    """
+    head = {key: obj[key] for key in ("apiVersion", "kind", "metadata")}
+    told = Change(path="metadata.managedFields", before=None, after="as the server finds them")
+    return Update(desired=head, live=live, changes=(told,))
 
 
 def _handed_over(changes: tuple[Change, ...]) -> tuple[Change, ...]:

@@ -383,6 +383,16 @@ def test_plan_refuses_to_recreate_what_holds_data() -> None:
     assert Refuse(key=key_of(STORE), reason=reason) == only_step(STORE, there=there)
 
 
+def test_plan_asks_who_owns_what_when_nobody_does() -> None:
+    """Without managedFields nothing tells what is in the way of a change."""
+    it = live(DEPLOYMENT)
+    error = Invalid("x", "ports[1].name: Duplicate value")
+    step = only_step(DEPLOYMENT, there=seen(it, previews=rejected(DEPLOYMENT, error)))
+    assert isinstance(step, Update)
+    assert {"apiVersion", "kind", "metadata"} == step.desired.keys()
+    assert ("metadata.managedFields",) == tuple(change.path for change in step.changes)
+
+
 @pytest.mark.parametrize(
     ("error", "cause"),
     [
