@@ -180,6 +180,8 @@ def test_loop_creates_everything_again_when_the_namespace_is_deleted(
         before = api.get(secret)
         api.delete(path_of("Namespace", ns, ns))
         wait_until(lambda: "Secret/shop-credentials" not in versions(api, ns), 60)
+        # Nothing can be created while the namespace ends, so what is there again is new.
+        wait_until(lambda: "Secret/shop-credentials" in versions(api, ns), 60)
         wait_until(lambda: "Deployment/shop" in versions(api, ns), 60)
         after = api.get(secret)
     assert before["metadata"]["uid"] != after["metadata"]["uid"]
