@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from jac_converge.app_runtime.auth.tokens import Claims
-from jac_converge.app_runtime.bridge.codec import CannotStore
+from jac_converge.app_runtime.bridge.values import CannotStore
 from jac_converge.app_runtime.bridge.introspect import FunctionSpec, WalkerSpec
 from jac_converge.app_runtime.bridge.program import (
     GUEST_ROOT,

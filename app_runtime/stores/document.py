@@ -10,7 +10,7 @@ It changes when the promise between the runtime and its stores changes.
 from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 __all__ = [
     "Conflict",
@@ -39,8 +39,7 @@ class Unavailable(StoreError):
     """The store cannot be asked; what was not acknowledged is not stored."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class Document(NamedTuple):
     """One stored value under one key."""
 
     id: str
