@@ -20,7 +20,7 @@ from typing import Any
 from uuid import UUID
 
 from jac_converge.app_runtime.bridge.introspect import FunctionSpec, WalkerSpec
-from jac_converge.app_runtime.bridge.program import Call, Outcome, Run
+from jac_converge.app_runtime.bridge.program import Call, Outcome, Read, Run
 from jac_converge.app_runtime.stores import Conflict, DocumentStore
 
 __all__ = ["Calls", "Order"]
@@ -39,8 +39,8 @@ class Order:
     spec: WalkerSpec | FunctionSpec
     fields: Callable[[], dict[str, Any]]
     """Makes the values anew for each run, since a run may change what is inside."""
-    root: Callable[[], UUID]
-    """Finds the caller's root, once, off the event loop; raises if the caller may not call."""
+    root: Callable[[Read], UUID]
+    """Finds the caller's root, off the event loop; raises if the caller may not call."""
     node: str | None = None
 
 
@@ -116,10 +116,9 @@ class Calls:
             self._loop.call_soon_threadsafe(self._loop.stop)
 
     def _run(self, order: Order, late: threading.Event) -> Outcome:
-        root = order.root()
         for attempt in self._attempts():
             with attempt.store() as store:
-                run = Run(_call(order, root), store, too_late=late.is_set)
+                run = Run(_call(order), store, too_late=late.is_set)
                 try:
                     with run.active(), attempt.timed():
                         result = run.begin()
@@ -132,12 +131,11 @@ class Calls:
         raise AssertionError("the last attempt returns or raises")
 
     async def _run_async(self, order: Order, late: threading.Event) -> Outcome:
-        root = order.root()
         for attempt in self._attempts():
             # Never with the store's lock: the next task of this loop to want it would stop the
             # loop, and so the task that has it. Taking turns is the best there is.
             async with self._turns if attempt.again else nullcontext():
-                run = Run(_call(order, root), self._store, too_late=late.is_set)
+                run = Run(_call(order), self._store, too_late=late.is_set)
                 try:
                     with run.active(), attempt.timed():
                         result = run.begin()
@@ -220,8 +218,8 @@ class _Attempt:
         logger.debug("a call runs again: %s", conflict)
 
 
-def _call(order: Order, root: UUID) -> Call:
-    return Call(spec=order.spec, fields=order.fields(), root=root, node=order.node)
+def _call(order: Order) -> Call:
+    return Call(spec=order.spec, fields=order.fields(), root=order.root, node=order.node)
 
 
 async def _wait_for(result: Any) -> Any:

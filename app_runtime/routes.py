@@ -64,7 +64,7 @@ def _add(app: FastAPI, spec: WalkerSpec | FunctionSpec, calls: Calls, identity: 
         return Order(
             spec=spec,
             fields=lambda: signature.fields(raw),
-            root=lambda: identity.root(claims, GUEST_ROOT),
+            root=lambda read: identity.root(claims, GUEST_ROOT, read),
             node=node or getattr(body, "spawn_node", None) or None,
         )
 

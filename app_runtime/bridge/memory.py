@@ -45,6 +45,8 @@ class RequestMemory:
         """
         self._store = store
         self._reader = Reader(store)
+        self.read = self._reader.read
+        """Reads documents of any kind, each once."""
         self._too_late = too_late
         self._lock = threading.Lock()
         self._anchors: dict[int, Anchor] = {}
@@ -268,6 +270,7 @@ class RequestMemory:
         self._deleted.clear()
         self._missing.clear()
         self._reader = Reader(self._store)
+        self.read = self._reader.read
 
     async def aget(self, id_: UUID) -> Anchor | None:
         """Return an anchor."""

@@ -8,7 +8,7 @@ import inspect
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,10 +30,14 @@ from jac_converge.app_runtime.bridge.memory import RequestMemory, TooLate
 from jac_converge.app_runtime.bridge.wire import to_wire
 from jac_converge.app_runtime.stores import Conflict, Document, DocumentStore, WriteBatch
 
-__all__ = ["AppBroken", "Call", "NodeNotFound", "Outcome", "Program", "Run", "TooLate"]
+__all__ = ["AppBroken", "Call", "NodeNotFound", "Outcome", "Program", "Read", "Run", "TooLate"]
 
 SYSTEM_ROOT = UUID(Constants.SUPER_ROOT_UUID.value)
 GUEST_ROOT = uuid5(SYSTEM_ROOT, Constants.GUEST.value)
+
+
+type Read = Callable[[Collection[str]], Mapping[str, Document]]
+"""Reads documents by id; those read before cost nothing."""
 
 
 class AppBroken(Exception):
@@ -51,8 +55,8 @@ class Call:
     spec: WalkerSpec | FunctionSpec
     fields: dict[str, Any]
     """Values by field name. A run may change what is inside, so each run needs its own."""
-    root: UUID
-    """Root of the caller."""
+    root: Callable[[Read], UUID]
+    """Finds the root of the caller, with what it reads; raises if the caller may not call."""
     node: str | None = None
     """Where a walker starts; None: at the caller's root."""
 
@@ -87,7 +91,7 @@ class Run:
         try:
             isolate_request_walk_stack()
             self._context.call_state.set(CallState())
-            self._context.set_user_root(self._call.root.hex)
+            self._context.set_user_root(self._call.root(self._memory.read).hex)
             yield
         finally:
             Jac.reset_request_context(token)

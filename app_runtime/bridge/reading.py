@@ -34,24 +34,22 @@ class Reader:
         self._hops = 0
 
     def read(self, ids: Collection[str]) -> Mapping[str, Document]:
-        """Read documents that were not read before, in one round trip, or two to read ahead.
+        """Return documents; those not read before come in one round trip, or two to read ahead.
 
         Raises:
             Unavailable: the store does not answer.
         """
-        found, unread = {}, ids
-        if self._ahead:
-            found = {id_: self._ahead.pop(id_) for id_ in ids if id_ in self._ahead}
-            unread = [id_ for id_ in ids if id_ not in found]
+        read, ahead = self._read, self._ahead
+        unread = [id_ for id_ in ids if id_ not in read and id_ not in ahead]
         if unread:
-            found |= self._fetch(unread)
-        self._read |= found
+            read |= self._fetch(unread)
+        found = {}
+        for id_ in ids:
+            if id_ in ahead:
+                read[id_] = ahead.pop(id_)
+            if id_ in read:
+                found[id_] = read[id_]
         return found
-
-    def version(self, id_: str) -> int | None:
-        """The version at which a document was read; None if it was not."""
-        document = self._read.get(id_)
-        return None if document is None else document.version
 
     def document(self, id_: str) -> Document | None:
         """A document as it was read, or written since."""
