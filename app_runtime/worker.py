@@ -4,6 +4,7 @@ A SIGTERM or Ctrl-C drains: no new connections, those in flight get their time. 
 ends it at once. It changes with the life of one process.
 """
 
+import gc
 import json
 import logging
 import os
@@ -44,6 +45,9 @@ def work(app: App, listener: socket.socket, *, serving: Callable[[], None] | Non
         program = Program(app.file)
         store = open_store(app)
         api = create_app(app, program, store)
+        # What is there now stays: the collector need not look through it again with every request.
+        gc.collect()
+        gc.freeze()
     except (AppBroken, StoreError, OSError) as error:
         return _complain(error, 1)
     server = _Server(

@@ -129,7 +129,12 @@ def _compare(anchor: Any, document: Document, changes: Changes, reader: Reader) 
 
 def _same(own: Mapping[str, Any], baseline: Mapping[str, Any]) -> bool:
     rest = len(baseline) - ("edges" in baseline) - ("pages" in baseline)
-    return len(own) == rest and all(baseline.get(key) == value for key, value in own.items())
+    if len(own) != rest:
+        return False
+    for key, value in own.items():
+        if value != baseline.get(key):
+            return False
+    return True
 
 
 def _edges_now(anchor: Any, document: Document) -> tuple[list[str], Pages] | None:

@@ -22,6 +22,7 @@ from jac_converge.app_runtime.stores.document import (
     Unavailable,
     WriteBatch,
 )
+from jac_converge.app_runtime.stores.text import body_from, text_of
 
 __all__ = ["Shelf"]
 
@@ -41,7 +42,10 @@ CREATE TABLE IF NOT EXISTS documents (
 CREATE INDEX IF NOT EXISTS documents_by_kind ON documents (kind, id) WHERE {FEW};
 CREATE INDEX IF NOT EXISTS documents_by_group ON documents ("group", stamp) WHERE "group" != '';
 """
-COLUMNS = 'id, kind, version, body, "group", stamp'
+# Bytes are what the codec of bodies wants; SQLite would turn them into a string first.
+COLUMNS = 'id, kind, version, CAST(body AS BLOB), "group", stamp'
+SLOTS = (1, 2, 4, 8, 16, 32, 64)
+"""Numbers of ids that have a statement of their own, which SQLite keeps prepared."""
 
 
 class Shelf:
@@ -220,10 +224,17 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _get(connection: sqlite3.Connection, ids: Collection[str]) -> dict[str, Document]:
-    rows = connection.execute(
-        f"SELECT {COLUMNS} FROM documents WHERE id IN (SELECT value FROM json_each(?))",
-        (json.dumps(list(ids)),),
-    )
+    values: list[str] = list(ids)
+    if not values:
+        return {}
+    slots = next((size for size in SLOTS if size >= len(values)), 0)
+    if slots:
+        values += values[-1:] * (slots - len(values))
+        wanted = ",".join("?" * slots)
+    else:
+        values = [json.dumps(values)]
+        wanted = "SELECT value FROM json_each(?)"
+    rows = connection.execute(f"SELECT {COLUMNS} FROM documents WHERE id IN ({wanted})", values)
     return {row[0]: _document(row) for row in rows}
 
 
@@ -253,11 +264,9 @@ def _scan(connection: sqlite3.Connection, after: str, limit: int) -> list[Docume
     return [_document(row) for row in rows]
 
 
-def _document(row: tuple[str, str, int, str, str, int]) -> Document:
+def _document(row: tuple[str, str, int, bytes, str, int]) -> Document:
     id_, kind, version, body, group, stamp = row
-    return Document(
-        id=id_, kind=kind, version=version, body=json.loads(body), group=group, stamp=stamp
-    )
+    return Document(id_, kind, body_from(body), version, group, stamp)
 
 
 def _write(connection: sqlite3.Connection, batch: WriteBatch) -> None:
@@ -265,12 +274,12 @@ def _write(connection: sqlite3.Connection, batch: WriteBatch) -> None:
     lost = []
     for new in batch.creates:
         insert = "INSERT OR IGNORE INTO documents VALUES (?, ?, 1, ?, ?, ?)"
-        values = (new.id, new.kind, json.dumps(new.body), new.group, new.stamp)
+        values = (new.id, new.kind, text_of(new.body), new.group, new.stamp)
         if not connection.execute(insert, values).rowcount:
             lost.append(new.id)
     for changed in batch.updates:
         update = "UPDATE documents SET body = ?, version = version + 1 WHERE id = ? AND version = ?"
-        values = (json.dumps(changed.body), changed.id, changed.version)
+        values = (text_of(changed.body), changed.id, changed.version)
         if not connection.execute(update, values).rowcount:
             lost.append(changed.id)
     for gone in batch.removals:
