@@ -50,7 +50,7 @@ class Known(Protocol):
         ...
 
 
-class StoredNode(NodeAnchor):
+class StoredNode(NodeAnchor):  # type: ignore[misc] # jaclang has no types
     """A node that is, or was, in the store."""
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class StoredNode(NodeAnchor):
     __hash__ = Anchor.__hash__
 
 
-class StoredEdge(EdgeAnchor):
+class StoredEdge(EdgeAnchor):  # type: ignore[misc] # jaclang has no types
     """An edge that is, or was, in the store."""
 
     def __init__(self) -> None:

@@ -51,9 +51,7 @@ class Changes:
         self.written.append((anchor, document._replace(version=document.version + 1)))
 
 
-def collect(
-    anchors: Iterable[Anchor], deleted: Iterable[Anchor | None], reader: Reader
-) -> Changes:
+def collect(anchors: Iterable[Anchor], deleted: Iterable[Anchor | None], reader: Reader) -> Changes:
     """Compare anchors with what was read.
 
     Args:
@@ -131,21 +129,18 @@ def _same(own: Mapping[str, Any], baseline: Mapping[str, Any]) -> bool:
     rest = len(baseline) - ("edges" in baseline) - ("pages" in baseline)
     if len(own) != rest:
         return False
-    for key, value in own.items():
-        if value != baseline.get(key):
-            return False
-    return True
+    return all(baseline.get(key) == value for key, value in own.items())
 
 
 def _edges_now(anchor: Any, document: Document) -> tuple[list[str], Pages] | None:
-    edges = anchor.__dict__.get("edges")
-    if edges is None:
+    given = anchor.__dict__.get("edges")
+    if given is None:
         return None  # nobody looked
-    if not isinstance(edges, EdgeList):
-        given = edges
-        del anchor.__dict__["edges"]
-        edges = anchor.edges
-        edges[:] = given
+    if isinstance(given, EdgeList):
+        return given.now(document.id)
+    del anchor.__dict__["edges"]  # a plain list took its place; what is stored is read anew
+    edges: EdgeList = anchor.edges
+    edges[:] = given
     return edges.now(document.id)
 
 
@@ -181,7 +176,11 @@ def _entries(reader: Reader, id_: str) -> list[str]:
 
 def _page(node: Document, number: int, entries: list[str]) -> Document:
     return Document(
-        id=page_id(node.id, number), kind="page", body={"edges": entries}, group="", stamp=node.stamp
+        id=page_id(node.id, number),
+        kind="page",
+        body={"edges": entries},
+        group="",
+        stamp=node.stamp,
     )
 
 

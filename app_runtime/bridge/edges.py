@@ -61,7 +61,7 @@ class EdgeList(list[EdgeAnchor]):
         super().__init__()
         self._inline = inline
         self._read_pages = read_pages
-        self._pages: Pages | None = None if read_pages else {}
+        self._pages: Pages = {}
         self._anchor_of = anchor_of
         self._dropped: set[str] = set()
         self.looked = False
@@ -135,9 +135,9 @@ class EdgeList(list[EdgeAnchor]):
         yield from self._inline
 
     def _loaded(self) -> Pages:
-        if self._pages is None:
-            assert self._read_pages is not None
+        if self._read_pages is not None:
             self._pages = self._read_pages()
+            self._read_pages = None
         return self._pages
 
     def _whole(self) -> None:
@@ -152,7 +152,7 @@ def _looking(name: str) -> Callable[..., Any]:
     method = getattr(list, name)
 
     def look(self: EdgeList, *args: Any, **options: Any) -> Any:
-        self._whole()  # noqa: SLF001 - its own method, made here
+        self._whole()
         return method(self, *args, **options)
 
     look.__name__ = name

@@ -160,4 +160,3 @@ def _fit(value: Any, target: Any) -> Any:
     if any(argument is Any for argument in get_args(target)):
         return value  # jaclang 0.16: coerce raises on typing.Any
     return Serializer.coerce(value, target)[0]
-

@@ -48,7 +48,7 @@ def refs(
     hops = path.destinations
     if post_filter is not None and hops:
         _narrow(hops[-1], post_filter)
-    found = path.origin
+    found: list[Any] = path.origin
     for hop in hops[:-1] if path.edge_only else hops:
         found = Jac.edges_to_nodes(found, hop)
     if path.edge_only:
@@ -70,7 +70,9 @@ def edges_of(origin: list[Any], destination: Any) -> list[Any]:
 
 
 def edges_with_nodes(
-    origin: list[Any], destination: Any, from_visit: bool = False  # noqa: FBT001, FBT002 - jaclang's
+    origin: list[Any],
+    destination: Any,
+    from_visit: bool = False,  # noqa: FBT001, FBT002 - jaclang's
 ) -> list[Any]:
     """The edges of one step and the nodes behind them, each once."""
     del from_visit
@@ -102,16 +104,14 @@ def _step(origin: list[Any], destination: Any) -> Iterator[_Link]:
     direction = destination.direction
     links = list(_links(origin, memory, _MARKS[direction], read_nodes=destination.edge is None))
     passes, fits = destination.edge, destination.nd
-    chosen = []
+    chosen: list[_Link] = []
     for link in links:
         edge = link.edge
         if "archetype" not in edge.__dict__:
             continue  # not stored any more, or of a class that the app has lost
         if not passes or passes(edge.archetype):
             chosen.extend(_directed(link, direction))
-    memory.load(
-        [link.other.id.hex for link in chosen if "archetype" not in link.other.__dict__]
-    )
+    memory.load([link.other.id.hex for link in chosen if "archetype" not in link.other.__dict__])
     user_root = context.user_root
     owner = user_root.id
     for link in chosen:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from jaclang.jac0core import jaclib
 from jaclang.jac0core.archetype import Anchor, NodeAnchor
+from jaclang.jac0core.constant import EdgeDir
 from jaclang.jac0core.osp_kernel import _current_scope, osp_report
 from jaclang.jac0core.runtime import JacRuntime, JacRuntimeImpl, JacRuntimeInterface, plugin_manager
 
@@ -64,7 +65,12 @@ def destroy(objs: Any) -> bool:
     return True
 
 
-def disconnect(left: Any, right: Any, dir: Any, filter: Any = None) -> bool:  # noqa: A002
+def disconnect(
+    left: Any,
+    right: Any,
+    dir: Any = EdgeDir.OUT,  # noqa: A002
+    filter: Any = None,  # noqa: A002
+) -> bool:
     """Remove edges between nodes; what has to be looked at is read at once."""
     for node in left if isinstance(left, list) else [left]:
         graph.read_around(node.__jac__)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 from uuid import UUID, SafeUUID
 
-from jaclang.jac0core.archetype import Anchor, EdgeAnchor, NodeAnchor, Root
+from jaclang.jac0core.archetype import Anchor, NodeAnchor, Root
 
 from jac_converge.app_runtime.bridge.anchors import StoredEdge, StoredNode, fill
 from jac_converge.app_runtime.bridge.changes import Changes, collect

@@ -84,6 +84,11 @@ class Run:
         """Whether something is written already, so that running again would write it twice."""
         return self._memory.commits > 0
 
+    @property
+    def user_root(self) -> Any:
+        """The anchor of the caller's root, while the run is active."""
+        return self._context.user_root
+
     @contextmanager
     def active(self) -> Iterator[None]:
         """Make this run the one that Jac code of this thread or task belongs to."""

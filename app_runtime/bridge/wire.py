@@ -59,8 +59,8 @@ def _archetype(value: Any, inside: tuple[int, ...]) -> dict[str, Any]:
 
 
 @cache
-def _shown(cls: type) -> tuple[str, ...]:
-    """Names of the fields that leave the server."""
+def _shown(cls: Any) -> tuple[str, ...]:
+    """Names of the fields of a class that leave the server."""
     hidden = {"reports"} if issubclass(cls, WalkerArchetype) else set()
     names = (field.name for field in fields(cls))
     return tuple(name for name in names if not name.startswith("_") and name not in hidden)

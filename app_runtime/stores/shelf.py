@@ -246,9 +246,7 @@ def _find(connection: sqlite3.Connection, kind: str) -> list[Document]:
     return [_document(row) for row in rows]
 
 
-def _near(
-    connection: sqlite3.Connection, group: str, stamp: int, limit: int
-) -> list[Document]:
+def _near(connection: sqlite3.Connection, group: str, stamp: int, limit: int) -> list[Document]:
     rows = connection.execute(
         f"SELECT {COLUMNS} FROM documents"
         """ WHERE "group" = ? AND "group" != '' AND stamp >= ? ORDER BY stamp LIMIT ?""",
@@ -274,8 +272,8 @@ def _write(connection: sqlite3.Connection, batch: WriteBatch) -> None:
     lost = []
     for new in batch.creates:
         insert = "INSERT OR IGNORE INTO documents VALUES (?, ?, 1, ?, ?, ?)"
-        values = (new.id, new.kind, text_of(new.body), new.group, new.stamp)
-        if not connection.execute(insert, values).rowcount:
+        row = (new.id, new.kind, text_of(new.body), new.group, new.stamp)
+        if not connection.execute(insert, row).rowcount:
             lost.append(new.id)
     for changed in batch.updates:
         update = "UPDATE documents SET body = ?, version = version + 1 WHERE id = ? AND version = ?"
