@@ -31,6 +31,10 @@ class Changes:
     written: list[tuple[Anchor, Document]] = field(default_factory=list)
     """Anchors and their documents as they are in the store after the commit."""
 
+    blind: dict[str, list[str]] = field(default_factory=dict)
+    """Entries added to nodes of which nothing else changed, and of whose edges none was looked at:
+    they fit whatever others add meanwhile."""
+
     @property
     def batch(self) -> WriteBatch:
         """Everything, as the store takes it."""
@@ -49,6 +53,19 @@ class Changes:
         """Add a new body of a document, at the version it was read at."""
         self.updates.append(document)
         self.written.append((anchor, document._replace(version=document.version + 1)))
+
+    def follow(self, fresh: Mapping[str, Document]) -> None:
+        """Add the blind entries to documents that others have changed, read anew."""
+        anchors = {it.id: anchor for anchor, it in self.written if it.id in fresh}
+        self.written = [(anchor, it) for anchor, it in self.written if it.id not in fresh]
+        self.updates = [it for it in self.updates if it.id not in fresh]
+        self.creates = [it for it in self.creates if it.id.partition(".")[0] not in fresh]
+        for id_, document in fresh.items():
+            body = dict(document.body)
+            inline = [*body.get("edges", ()), *self.blind[id_]]
+            pages = _fold(body, inline, body.get("pages", 0), {})
+            self.creates += [_page(document, number, kept) for number, kept in pages.items()]
+            self.update(anchors[id_], document._replace(body=body))
 
 
 def collect(anchors: Iterable[Anchor], deleted: Iterable[Anchor | None], reader: Reader) -> Changes:
@@ -105,7 +122,8 @@ def _compare(anchor: Any, document: Document, changes: Changes, reader: Reader) 
     baseline = held["baseline"]
     own = body_of(anchor)
     body: dict[str, Any] | None = None
-    if not _same(own, baseline) and Jac.check_write_access(anchor, op_hint="field_write"):
+    same = _same(own, baseline)
+    if not same and Jac.check_write_access(anchor, op_hint="field_write"):
         body = own
         if "edges" in document.body:
             body["edges"] = document.body["edges"]
@@ -121,8 +139,13 @@ def _compare(anchor: Any, document: Document, changes: Changes, reader: Reader) 
         pages = _fold(body, inline, document.body.get("pages", 0), pages)
         for number, entries in pages.items():
             _write_page(document, number, entries, changes, reader)
-    if body is not None and body != document.body:
-        changes.update(anchor, document._replace(body=body))
+    if body is None or body == document.body:
+        return
+    if same and isinstance(edges := held.get("edges"), EdgeList):
+        added = edges.only_added(document.id)
+        if added:
+            changes.blind[document.id] = added
+    changes.update(anchor, document._replace(body=body))
 
 
 def _same(own: Mapping[str, Any], baseline: Mapping[str, Any]) -> bool:

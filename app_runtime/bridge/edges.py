@@ -84,6 +84,12 @@ class EdgeList(list[EdgeAnchor]):
         if not self.whole:
             self._dropped.add(id_.hex)
 
+    def only_added(self, node: str) -> list[str] | None:
+        """Return the entries of new edges if nothing else changed and nobody looked, else None."""
+        if self.looked or self._dropped:
+            return None
+        return [entry_of(edge, node) for edge in list.__iter__(self)]
+
     def now(self, node: str) -> tuple[list[str], Pages] | None:
         """Return inline entries and every changed page as they are now; None if all is as stored.
 

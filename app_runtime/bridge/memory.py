@@ -10,7 +10,7 @@ to write.
 import logging
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, SafeUUID
 
 from jaclang.jac0core.archetype import Anchor, NodeAnchor, Root
@@ -19,12 +19,15 @@ from jac_converge.app_runtime.bridge.anchors import StoredEdge, StoredNode, fill
 from jac_converge.app_runtime.bridge.changes import Changes, collect
 from jac_converge.app_runtime.bridge.edges import EdgeList, Pages, page_id
 from jac_converge.app_runtime.bridge.reading import Reader
-from jac_converge.app_runtime.stores import Document, DocumentStore
+from jac_converge.app_runtime.stores import Conflict, Document, DocumentStore
 
 __all__ = ["RequestMemory", "TooLate"]
 
 logger = logging.getLogger(__name__)
 
+
+ADDITIONS: Final = 8
+"""Tries to add edges to nodes that others add to at the same time; then the walker runs again."""
 
 _set = object.__setattr__
 
@@ -194,9 +197,28 @@ class RequestMemory:
         changes = collect(self._anchors.values(), self._deleted.values(), self._reader)
         if not changes.batch:
             return
-        self._store.commit(changes.batch)
+        self._commit(changes)
         self.commits += 1
         self._rebase(changes)
+
+    def _commit(self, changes: Changes) -> None:
+        """Commit; what was only added to lists of edges is added again to what others made of them.
+
+        A walker that looked at none of the edges would do the same when it runs again.
+        """
+        for attempt in range(ADDITIONS):
+            try:
+                return self._store.commit(changes.batch)
+            except Conflict as conflict:
+                # A page that others made first is a change of its node.
+                nodes = {id_.partition(".")[0] for id_ in conflict.ids}
+                if attempt == ADDITIONS - 1 or not nodes <= changes.blind.keys():
+                    raise
+                fresh = self._store.get(nodes)
+                if fresh.keys() != nodes:
+                    raise
+                changes.follow(fresh)
+        return None
 
     def _rebase(self, changes: Changes) -> None:
         """Begin anew from what is stored now, after a commit that a walker asked for."""

@@ -52,7 +52,8 @@ def _archetype(value: Any, inside: tuple[int, ...]) -> dict[str, Any]:
         "_jac_id": value.__jac__.id.hex,
         "_jac_archetype": kind,
     }
-    for name in _shown(type(value)):
+    cls: Any = type(value)
+    for name in _shown(cls):
         item = getattr(value, name, None)
         out[name] = item if type(item) in _PLAIN else to_wire(item, inside)
     return out

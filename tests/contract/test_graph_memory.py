@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jac_converge.app_runtime.stores import Document, WriteBatch
+from jac_converge.app_runtime.stores import Conflict, Document, WriteBatch
 from jac_converge.app_runtime.stores.shelf import Shelf
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ walker seed { has count: int; can go with Root entry {
     for i in range(self.count) { here ++> Item(n=i); }
 } }
 walker add { has n: int; can go with Root entry { here ++> Item(n=self.n); } }
+walker add_unless_there { has n: int; can go with Root entry {
+    if not [item for item in [-->][?:Item] if item.n == self.n] { here ++> Item(n=self.n); }
+} }
 walker listed { can go with Root entry { report [item.n for item in [-->][?:Item]]; } }
 walker drop { has n: int; can go with Root entry {
     for item in [-->][?:Item] { if item.n == self.n { del item; } }
@@ -192,6 +195,29 @@ def test_explicit_commit_goes_on_from_what_it_wrote(user: User) -> None:
     """The second part of the request changes what the first one stored."""
     assert [[2, 3]] == user.call("commit_twice")
     assert [[2, 3]] == [sorted(user.call("listed")[0])]
+
+
+def test_edges_that_others_add_meanwhile_stay(user: User) -> None:
+    """Who looks at none of them is not run again, in however many pages they are."""
+    user.call("seed", count=255)
+    other = User(user._program, user.store)
+    other.root = user.root
+
+    def meanwhile(_: Any) -> None:
+        for n in (1000, 1001, 1002):
+            other.call("add", n=n)
+
+    user.run("add", {"n": 2000}, meanwhile)
+    assert [[*range(255), 1000, 1001, 1002, 2000]] == user.call("listed")
+
+
+def test_edges_that_others_add_meanwhile_are_a_conflict_when_looked_at(user: User) -> None:
+    """What was decided by looking at the edges has to be decided again."""
+    other = User(user._program, user.store)
+    other.root = user.root
+    with pytest.raises(Conflict):
+        user.run("add_unless_there", {"n": 1}, lambda _: other.call("add", n=1))
+    assert [[1]] == user.call("listed")
 
 
 def test_chain_is_read_ahead(user: User) -> None:
