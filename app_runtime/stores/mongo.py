@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from pymongo import MongoClient
 from pymongo.collection import Collection as MongoCollection
@@ -56,16 +57,7 @@ class Mongo:
         """
         patience = patience or Patience()
         try:
-            client: MongoClient[Row] = MongoClient(
-                uri,
-                appname="jac-converge",
-                connectTimeoutMS=patience.select * 1000,
-                serverSelectionTimeoutMS=patience.select * 1000,
-                waitQueueTimeoutMS=patience.select * 1000,
-                socketTimeoutMS=patience.answer * 1000,
-                readPreference="primary",
-                w="majority",
-            )
+            client: MongoClient[Row] = MongoClient(uri, **_defaults(uri, patience))
         except (ConfigurationError, InvalidURI, ValueError) as error:
             raise StoreError(
                 f"MongoDB open failed ({type(error).__name__}): {error}; "
@@ -154,8 +146,26 @@ class Mongo:
         arrange: Callable[["Cursor[Row]"], "Cursor[Row]"] = lambda cursor: cursor,
     ) -> list[Document]:
         self._locks.tidy()
-        cursor = self._rows.find(wanted, FIELDS).max_time_ms(int(self._patience.answer * 1000))
+        # When we stop waiting, the server may stop working.
+        limit = self._client.options.pool_options.socket_timeout
+        cursor = self._rows.find(wanted, FIELDS).max_time_ms(int(limit * 1000) if limit else None)
         return self._locks.read(list(arrange(cursor)))
+
+
+def _defaults(uri: str, patience: Patience) -> dict[str, Any]:
+    """Return what the URI leaves open; as keywords they would win over what it says."""
+    select = patience.select * 1000
+    options = {
+        "appname": "jac-converge",
+        "connectTimeoutMS": select,
+        "serverSelectionTimeoutMS": select,
+        "waitQueueTimeoutMS": select,
+        "socketTimeoutMS": patience.answer * 1000,
+        "readPreference": "primary",
+        "w": "majority",
+    }
+    given = {name.lower() for name, _ in parse_qsl(urlsplit(uri).query)}
+    return {name: value for name, value in options.items() if name.lower() not in given}
 
 
 @contextmanager
