@@ -35,7 +35,8 @@ What a killed writer may leave for ever: new documents that nothing leads to.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from pymongo import UpdateOne
 from pymongo.collection import Collection as MongoCollection
@@ -216,20 +217,20 @@ class Commit:
     def _lock_all(self, record: str) -> bool:
         """Lock every document at its version; False as soon as one of them is not to be had."""
         free = {"lock": {"$in": [None, record]}}
-        for part in _parts(list(self._wanted.items())):
-            updates = [
-                UpdateOne(
-                    {"_id": id_, "version": version, **free},
-                    {"$set": {"lock": record, "next": body}},
-                )
-                for id_, (version, body) in part
-            ]
-            sent = self._send(
-                lambda these=updates: self._rows.bulk_write(these, ordered=False).matched_count
+        updates = [
+            UpdateOne(
+                {"_id": id_, "version": version, **free}, {"$set": {"lock": record, "next": body}}
             )
-            if sent.answer < len(part):
+            for id_, (version, body) in self._wanted.items()
+        ]
+        for first in range(0, len(updates), AT_ONCE):
+            part = updates[first : first + AT_ONCE]
+            if self._send(partial(self._matched, part)).answer < len(part):
                 return False
         return True
+
+    def _matched(self, updates: Sequence[UpdateOne]) -> int:
+        return self._rows.bulk_write(updates, ordered=False).matched_count
 
     def _decide(self, record: str) -> bool:
         """Commit what is locked; False: somebody has aborted it."""
@@ -272,8 +273,3 @@ class Commit:
 
     def _send[T](self, write: Callable[[], T]) -> Sent[T]:
         return send(write, patience=self._patience, until=self._until)
-
-
-def _parts[T](whole: Sequence[T]) -> Iterator[Sequence[T]]:
-    for first in range(0, len(whole), AT_ONCE):
-        yield whole[first : first + AT_ONCE]
