@@ -31,6 +31,7 @@ class Locks:
         self._patience = patience
         self._lock = threading.Lock()
         self._tidying = threading.Lock()
+        self._look_again = 0.0  # by the clock: no call goes through all that is known before
         self._known: dict[str, tuple[str, float]] = {}  # record -> its state, seen since
 
     def read(self, rows: Sequence[Row]) -> list[Document]:
@@ -146,9 +147,11 @@ class Locks:
 
     def tidy(self) -> None:
         """Decide, carry out and delete the records that have been known for too long."""
-        if not self._known or not self._tidying.acquire(blocking=False):
+        now, lease = self._patience.clock(), self._patience.lease
+        if not self._known or now < self._look_again or not self._tidying.acquire(blocking=False):
             return
         try:
+            self._look_again = now + lease / 4
             if due := self._due():
                 self._clear(due)
         finally:
