@@ -36,7 +36,11 @@ class Conflict(StoreError):
 
 
 class Unavailable(StoreError):
-    """The store cannot be asked; what was not acknowledged is not stored."""
+    """The store cannot be asked. What was not acknowledged is not stored.
+
+    Unless MongoDB went mute after it was told to write, and stayed so: then nobody knows, and it
+    is stored as a whole or not at all.
+    """
 
 
 class Document(NamedTuple):
