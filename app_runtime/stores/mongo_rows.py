@@ -13,12 +13,12 @@ locks. No index by `partialFilterExpression`: it took until MongoDB 6 to underst
 sparse index does the same on every one.
 """
 
-import json
 import secrets
 from collections.abc import Iterable
 from typing import Any
 
 from jac_converge.app_runtime.stores.document import Document
+from jac_converge.app_runtime.stores.text import body_from, text_of
 
 __all__ = [
     "FIELDS",
@@ -54,7 +54,7 @@ def mark_field(version: int) -> str:
 
 def body_text(document: Document) -> str:
     """Return the body as it is stored."""
-    return json.dumps(document.body)
+    return text_of(document.body)
 
 
 def new_row(document: Document, mark: str) -> Row:
@@ -89,7 +89,7 @@ def _document(row: Row, version: int, body: str) -> Document:
         id=row["_id"],
         kind=row["kind"],
         version=version,
-        body=json.loads(body),
+        body=body_from(body),
         group=row.get("g", ""),
         stamp=row.get("s", 0),
     )
