@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pymongo
@@ -62,8 +62,8 @@ class Shape:
     @property
     def after(self) -> dict[str, Document]:
         """What is there once it has happened."""
-        found = BEFORE | {new.id: replace(new, version=1) for new in self.batch.creates}
-        found |= {changed.id: replace(changed, version=2) for changed in self.batch.updates}
+        found = BEFORE | {new.id: new._replace(version=1) for new in self.batch.creates}
+        found |= {changed.id: changed._replace(version=2) for changed in self.batch.updates}
         return {id_: found[id_] for id_ in found if id_ not in {r.id for r in self.batch.removals}}
 
 
@@ -134,7 +134,7 @@ def happened(store: Mongo, shape: Shape) -> bool:
 def change_all(store: Mongo) -> None:
     """Change every old document that is there, once."""
     read = store.get(OLD).values()
-    store.commit(WriteBatch(updates=tuple(replace(r, body={"text": "newest"}) for r in read)))
+    store.commit(WriteBatch(updates=tuple(r._replace(body={"text": "newest"}) for r in read)))
 
 
 def check_clean(server: MongoServer, store: Mongo) -> None:

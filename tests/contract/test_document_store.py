@@ -4,7 +4,6 @@ import random
 import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -161,7 +160,7 @@ def test_racing_transfers_keep_the_sum(store: DocumentStore) -> None:
             with store.exclusive() as view:
                 read = view.get(list(amounts))
                 moved = tuple(
-                    replace(read[id_], body={"n": read[id_].body["n"] + amount})
+                    read[id_]._replace(body={"n": read[id_].body["n"] + amount})
                     for id_, amount in amounts.items()
                 )
                 receipt = Document(id=f"receipt-{seed}", kind="note", body={})

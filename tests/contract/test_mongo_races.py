@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import pytest
 
@@ -53,7 +52,7 @@ def count_up(store: Mongo, ids: list[str], *, times: int) -> int:
         while True:
             read = store.get(ids)
             updates = tuple(
-                replace(read[id_], body={"n": read[id_].body.get("n", 0) + 1}) for id_ in ids
+                read[id_]._replace(body={"n": read[id_].body.get("n", 0) + 1}) for id_ in ids
             )
             try:
                 store.commit(WriteBatch(updates=updates))
