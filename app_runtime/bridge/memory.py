@@ -9,6 +9,7 @@ to write.
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 from uuid import UUID
@@ -143,7 +144,14 @@ class RequestMemory:
             read = self._read.get(id_)
             if read is None:
                 if anchor.persistent and not _unreachable(anchor):
-                    creates.append(Document(id=id_.hex, kind=kind_of(anchor), body=encode(anchor)))
+                    creates.append(
+                        Document(
+                            id=id_.hex,
+                            kind=kind_of(anchor),
+                            body=encode(anchor),
+                            stamp=time.time_ns() // 1000,
+                        )
+                    )
                 continue
             body = _permitted(anchor, read.body)
             if body == read.body:

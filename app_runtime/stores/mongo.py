@@ -100,6 +100,12 @@ class Mongo:
         with _errors("read"):
             return [_document(row) for row in self._rows.find({"kind": kind}).sort("_id", 1)]
 
+    def scan(self, after: str, limit: int) -> list[Document]:
+        """Read documents in the order of their ids."""
+        with _errors("read"):
+            rows = self._rows.find({"_id": {"$gt": after}}).sort("_id", 1).limit(limit)
+            return [_document(row) for row in rows]
+
     def commit(self, batch: WriteBatch) -> None:
         """Write a batch, document by document; undo it if one has moved on."""
         if not batch:
@@ -166,7 +172,7 @@ class Mongo:
 
     def _update(self, changed: Document, before: Row, undo: list[Callable[[], object]]) -> None:
         version = changed.version
-        new = _row(changed, version=version + 1)
+        new = {**before, "version": version + 1, "body": json.dumps(changed.body)}
         if not self._rows.replace_one({"_id": changed.id, "version": version}, new).matched_count:
             raise Conflict([changed.id])
         # A version of its own: whoever has read the one in between must not take it for this.
@@ -182,13 +188,25 @@ class Mongo:
 
 
 def _row(document: Document, *, version: int) -> Row:
-    body = json.dumps(document.body)
-    return {"_id": document.id, "kind": document.kind, "version": version, "body": body}
+    return {
+        "_id": document.id,
+        "kind": document.kind,
+        "version": version,
+        "body": json.dumps(document.body),
+        "group": document.group,
+        "stamp": document.stamp,
+    }
 
 
 def _document(row: Row) -> Document:
-    body = json.loads(row["body"])
-    return Document(id=row["_id"], kind=row["kind"], version=row["version"], body=body)
+    return Document(
+        id=row["_id"],
+        kind=row["kind"],
+        version=row["version"],
+        body=json.loads(row["body"]),
+        group=row.get("group", ""),
+        stamp=row.get("stamp", 0),
+    )
 
 
 @contextmanager

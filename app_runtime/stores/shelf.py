@@ -235,9 +235,7 @@ def _find(connection: sqlite3.Connection, kind: str) -> list[Document]:
     return [_document(row) for row in rows]
 
 
-def _near(
-    connection: sqlite3.Connection, group: str, stamp: int, limit: int
-) -> list[Document]:
+def _near(connection: sqlite3.Connection, group: str, stamp: int, limit: int) -> list[Document]:
     rows = connection.execute(
         f"SELECT {COLUMNS} FROM documents"
         """ WHERE "group" = ? AND "group" != '' AND stamp >= ? ORDER BY stamp LIMIT ?""",
