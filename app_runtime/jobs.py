@@ -98,13 +98,13 @@ def collect(app: App, *, remove: bool) -> str:
 def _collect_orphans(store: DocumentStore, before: int, *, remove: bool) -> str:
     kinds: Counter[str] = Counter()
     changed = 0
-    for cluster in orphans.find(store, before=before):
-        if not remove or orphans.remove(store, cluster):
-            kinds += cluster.kinds
+    for island in orphans.find(store, before=before):
+        if not remove or orphans.remove(store, island):
+            kinds += island.kinds
         else:
             changed += 1
     text = f"{'removed' if remove else 'found'} what no root leads to: {told(kinds)}"
-    return f"{text}; {changed} groups stay, since they changed meanwhile" if changed else text
+    return f"{text}; {changed} islands stay, since they changed meanwhile" if changed else text
 
 
 def _collect_guests(app: App, store: DocumentStore, before: int, *, remove: bool) -> str:
@@ -117,9 +117,11 @@ def _collect_guests(app: App, store: DocumentStore, before: int, *, remove: bool
         return f"found nodes of guests that are too old: {len(old)}"
     if old:
         Program(app.file)  # its classes are what the nodes are made of
-    kept = sum(len(ids) for ids in batched(old, AT_ONCE) if not remove_nodes(store, ids))
-    text = f"removed nodes of guests that were too old: {len(old) - kept}"
-    return f"{text}; {kept} stay, since others change them all the time" if kept else text
+    removed = sum(remove_nodes(store, ids) for ids in batched(old, AT_ONCE))
+    text = f"removed nodes of guests that were too old: {removed}"
+    if removed == len(old):
+        return text
+    return f"{text}; {len(old) - removed} stay: of a class that is gone, or changing all the time"
 
 
 @contextmanager

@@ -21,20 +21,20 @@ from jac_converge.app_runtime.bridge.citations import GRAPH, citations
 from jac_converge.app_runtime.stores import Conflict, DocumentStore, Removal, WriteBatch
 from jac_converge.app_runtime.transfer import PAGE, documents
 
-__all__ = ["Cluster", "find", "remove"]
+__all__ = ["Island", "find", "remove"]
 
 LARGEST = 5000  # documents in one commit; it keeps other writers of a shelf waiting for about 50 ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cluster:
+class Island:
     """Orphans that lead to each other, and to nobody else."""
 
     removals: tuple[Removal, ...]
     kinds: Counter[str]
 
 
-def find(store: DocumentStore, *, before: int) -> Iterator[Cluster]:
+def find(store: DocumentStore, *, before: int) -> Iterator[Island]:
     """Give what no root leads to; roots themselves always stay.
 
     It holds one id and version for each document, and reads the bodies of a page at a time.
@@ -53,18 +53,18 @@ def find(store: DocumentStore, *, before: int) -> Iterator[Cluster]:
         else:
             starts.append(document.id)
     _follow(store, starts, unreached)
-    yield from _clusters(store, unreached)
+    yield from _islands(store, unreached)
 
 
-def remove(store: DocumentStore, cluster: Cluster) -> bool:
-    """Remove a cluster; says whether it did, since one that changed meanwhile stays.
+def remove(store: DocumentStore, island: Island) -> bool:
+    """Remove a island; says whether it did, since one that changed meanwhile stays.
 
     More than `LARGEST` documents are looked at first and go in several commits.
     """
-    if len(cluster.removals) > LARGEST and not _unchanged(store, cluster.removals):
+    if len(island.removals) > LARGEST and not _unchanged(store, island.removals):
         return False
     try:
-        for part in batched(cluster.removals, LARGEST):
+        for part in batched(island.removals, LARGEST):
             store.commit(WriteBatch(removals=part))
     except Conflict:
         return False
@@ -83,9 +83,9 @@ def _follow(store: DocumentStore, starts: list[str], unreached: dict[str, int]) 
                     frontier.append(id_)
 
 
-def _clusters(store: DocumentStore, orphans: dict[str, int]) -> Iterator[Cluster]:
+def _islands(store: DocumentStore, orphans: dict[str, int]) -> Iterator[Island]:
     """Sort orphans by what they lead to, as they are now."""
-    leader = {id_: id_ for id_ in orphans}  # of each, some other of its cluster; at last, itself
+    leader = {id_: id_ for id_ in orphans}  # of each, some other of its island; at last, itself
     kind_of: dict[str, str] = {}
 
     def lead(id_: str) -> str:
@@ -103,7 +103,7 @@ def _clusters(store: DocumentStore, orphans: dict[str, int]) -> Iterator[Cluster
     for id_ in orphans:
         members.setdefault(lead(id_), []).append(id_)
     for ids in members.values():
-        yield Cluster(
+        yield Island(
             removals=tuple(Removal(id=id_, version=orphans[id_]) for id_ in ids),
             kinds=Counter(kind_of[id_] for id_ in ids if id_ in kind_of),
         )
