@@ -110,9 +110,9 @@ class Meanwhile:
 
 @pytest.mark.parametrize("after", ["b", "x"], ids=["while-it-follows", "after-it-followed"])
 def test_part_that_moves_behind_the_search_stays(store: DocumentStore, after: str) -> None:
-    """X hangs from a, or nowhere, when b has been read, and from b when a is; y below never changes.
+    """It is linked once its new parent has been read; y below it never changes.
 
-    The second: it is found as an orphan, and linked before it is removed.
+    Or, later still, once it has been found to be an orphan.
     """
     put(store, root("ra", "rb"), edge("ra", "root", "a"), edge("rb", "root", "b"))
     put(store, node("b", "rb"), node("a", "ra"), node("x", "xy"), edge("xy", "x", "y"))

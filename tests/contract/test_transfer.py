@@ -108,7 +108,7 @@ def test_root_that_a_server_made_at_its_start_gives_way(
     ("edit", "why"),
     [
         pytest.param(lambda lines: lines[:-1], "cut off", id="no-end"),
-        pytest.param(lambda lines: [], "cut off", id="empty"),
+        pytest.param(lambda lines: lines[:0], "cut off", id="empty"),
         pytest.param(lambda lines: [*lines[:-1], lines[-1][:9]], "line 6", id="cut-in-a-line"),
         pytest.param(lambda lines: [*lines[:2], *lines[3:]], "line 5: lines are", id="line-lost"),
         pytest.param(lambda lines: [*lines, lines[1]], "line 7: there is more", id="more"),
