@@ -63,7 +63,7 @@ class _Requests:
     def durations(self) -> Iterator[Sample]:
         for route, counts in sorted(self.buckets.items()):
             total = 0
-            for bound, count in zip((*BOUNDS, "+Inf"), counts, strict=True):
+            for bound, count in zip((*map(str, BOUNDS), "+Inf"), counts, strict=True):
                 total += count
                 yield "_bucket", {"route": route, "le": bound}, total
             yield "_sum", {"route": route}, self.seconds[route]

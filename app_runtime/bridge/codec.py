@@ -128,19 +128,24 @@ def _encode_fields(archetype: Any, seen: tuple[int, ...] = ()) -> dict[str, Any]
             getattr(archetype, field.name), f"{cls.__name__}.{field.name}", seen
         )
         for field in fields(cls)
+        # A field that is younger than the document, without a default, has no value yet.
+        if hasattr(archetype, field.name)
     }
 
 
 def _decode_archetype(cls: type, body: Mapping[str, Any]) -> Any:
     """Build an archetype without running its code, as its class is now.
 
-    What the class knows no more goes to the attic, what it has learnt since gets its default, and
-    what changed its type is converted where that is possible.
+    What the class knows no more goes to the attic, and comes back from there when it knows it
+    again. What it has learnt since gets its default, and what changed its type is converted where
+    that is possible.
     """
     stored = {name: _decode_value(value) for name, value in body["fields"].items()}
-    stored, _ = Serializer.repair(stored, cls)
+    attic = _decode_value(body.get("attic", {}))
+    back = {name: attic.pop(name)["value"] for name in list(attic) if name not in stored}
+    stored, _ = Serializer.repair(back | stored, cls)
+    attic |= stored.pop(ATTIC, {})  # what the rules of the class put there
     archetype: Any = object.__new__(cls)
-    attic = _decode_value(body["attic"]) if "attic" in body else {}
     types = get_field_types(cls)
     for name, value in stored.items():
         if name in types:
@@ -193,7 +198,10 @@ def _encode_value(value: Any, where: str, seen: tuple[int, ...]) -> Any:
             items = sorted(value, key=repr) if base in (set, frozenset) else value
             return {"$": tag, "v": [_encode_value(item, where, seen) for item in items]}
     if isinstance(value, Archetype) or (is_dataclass(value) and not isinstance(value, type)):
-        return {"$": "obj", "c": _name(cls), "v": _encode_fields(value, seen)}
+        coded = {"$": "obj", "c": _name(cls), "v": _encode_fields(value, seen)}
+        if attic := getattr(value, ATTIC, None):
+            coded["attic"] = _encode_value(attic, where, seen)
+        return coded
     raise CannotStore(f"{where} cannot be stored: {cls.__module__}.{cls.__qualname__} has no form")
 
 
@@ -208,7 +216,7 @@ def _decode_value(value: Any) -> Any:
     if tag == "enum":
         return _class(value["c"])[inner]
     if tag == "obj":
-        return _decode_archetype(_class(value["c"]), {"fields": inner})
+        return _decode_archetype(_class(value["c"]), {"fields": inner, **value})
     if tag == "dict":
         return {_decode_value(key): _decode_value(item) for key, item in inner}
     if tag in _CONTAINERS:
@@ -221,11 +229,16 @@ def _name(cls: type) -> str:
 
 
 def _class(name: str) -> Any:
-    """Find a class that a field used; it must be where it was, or a renamed archetype."""
+    """Find a class that a field used, where it was or under the name that its heir gives it."""
     module, _, qualname = name.partition(":")
-    found: Any = importlib.import_module(module)
-    for part in qualname.split("."):
-        found = getattr(found, part)
+    try:
+        found: Any = importlib.import_module(module)
+        for part in qualname.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError):
+        found = Serializer._get_class(module, qualname)  # noqa: SLF001 - as in `decode`
+        if found is None:
+            raise
     return found
 
 

@@ -138,22 +138,17 @@ class RequestMemory:
 
     def _collect(self) -> WriteBatch:
         creates, updates, removals = [], [], []
+        now = time.time_ns() // 1000
         for id_, anchor in list(self._anchors.items()):
             if not isinstance(anchor, NodeAnchor | EdgeAnchor) or not anchor.is_populated():
                 continue
             read = self._read.get(id_)
             if read is None:
                 if anchor.persistent and not _unreachable(anchor):
-                    creates.append(
-                        Document(
-                            id=id_.hex,
-                            kind=kind_of(anchor),
-                            body=encode(anchor),
-                            stamp=time.time_ns() // 1000,
-                        )
-                    )
+                    new, kind = encode(anchor), kind_of(anchor)
+                    creates.append(Document(id=id_.hex, kind=kind, body=new, stamp=now))
                 continue
-            body = _permitted(anchor, read.body)
+            body = _permitted(anchor, read)
             if body == read.body:
                 continue
             if _unreachable(anchor) and not body["edges"]:
@@ -271,18 +266,35 @@ def _unreachable(anchor: Anchor) -> bool:
     )
 
 
-def _permitted(anchor: Anchor, read: Any) -> dict[str, Any]:
+def _permitted(anchor: Anchor, read: Document) -> Mapping[str, Any]:
     """Return the new body with every change undone that the caller's root may not make.
 
     Fields and access rights need WRITE, the list of edges CONNECT. A refusal becomes a warning of
     the response, by jaclang's own checks.
     """
-    body = encode(anchor)
-    own = {key: value for key, value in body.items() if key != "edges"}
-    if own != {key: value for key, value in read.items() if key != "edges"} and not (
-        Jac.check_write_access(anchor, op_hint="field_write")
-    ):
-        body = {**read, "edges": body["edges"]} if "edges" in body else dict(read)
-    if body.get("edges") != read.get("edges") and not Jac.check_connect_access(anchor):
-        body["edges"] = read["edges"]
-    return body
+    body, before = encode(anchor), read.body
+    if _own(body) != _own(before):
+        before = _as_classes_are_now(read)
+        changed = _own(body) != _own(before)
+        if changed and not Jac.check_write_access(anchor, op_hint="field_write"):
+            body = {**before, "edges": body["edges"]} if "edges" in body else dict(before)
+    if body.get("edges") != before.get("edges") and not Jac.check_connect_access(anchor):
+        body["edges"] = before["edges"]
+    return read.body if body == before else body
+
+
+def _own(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in body.items() if key != "edges"}
+
+
+def _as_classes_are_now(read: Document) -> Mapping[str, Any]:
+    """Return the body that an untouched anchor of this document has.
+
+    Where a class has changed since, it is another one than was read, and no change of the caller's.
+    """
+    bare = {**read.body, "edges": []} if "edges" in read.body else read.body
+    anchor = decode(UUID(read.id), read.kind, bare, read.version)
+    if anchor is None:
+        return read.body
+    own = encode(anchor)
+    return {**own, "edges": read.body["edges"]} if "edges" in read.body else own

@@ -81,6 +81,7 @@ class Mongo:
             try:
                 store.ping()
                 store._rows.create_index("kind")
+                store._rows.create_index([("group", 1), ("stamp", 1)])
             except (Unavailable, PyMongoError) as error:
                 if not said:
                     logger.warning("waiting for MongoDB, nothing is served yet: %s", error)
@@ -99,6 +100,14 @@ class Mongo:
         """Read all documents of a kind."""
         with _errors("read"):
             return [_document(row) for row in self._rows.find({"kind": kind}).sort("_id", 1)]
+
+    def near(self, group: str, stamp: int, limit: int) -> list[Document]:
+        """Read ahead in a group."""
+        if not group:
+            return []
+        with _errors("read"):
+            rows = self._rows.find({"group": group, "stamp": {"$gte": stamp}})
+            return [_document(row) for row in rows.sort("stamp", 1).limit(limit)]
 
     def scan(self, after: str, limit: int) -> list[Document]:
         """Read documents in the order of their ids."""

@@ -19,7 +19,13 @@ from tests.servers.process import wait_until
 from tests.servers.redis_server import RedisServer
 
 TRAPS = Path(__file__).parent / "apps" / "traps.jac"
-TOML = "[serve]\nconflict_max_attempts = 20\n[converge.server]\nmetrics_enabled = true\nmax_body_bytes = 2000\n"
+TOML = """
+[serve]
+conflict_max_attempts = 20
+[converge.server]
+metrics_enabled = true
+max_body_bytes = 2000
+"""
 
 
 @pytest.fixture
