@@ -23,7 +23,7 @@ from jac_converge.app_runtime.transfer import PAGE, documents
 
 __all__ = ["Island", "find", "remove"]
 
-LARGEST = 5000  # documents in one commit; it keeps other writers of a shelf waiting for about 50 ms
+LARGEST = 5000  # documents in one commit; other writers of a shelf wait for about 0.1 s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
