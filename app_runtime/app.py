@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
-from jac_converge.app_runtime import docs_pages, limits, probes, problems, routes
+from jac_converge.app_runtime import docs_pages, limits, metrics, probes, problems, routes
 from jac_converge.app_runtime.auth.accounts import Accounts
 from jac_converge.app_runtime.auth.tokens import Tokens, minted_secret
 from jac_converge.app_runtime.bridge.program import Program, new_root
@@ -19,6 +19,7 @@ from jac_converge.app_runtime.calls import Calls
 from jac_converge.app_runtime.identity import Identity
 from jac_converge.app_runtime.problems import answer
 from jac_converge.app_runtime.stores import DocumentStore
+from jac_converge.app_runtime.stores.tally import Counted, Tally
 from jac_converge.config.load import App
 
 __all__ = ["create_app", "shelf_file"]
@@ -37,6 +38,10 @@ def create_app(app: App, program: Program, store: DocumentStore) -> FastAPI:
     """
     settings = app.settings
     server = settings.server
+    tier = "shelf" if settings.database.mongodb_uri is None else "mongodb"
+    tally = Tally(tier=tier)
+    if server.metrics_enabled:
+        store = Counted(store, tally)
     program.ensure_guest(store)
     calls = Calls(
         store,
@@ -45,7 +50,7 @@ def create_app(app: App, program: Program, store: DocumentStore) -> FastAPI:
     )
     accounts = Accounts(store, new_root=new_root)
     identity = Identity(accounts, _tokens(app), calls)
-    health = probes.Health(store)
+    health = probes.Health([probes.Tier(name=tier, ping=store.ping)])
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -80,6 +85,8 @@ def create_app(app: App, program: Program, store: DocumentStore) -> FastAPI:
             allow_headers=["Authorization", "Content-Type"],
             max_age=600,
         )
+    if server.metrics_enabled:
+        metrics.install(api, [tally], calls)
     return api
 
 

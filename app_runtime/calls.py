@@ -72,6 +72,8 @@ class Calls:
         self._lock = threading.Lock()
         self._turns = asyncio.Lock()  # of the walkers' loop
         self._running = 0
+        self.replays = 0
+        """Runs that were no first runs, since this process began."""
 
     async def execute(self, order: Order) -> Outcome:
         """Run a call and commit what it changed.
@@ -127,6 +129,7 @@ class Calls:
                         return run.finish(result)
                 except Conflict as conflict:
                     attempt.lost(run, conflict)
+                    self._count_replay()
             time.sleep(attempt.pause)
         raise AssertionError("the last attempt returns or raises")
 
@@ -144,6 +147,7 @@ class Calls:
                         return run.finish(result)
                 except Conflict as conflict:
                     attempt.lost(run, conflict)
+                    self._count_replay()
             await asyncio.sleep(attempt.pause)
         raise AssertionError("the last attempt returns or raises")
 
@@ -169,6 +173,10 @@ class Calls:
                     target=self._loop.run_forever, name="async-walkers", daemon=True
                 ).start()
             return self._loop
+
+    def _count_replay(self) -> None:
+        with self._lock:
+            self.replays += 1
 
     @contextmanager
     def _counted(self) -> Iterator[None]:

@@ -124,6 +124,9 @@ class ServerSettings(_Table):
     docs_enabled: bool = True
     """Serve `/docs`, `/redoc` and `/openapi.json`. Off hides all three."""
 
+    metrics_enabled: bool = False
+    """Serve `/metrics` for Prometheus. Off by default: whoever may call the app may read it."""
+
     cors_origins: tuple[Origin, ...] = ()
     """Origins that browsers may call from. None by default: nobody else's page reads this API."""
 
@@ -151,6 +154,9 @@ class DatabaseSettings(_Table):
 
     shelf_db_path: Annotated[str, Field(min_length=1)] = ".jac/converge/shelf.db"
     """File of the embedded shelf, relative to jac.toml (or to app.jac, where there is none)."""
+
+    guest_ttl_seconds: Number[Annotated[int, Field(ge=0)]] = 0
+    """Age, in seconds, at which `--collect` removes nodes of anonymous callers; 0: never."""
 
 
 class JwtSettings(_Table):

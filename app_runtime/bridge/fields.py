@@ -50,22 +50,25 @@ class Layout:
         held = archetype.__dict__
         out: dict[str, Any] = {}
         for name in self._names:
-            value = held[name] if name in held else getattr(archetype, name)
+            value = held[name] if name in held else getattr(archetype, name, MISSING)
+            if value is MISSING:
+                continue  # younger than the document and without a default, so without a value
             if type(value) not in PLAIN:
                 where = f"{self.cls.__name__}.{name}"
-                value = encode_value(value, where, seen, _fields_of)
+                value = encode_value(value, where, seen, _parts_of)
             out[name] = value
         return out
 
     def attic(self, attic: Any) -> Any:
         """Return what an archetype keeps for other versions of its class, as JSON."""
-        return encode_value(attic, f"{self.cls.__name__}.{ATTIC}", (), _fields_of)
+        return encode_value(attic, f"{self.cls.__name__}.{ATTIC}", (), _parts_of)
 
     def build(self, stored: Mapping[str, Any], attic: Any = None) -> tuple[Any, bool]:
         """Build an archetype without running its code, as its class is now.
 
-        What the class knows no more goes to the attic, what it has learnt since gets its default,
-        and what changed its type is converted where that is possible.
+        What the class knows no more goes to the attic, and comes back from there when it knows it
+        again. What it has learnt since gets its default, and what changed its type is converted
+        where that is possible.
 
         Args:
             stored: fields as JSON.
@@ -93,8 +96,10 @@ class Layout:
 
     def _build_changed(self, archetype: Any, stored: Mapping[str, Any], attic: Any) -> None:
         given = {name: decode_value(value, _object_from) for name, value in stored.items()}
-        given, _ = Serializer.repair(given, self.cls)
         kept = {} if attic is None else decode_value(attic, _object_from)
+        back = {name: kept.pop(name)["value"] for name in list(kept) if name not in given}
+        given, _ = Serializer.repair(back | given, self.cls)
+        kept |= given.pop(ATTIC, {})  # what the rules of the class put there
         for name, value in given.items():
             if name in self._names:
                 self._set(archetype, name, value)
@@ -123,12 +128,16 @@ def layout_of(cls: type) -> Layout:
 _layouts: dict[type, Layout] = {}
 
 
-def _fields_of(value: Any, seen: tuple[int, ...]) -> dict[str, Any]:
-    return layout_of(type(value)).stored(value, seen)
+def _parts_of(value: Any, seen: tuple[int, ...]) -> dict[str, Any]:
+    layout = layout_of(type(value))
+    parts = {"v": layout.stored(value, seen)}
+    if attic := getattr(value, ATTIC, None):
+        parts["attic"] = layout.attic(attic)
+    return parts
 
 
-def _object_from(cls: type, stored: Mapping[str, Any]) -> Any:
-    return layout_of(cls).build(stored)[0]
+def _object_from(cls: type, parts: Mapping[str, Any]) -> Any:
+    return layout_of(cls).build(parts["v"], parts.get("attic"))[0]
 
 
 def _has_setter(cls: type, name: str) -> bool:

@@ -16,14 +16,15 @@ from typing import Any, Final
 from uuid import UUID
 
 from jaclang.jac0core.archetype import Archetype
+from jaclang.runtimelib.serializer import Serializer
 
 __all__ = ["PLAIN", "CannotStore", "decode_value", "encode_value"]
 
 PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 """Types whose values are the same in a field and in JSON."""
 
-# Objects inside a field are made of fields themselves; `fields.py` registers how.
-type FieldsOf = Callable[[Any, tuple[int, ...]], dict[str, Any]]
+# Objects inside a field are made of fields themselves: `fields.py` knows how.
+type PartsOf = Callable[[Any, tuple[int, ...]], dict[str, Any]]
 type ObjectFrom = Callable[[type, Mapping[str, Any]], Any]
 
 
@@ -31,14 +32,14 @@ class CannotStore(Exception):
     """A field holds what no document can; the text names field and type."""
 
 
-def encode_value(value: Any, where: str, seen: tuple[int, ...], fields_of: FieldsOf) -> Any:
+def encode_value(value: Any, where: str, seen: tuple[int, ...], parts_of: PartsOf) -> Any:
     """Return the JSON of a value.
 
     Args:
         value: of any field.
         where: the field's name, for the error.
         seen: ids of the values around it.
-        fields_of: the stored fields of an object.
+        parts_of: gives the fields of an object as `v`, and its attic, if it has one.
 
     Raises:
         CannotStore: it has no form.
@@ -51,7 +52,7 @@ def encode_value(value: Any, where: str, seen: tuple[int, ...], fields_of: Field
     seen = (*seen, id(value))
 
     def inner(item: Any) -> Any:
-        return item if type(item) in PLAIN else encode_value(item, where, seen, fields_of)
+        return item if type(item) in PLAIN else encode_value(item, where, seen, parts_of)
 
     if cls is list:
         return [inner(item) for item in value]
@@ -71,7 +72,7 @@ def encode_value(value: Any, where: str, seen: tuple[int, ...], fields_of: Field
             items = sorted(value, key=repr) if base in (set, frozenset) else value
             return {"$": tag, "v": [inner(item) for item in items]}
     if isinstance(value, Archetype) or (is_dataclass(value) and not isinstance(value, type)):
-        return {"$": "obj", "c": _name(cls), "v": fields_of(value, seen)}
+        return {"$": "obj", "c": _name(cls), **parts_of(value, seen)}
     raise CannotStore(f"{where} cannot be stored: {cls.__module__}.{cls.__qualname__} has no form")
 
 
@@ -80,7 +81,7 @@ def decode_value(value: Any, object_from: ObjectFrom) -> Any:
 
     Args:
         value: JSON.
-        object_from: builds an object from its class and stored fields.
+        object_from: builds an object from its class and its parts.
 
     Raises:
         ImportError, AttributeError, KeyError: a class that it is made of is gone.
@@ -99,7 +100,7 @@ def decode_value(value: Any, object_from: ObjectFrom) -> Any:
     if tag == "enum":
         return _class(value["c"])[held]
     if tag == "obj":
-        return object_from(_class(value["c"]), held)
+        return object_from(_class(value["c"]), value)
     if tag == "dict":
         return {inner(key): inner(item) for key, item in held}
     if tag in _CONTAINERS:
@@ -112,13 +113,18 @@ def _name(cls: type) -> str:
 
 
 def _class(name: str) -> Any:
-    """Find a class that a field used; it must be where it was, or a renamed archetype."""
+    """Find a class that a field used, where it was or under the name that its heir gives it."""
     found = _CLASSES.get(name)
     if found is None:
         module, _, qualname = name.partition(":")
-        found = importlib.import_module(module)
-        for part in qualname.split("."):
-            found = getattr(found, part)
+        try:
+            found = importlib.import_module(module)
+            for part in qualname.split("."):
+                found = getattr(found, part)
+        except (ImportError, AttributeError):
+            found = Serializer._get_class(module, qualname)  # noqa: SLF001 - as for a whole node
+            if found is None:
+                raise
         _CLASSES[name] = found
     return found
 
