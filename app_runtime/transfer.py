@@ -18,7 +18,7 @@ __all__ = ["BadFile", "NotEmpty", "documents", "dump", "load", "told"]
 FORMAT = 1
 PAGE = 200  # documents that are in memory at once
 PAGE_BYTES = 4 << 20  # and the size of their lines: a message to MongoDB has 48 MB at most
-INTERNAL = frozenset({"cache", "commit"})
+INTERNAL = frozenset({"cache"})
 """Kinds that mean something to the store that made them alone."""
 FIELDS = {"id": str, "kind": str, "group": str, "stamp": int, "body": dict}
 LOOK_AT = 1000  # documents of a store that is not empty; enough to tell whose it is

@@ -4,6 +4,7 @@
     body                 JSON text: exact for every key and number, as on the shelf
     few                  the kind once more, where documents of it are few: for a sparse index
     g, s                 group and stamp, where there is a group: for a sparse index
+    t                    stamp, where there is none
     w0 ... w7            writer marks: who wrote version n is in field n modulo 8
     lock, next           the commit record that wants to change it, and the body it would give it;
                          null: it would remove it
@@ -39,7 +40,7 @@ Row = dict[str, Any]
 MANY = frozenset({"node", "edge", "page"})
 RECORD = "commit"
 SLOTS = 8
-FIELDS = ("kind", "version", "body", "g", "s", "lock", "next")
+FIELDS = ("kind", "version", "body", "g", "s", "t", "lock", "next")
 
 
 def new_mark() -> str:
@@ -65,6 +66,8 @@ def new_row(document: Document, mark: str) -> Row:
         row["few"] = document.kind
     if document.group:
         row |= {"g": document.group, "s": document.stamp}
+    elif document.stamp:
+        row["t"] = document.stamp
     return row
 
 
@@ -91,5 +94,5 @@ def _document(row: Row, version: int, body: str) -> Document:
         version=version,
         body=body_from(body),
         group=row.get("g", ""),
-        stamp=row.get("s", 0),
+        stamp=row.get("s", row.get("t", 0)),
     )

@@ -70,8 +70,8 @@ def test_everything_arrives_in_a_store_of_the_other_make(
 
 
 def test_what_a_store_keeps_for_itself_stays_there(store: DocumentStore) -> None:
-    """Records of commits and caches mean nothing elsewhere, and make no store full."""
-    internal = [Document(id=kind, kind=kind, body={}) for kind in ("cache", "commit")]
+    """What a cache writes down means nothing elsewhere, and makes no store full."""
+    internal = [Document(id=kind, kind=kind, body={}) for kind in ("cache",)]
     store.commit(WriteBatch(creates=tuple(internal)))
     header, end = map(json.loads, exported(store).splitlines())
     assert ("export", 1, "test") == (header["jac-converge"], header["format"], header["app"])

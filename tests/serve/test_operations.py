@@ -65,7 +65,7 @@ def test_requests_are_counted_by_route_and_status(server: JacServer) -> None:
     assert 200 == server.call(f"/walker/look/{box}", token).status
     assert 404 == server.call("/walker/look/nobody", token).status
     assert 404 == server.get("/made/up").status
-    assert 405 == server.send("INVENTED", "/walker/look").status
+    assert 405 == server.send("PROPFIND", "/walker/look").status
     assert 413 == server.send("POST", "/walker/put", raw=b"x" * 3000).status
     assert 500 == server.call("/walker/half_then_fail").status
     found = metrics(server)
