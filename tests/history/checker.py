@@ -55,7 +55,7 @@ def check_lists(history: History) -> list[Anomaly]:
         *_values_are_right(history, orders),
         *_own_writes_are_seen(history),
         *_appends_stay_together(history, orders),
-        *_commits_are_whole(history, orders),
+        *_commits_are_whole(history),
         *_looks_are_fresh(history, orders),
     ]
 
@@ -149,9 +149,7 @@ def _appends_stay_together(
                 yield Anomaly("intermediate read", text)
 
 
-def _commits_are_whole(
-    history: History, orders: Mapping[str, tuple[int, ...]]
-) -> Iterator[Anomaly]:
+def _commits_are_whole(history: History) -> Iterator[Anomaly]:
     """Look for calls of which the last look finds a part."""
     last: dict[str, set[int]] = {}
     for operation in history:

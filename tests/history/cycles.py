@@ -16,6 +16,7 @@ It changes with what counts as coming before.
 from collections import defaultdict
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 
 from tests.history.checker import Anomaly, own_suffix, version_orders
 from tests.history.history import History, Outcome
@@ -42,7 +43,7 @@ def check_cycles(history: History) -> list[Anomaly]:
 def _writes(history: History, writers: dict[tuple[str, int], int]) -> Arrows:
     arrows: Arrows = defaultdict(set)
     for key, order in version_orders(history).items():
-        for first, second in zip(order, order[1:], strict=False):
+        for first, second in pairwise(order):
             before, after = writers.get((key, first)), writers.get((key, second))
             if before is not None and after is not None and before != after:
                 arrows[after].add(before)

@@ -1,6 +1,7 @@
 """What is done to processes while clients ask. It changes with the ways in which they can die."""
 
 import os
+import select
 import signal
 from collections.abc import Iterator
 from contextlib import suppress
@@ -39,6 +40,9 @@ def kill_server(server: JacServer) -> None:
         for handle in handles:
             with suppress(ProcessLookupError):  # it learned of the end of its parent
                 signal.pidfd_send_signal(handle, signal.SIGKILL)
+        for handle in handles:  # whoever lives holds the port
+            ended, _, _ = select.select([handle], [], [], ENOUGH)
+            assert ended, "a killed worker lives on"
     finally:
         for handle in handles:
             os.close(handle)

@@ -4,11 +4,14 @@ It changes with how servers are put together.
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+from tests.history.checker import Anomaly
 from tests.history.clients import Crowd, look, plant
 from tests.history.history import History, Outcome
 from tests.history.workloads import Workload, check
@@ -17,6 +20,7 @@ from tests.servers.jac_server import JacServer
 __all__ = ["Topology", "run", "serving"]
 
 APP = Path(__file__).with_name("workload.jac")
+SHOWN = 3  # anomalies of each name that a failure shows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +96,20 @@ def run(
     history = crowd.history(look(topology.ports, world))
     _tell(name, crowd, runs)
     anomalies = check(history, world)
-    assert [] == [str(anomaly) for anomaly in anomalies[:20]], f"{len(anomalies)} anomalies"
+    if anomalies:
+        pytest.fail(_verdict(anomalies), pytrace=False)
     return history
+
+
+def _verdict(anomalies: Sequence[Anomaly]) -> str:
+    """Count all anomalies by name, and show the first of each."""
+    firsts: dict[str, list[str]] = {}
+    for anomaly in anomalies:
+        firsts.setdefault(anomaly.name, []).append(anomaly.text)
+    return "\n".join(
+        f"{len(texts)} x {name}, such as: {'; '.join(texts[:SHOWN])}"
+        for name, texts in firsts.items()
+    )
 
 
 def _tell(name: str, crowd: Crowd, runs: int) -> None:

@@ -14,7 +14,7 @@ from tests.history.cycles import check_cycles
 from tests.history.history import History
 from tests.history.sums import check_bank, check_counter
 
-__all__ = ["WORKLOADS", "Request", "World", "Workload", "check", "last_looks", "mixed"]
+__all__ = ["WORKLOADS", "Request", "Workload", "World", "check", "last_looks", "mixed"]
 
 BALANCE = 1000  # of each account at the beginning
 MOST = 1_000_000  # values of one client; its number times this is where they begin
