@@ -34,6 +34,8 @@ from tests.history.history import NOBODY, History, Operation, Outcome
 __all__ = ["Anomaly", "check_lists", "own_suffix", "version_orders"]
 
 SHOWN = 8  # values of a list that a message has
+Known = tuple[float, int, Operation]
+"""From when on, at least how many values of a list, and from whom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +208,7 @@ def _stale(
     ]
     known.sort(key=lambda end: end[0])
     times = [end[0] for end in known]
-    longest = list(accumulate(known, lambda one, two: two if two[1] > one[1] else one))
+    longest = list(accumulate(known, _longer))
     for look in looks:
         before = bisect.bisect_left(times, look.invoked)
         if before and len(look.lists[key]) < longest[before - 1][1]:
@@ -216,6 +218,10 @@ def _stale(
                 f"{source} had shown {length}"
             )
             yield Anomaly("stale read", text)
+
+
+def _longer(one: Known, two: Known) -> Known:
+    return two if two[1] > one[1] else one
 
 
 def _some(values: tuple[int, ...]) -> str:

@@ -11,7 +11,8 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -42,23 +43,24 @@ def perform(port: int, request: Request, client: int) -> tuple[Operation, int]:
     invoked = time.monotonic()
     status, body = _ask(port, request)
     completed = time.monotonic()
-    asked = {
-        "client": client,
-        "kind": request.kind,
-        "invoked": invoked,
-        "appends": request.appends,
-        "adds": request.adds,
-    }
+    asked = Operation(
+        client=client,
+        kind=request.kind,
+        invoked=invoked,
+        outcome=Outcome.UNKNOWN,
+        appends=request.appends,
+        adds=request.adds,
+    )
     if status in (NO_ANSWER, TOO_LATE):
-        return Operation(**asked, outcome=Outcome.UNKNOWN), status
+        return asked, status
     if status in REFUSED:
-        return Operation(**asked, completed=completed, outcome=Outcome.FAIL), status
+        return replace(asked, completed=completed, outcome=Outcome.FAIL), status
     data = body["data"]
     if status != 200 or "warnings" in data:
         raise WorkloadBroken(f"{request.path} was answered with {status}: {body}")
     report = data["reports"][0] if data["reports"] else {"lists": {}, "numbers": {}}
-    operation = Operation(
-        **asked,
+    operation = replace(
+        asked,
         completed=completed,
         outcome=Outcome.OK,
         lists={key: tuple(values) for key, values in report["lists"].items()},
@@ -223,7 +225,7 @@ class Crowd:
         """Return everything that was done, with the last looks."""
         return History.of([*self.operations, *looks])
 
-    def _run(self, client: int, asks: Any) -> None:
+    def _run(self, client: int, asks: Iterator[Request]) -> None:
         for number, request in enumerate(asks):
             if self._stop.is_set() or number == self._each:
                 return

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.servers.jac_server import JacServer
 from tests.servers.process import wait_until
 
-__all__ = ["kill_server", "kill_worker", "workers_of"]
+__all__ = ["kill_server", "kill_worker", "start", "workers_of"]
 
 ENOUGH = 60.0  # s for a worker to be replaced on a busy machine
 
@@ -18,6 +18,22 @@ ENOUGH = 60.0  # s for a worker to be replaced on a busy machine
 def workers_of(server: JacServer) -> set[int]:
     """Return the processes that a server with several workers has started."""
     return set(_children(server.pid))
+
+
+def start(server: JacServer) -> None:
+    """Start a server, and wait until all of its workers serve.
+
+    `JacServer.start` is content with the first of them; and a server one of whose workers is killed
+    before all have served takes it for an app that does not start, and ends.
+    """
+    before = len(server.log_text()) if server.log.exists() else 0
+    server.start()
+    wait_until(
+        lambda: " serving " in server.log_text()[before:],
+        within=ENOUGH,
+        what="all workers",
+        unless=server.check_alive,
+    )
 
 
 def kill_worker(server: JacServer) -> None:
@@ -29,6 +45,7 @@ def kill_worker(server: JacServer) -> None:
         lambda: len(workers_of(server) - {victim}) == len(before),
         within=ENOUGH,
         what="a new worker",
+        unless=server.check_alive,
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.history.clients import Crowd
 from tests.history.conftest import ProxiedMongo
-from tests.history.faults import kill_server, kill_worker
+from tests.history.faults import kill_server, kill_worker, start
 from tests.history.topology import run, serving
 from tests.history.workloads import WORKLOADS, mixed
 from tests.servers.redis_server import RedisServer
@@ -58,7 +58,7 @@ def test_shelf_loses_nothing_when_processes_are_killed_again_and_again(tmp_path:
                     crowd.progress(CLIENTS, within=PATIENCE)
                 victim = topology.servers[number % SERVERS]
                 kill_server(victim)
-                victim.start()
+                start(victim)
                 crowd.progress(CLIENTS, within=PATIENCE)
 
         run(topology, mixed, clients=CLIENTS, accounts=ACCOUNTS, during=kill, name="shelf, kills")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.history.clients import Crowd
-from tests.history.faults import kill_server, kill_worker
+from tests.history.faults import kill_server, kill_worker, start
 from tests.history.history import Outcome
 from tests.history.topology import run, serving
 from tests.history.workloads import mixed
@@ -27,7 +27,7 @@ def test_shelf_loses_nothing_when_processes_are_killed(tmp_path: Path) -> None:
             kill_worker(first)
             crowd.progress(40)
             kill_server(second)
-            second.start()
+            start(second)
             crowd.progress(40)
 
         run(topology, mixed, clients=8, during=kill, name="shelf, killed processes")

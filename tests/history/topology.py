@@ -13,6 +13,7 @@ import pytest
 
 from tests.history.checker import Anomaly
 from tests.history.clients import Crowd, look, plant
+from tests.history.faults import start
 from tests.history.history import History, Outcome
 from tests.history.workloads import Workload, check
 from tests.servers.jac_server import JacServer
@@ -52,14 +53,15 @@ def serving(
     runs = folder / "runs"
     runs.touch()
     shared = {"WORKLOAD_RUNS": str(runs), "WORKLOAD_SHELF": str(folder / "shared" / "shelf.db")}
-    settings = os.environ | shared | (env or {})
+    settings = {**os.environ, **shared, **(env or {})}
     with ExitStack() as stack:
-        started = [
-            stack.enter_context(
-                JacServer(APP, folder / f"server-{number}", "--workers", str(workers), env=settings)
-            )
-            for number in range(servers)
-        ]
+        started = []
+        for number in range(servers):
+            own = folder / f"server-{number}"
+            server = JacServer(APP, own, "--workers", str(workers), env=settings)
+            stack.callback(server.terminate)
+            start(server)
+            started.append(server)
         yield Topology(servers=tuple(started), runs=runs)
 
 

@@ -51,9 +51,14 @@ class World:
     @classmethod
     def of(cls, report: Mapping[str, Any]) -> "World":
         """Read what the walker `plant` reports."""
-        lists = {name: tuple(report[name]) for name in ("registers", "accounts")}
-        names = ("counter", "async_counter", "hub", "bank")
-        return cls(**lists, **{name: report[name] for name in names})
+        return cls(
+            registers=tuple(report["registers"]),
+            accounts=tuple(report["accounts"]),
+            counter=report["counter"],
+            async_counter=report["async_counter"],
+            hub=report["hub"],
+            bank=report["bank"],
+        )
 
     @staticmethod
     def seeds(*, registers: int, accounts: int) -> Request:
