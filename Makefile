@@ -26,7 +26,7 @@ help: ## list the targets
 serve: .venv/.runtime ## run the example app on http://127.0.0.1:8000, data on the shelf
 	@cd examples/todo && ../../$(BIN)/jac serve todo.jac $(FLAGS)
 
-test: .venv/.dev ## run every test, with real servers (builds them once, about 6 minutes)
+test: .venv/.dev ## run every test but the long ones, with real servers (builds them once, about 6 minutes)
 	@$(BIN)/python tests/servers/build.py
 	@$(BIN)/python -m pytest $(FLAGS)
 
