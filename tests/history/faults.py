@@ -23,8 +23,7 @@ def workers_of(server: JacServer) -> set[int]:
 def start(server: JacServer) -> None:
     """Start a server, and wait until all of its workers serve.
 
-    `JacServer.start` is content with the first of them; and a server one of whose workers is killed
-    before all have served takes it for an app that does not start, and ends.
+    `JacServer.start` is content with the first of them.
     """
     before = len(server.log_text()) if server.log.exists() else 0
     server.start()
