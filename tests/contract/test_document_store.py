@@ -2,6 +2,7 @@
 
 import random
 import secrets
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -294,3 +295,57 @@ def test_shelf_names_its_file_when_that_is_no_shelf(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match=r"shelf\.db .*; check the file"):
         Shelf(file)
     assert file.read_text().startswith("no database")
+
+
+def test_shelf_gives_what_others_wrote_just_now(tmp_path: Path) -> None:
+    """What it keeps as objects is true, whichever process or thread wrote."""
+    ours, theirs = Shelf(tmp_path / "shelf.db"), Shelf(tmp_path / "shelf.db")
+    ours.commit(WriteBatch(creates=(note("a", "0"), note("b", "0"))))
+    for number in range(1, 20):
+        assert {"a", "b"} == ours.get(["a", "b"]).keys()
+        writer = (ours, theirs)[number % 2]
+        writer.commit(WriteBatch(updates=(note("a", str(number), number),)))
+        assert str(number) == ours.get(["a", "b"])["a"].body["text"]
+        assert str(number) == theirs.get(["b", "a"])["a"].body["text"]
+    theirs.commit(WriteBatch(removals=(Removal(id="b", version=1),)))
+    assert {"a"} == ours.get(["a", "b"]).keys()
+    for shelf in (ours, theirs):
+        shelf.close()
+
+
+def test_shelf_never_mixes_two_states_of_the_file(tmp_path: Path) -> None:
+    """Two documents that are only written together are always read together."""
+    ours, theirs = Shelf(tmp_path / "shelf.db"), Shelf(tmp_path / "shelf.db")
+    others = tuple(note(f"other{number}") for number in range(50))
+    ours.commit(WriteBatch(creates=(note("a", "1"), note("b", "1"), *others)))
+    done = threading.Event()
+
+    def write() -> None:
+        for version in range(1, 300):
+            text = str(version + 1)
+            batch = WriteBatch(updates=(note("a", text, version), note("b", text, version)))
+            theirs.commit(batch)
+        done.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        written = pool.submit(write)
+        for number in range(100_000):
+            if done.is_set():
+                break
+            ours.get(["a", f"other{number % 50}"])  # so that one of them is kept, the other not
+            found = ours.get(["a", "b"])
+            assert found["a"].body == found["b"].body
+        written.result()
+    assert "300" == ours.get(["a"])["a"].body["text"]
+    for shelf in (ours, theirs):
+        shelf.close()
+
+
+def test_shelf_commits_twice_while_it_is_held(tmp_path: Path) -> None:
+    """The first commit lets the lock go, so the second waits for nobody."""
+    shelf = Shelf(tmp_path / "shelf.db")
+    with shelf.exclusive() as view:
+        view.commit(WriteBatch(creates=(note("a"),)))
+        view.commit(WriteBatch(updates=(note("a", "two", 1),)))
+        assert {"a": note("a", "two", 2)} == view.get(["a"])
+    shelf.close()
