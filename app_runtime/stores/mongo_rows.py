@@ -94,5 +94,5 @@ def _document(row: Row, version: int, body: str) -> Document:
         version=version,
         body=body_from(body),
         group=row.get("g", ""),
-        stamp=row.get("s", row.get("t", 0)),
+        stamp=row["s"] if "s" in row else row.get("t", 0),
     )
