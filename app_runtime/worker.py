@@ -74,15 +74,26 @@ def open_store(app: App) -> DocumentStore:
         StoreError: it cannot be opened.
     """
     database = app.settings.database
+    if database.mongodb_uri is None:
+        from jac_converge.app_runtime.stores.shelf import Shelf  # noqa: PLC0415
+
+        if database.redis_url is not None:
+            logger.info("redis_url is not used: a shelf is read faster than a cache")
+        return Shelf(shelf_file(app))
+    from jac_converge.app_runtime.stores.mongo import Mongo  # noqa: PLC0415 - 60 ms, 15 MB
+
+    cache = None
     if database.redis_url is not None:
-        logger.info("redis_url is set; this version reads and writes without a cache")
-    if database.mongodb_uri is not None:
-        from jac_converge.app_runtime.stores.mongo import Mongo  # noqa: PLC0415 - 60 ms, 15 MB
+        from jac_converge.app_runtime.stores.redis import Redis  # noqa: PLC0415 - as above
 
-        return Mongo.open(database.mongodb_uri.get_secret_value(), database=app.name)
-    from jac_converge.app_runtime.stores.shelf import Shelf  # noqa: PLC0415
+        cache = Redis(database.redis_url.get_secret_value(), ttl=database.redis_default_ttl)
+    mongo = Mongo.open(database.mongodb_uri.get_secret_value(), database=app.name)
+    if cache is None:
+        return mongo
+    from jac_converge.app_runtime.stores.background import Threads  # noqa: PLC0415
+    from jac_converge.app_runtime.stores.tiered import TieredStore  # noqa: PLC0415
 
-    return Shelf(shelf_file(app))
+    return TieredStore(cache, mongo, background=Threads(cache.settle), tally=cache.tally)
 
 
 def main(orders: str) -> int:
