@@ -61,7 +61,8 @@ class Task:
     def kill(self) -> None:
         """End it where it stands."""
         self._killed = True
-        self.step()
+        if not self.done:
+            self.step()
 
     def stop(self, at: str, *, not_before: float = 0.0) -> None:
         """Wait, in its thread, for the next step."""
@@ -101,7 +102,7 @@ class World:
         self.store = Truth()
         self.acknowledged: dict[str, int] = dict.fromkeys(IDS, 0)
         self.counter = itertools.count(1)
-        self.reads = self.cached = 0
+        self.asked = self.cached = 0
         rates = (0.96, 1.0, 1.04)
         self.processes = [Process(self, number, rate) for number, rate in enumerate(rates)]
 
@@ -245,7 +246,7 @@ class Process:
         world = self.world
         floor = dict(world.acknowledged)
         found = self.tiers.get(ids)
-        world.reads += 1
+        world.asked += len(ids)
         for id_ in ids:
             place = world.store.place(id_, found.get(id_))
             said = f"p{self.number} read {id_} at {place}, {floor[id_]} was acknowledged before"
