@@ -62,11 +62,7 @@ class Epochs:
     def trusted(self) -> Sight | None:
         """Return the last sight while it counts."""
         last = self._last
-        return last if last is not None and self.counts(last) else None
-
-    def counts(self, sight: Sight) -> bool:
-        """Say whether nobody can have moved on from what was seen and written without us."""
-        return self._clock() < sight.asked + TRUST
+        return last if last is not None and self._clock() < last.asked + TRUST else None
 
     def ageing(self) -> bool:
         """Say whether it is time for another look."""
@@ -82,10 +78,8 @@ class Epochs:
         asked = self._clock()
         document = self._store.get([ID]).get(ID)
         with self._lock:
-            sight = self._sight(document, asked)
-            # Two threads may look at once: the answer to the later question is the newer one.
-            if self._last is None or self._last.asked <= asked:
-                self._last = sight
+            # Two threads may look at once; the older answer may win, and counts for less long.
+            sight = self._last = self._sight(document, asked)
         return sight
 
     def open(self, sight: Sight, epoch: Epoch) -> None:

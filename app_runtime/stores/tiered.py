@@ -141,8 +141,6 @@ class TieredStore:
             found = self._cache.read(epoch, wanted, token)
         except CacheDown:
             return self._store.get(wanted)
-        if not self._epochs.counts(sight):  # any more: the answer may be from after an end of it
-            return self._store.get(wanted)
         missing = [id_ for id_ in wanted if id_ not in found.documents]
         self._tally.add(hits=len(found.documents), misses=len(missing))
         if not missing:

@@ -130,6 +130,13 @@ class World:
         """Return who could go on now."""
         return [task for task in self.tasks if task.not_before <= self.now]
 
+    def run(self, task: Task, *, to: str = "the end") -> None:
+        """Let one task go on until it stands somewhere; time passes while it sleeps."""
+        while not task.done and task.at != to:
+            self.now = max(self.now, task.not_before)
+            self.step(task)
+        assert task.done == (to == "the end"), f"{task.label} never came to: {to}"
+
     def settle_down(self) -> None:
         """Let everything run to its end."""
         while self.tasks:
@@ -138,6 +145,11 @@ class World:
                 self.step(ready[0])
             else:
                 self.now = min(task.not_before for task in self.tasks)
+
+    def settle_down_but(self, one: Task) -> None:
+        """Let everything else run to its end, as far as it gets without time passing."""
+        while ready := [task for task in self.ready() if task is not one]:
+            self.step(ready[0])
 
     def end(self) -> None:
         """Kill what is left."""
