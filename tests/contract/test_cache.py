@@ -21,6 +21,7 @@ from jac_converge.app_runtime.stores.cache import (
 )
 from jac_converge.app_runtime.stores.document import Document
 from jac_converge.app_runtime.stores.redis import PREFIX, Redis
+from tests.contract.warm_tiers import age
 from tests.servers.redis_server import RedisServer
 from tests.unit.app_runtime.memory_cache import MemoryCache
 
@@ -51,20 +52,6 @@ class Bench:
         self.cache.settle([Release(epoch=self.epoch, token=token, documents=documents)])
 
 
-def _age(raw: "redis.Redis", seconds: float) -> None:
-    """Move every moment that the server has written down into the past."""
-    by = round(seconds * 1000)
-    for key in raw.scan_iter(f"{PREFIX}:*"):
-        if raw.type(key) == b"hash":
-            for name, value in raw.hgetall(key).items():
-                marks = value.split(b",") if name else []
-                aged = [b"%s@%d" % (w, int(e) - by) for w, e in (m.split(b"@") for m in marks)]
-                raw.hset(key, name, b",".join(aged) if name else str(int(value) - by))
-        else:
-            left = raw.pttl(key) - by
-            raw.pexpire(key, left)
-
-
 @pytest.fixture(params=["redis", "model"])
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     """Give a warm cache of each make."""
@@ -87,7 +74,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
         made = Bench(
             cache,
             Epoch(name="e", server=cache.server("e")),
-            lambda seconds: _age(raw, seconds),
+            lambda seconds: age(raw, seconds),
             lambda: raw.delete(f"{PREFIX}:{{e}}"),
         )
         made.read("x")
@@ -227,7 +214,7 @@ def test_thousands_of_ids_are_one_round_trip(redis_server: RedisServer) -> None:
     documents = {f"{number:05}": note(f"{number:05}") for number in range(3000)}
     with redis.Redis.from_url(redis_server.url) as raw:
         cache.read(epoch, ["x"], "reader")
-        _age(raw, COLD)
+        age(raw, COLD)
         before = cache.tally.round_trips
         cache.hold(epoch, documents, "writer")
         cache.settle([Release(epoch=epoch, token="writer", documents=documents)])
