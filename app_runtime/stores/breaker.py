@@ -29,7 +29,7 @@ class Breaker:
         *,
         subject: str,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], object] | None = None,
+        sleep: Callable[[float], None] | None = None,
     ) -> None:
         """Begin closed.
 
@@ -43,7 +43,7 @@ class Breaker:
         self._subject = subject
         self._clock = clock
         self._stop = threading.Event()
-        self._sleep = sleep or self._stop.wait
+        self._sleep = sleep or tenacity.sleep_using_event(self._stop)
         self._lock = threading.Lock()
         self._since: float | None = None
 
@@ -72,7 +72,8 @@ class Breaker:
         self._sleep(FIRST_WAIT)
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(CacheDown),
-            wait=tenacity.wait_exponential_jitter(initial=FIRST_WAIT, max=LONGEST_WAIT),
+            wait=tenacity.wait_exponential(multiplier=FIRST_WAIT, max=LONGEST_WAIT)
+            + tenacity.wait_random(0, FIRST_WAIT),
             stop=tenacity.stop_when_event_set(self._stop),
             sleep=self._sleep,
             reraise=True,

@@ -61,7 +61,6 @@ class Found:
 class Head:
     """What a hold pushed out: a commit names neither group nor stamp of what it updates."""
 
-    version: int
     group: str
     stamp: int
 

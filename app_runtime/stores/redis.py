@@ -249,8 +249,8 @@ def _document(id_: str, text: bytes) -> Document:
 
 
 def _head(text: bytes) -> Head:
-    _, version, group, stamp = json.loads(text)
-    return Head(version=version, group=group, stamp=stamp)
+    _, _, group, stamp = json.loads(text)
+    return Head(group=group, stamp=stamp)
 
 
 def _size(replies: Sequence[Any]) -> int:

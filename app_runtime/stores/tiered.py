@@ -309,10 +309,8 @@ def _new(batch: WriteBatch, heads: dict[str, Head]) -> dict[str, Document | None
         document.id: replace(document, version=1) for document in batch.creates
     }
     for document in batch.updates:
-        head = heads.get(document.id)
-        if head is not None and head.version == document.version:
-            version = document.version + 1
+        if (head := heads.get(document.id)) is not None:
             new[document.id] = replace(
-                document, version=version, group=head.group, stamp=head.stamp
+                document, version=document.version + 1, group=head.group, stamp=head.stamp
             )
     return new

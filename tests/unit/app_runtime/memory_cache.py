@@ -68,7 +68,7 @@ class MemoryCache:
             register.held[id_] = {**others, token: self._clock() + HOLD}
             old = self._value(epoch, id_)
             if isinstance(old, Document):
-                heads[id_] = Head(version=old.version, group=old.group, stamp=old.stamp)
+                heads[id_] = Head(group=old.group, stamp=old.stamp)
             self.values.pop((epoch.name, id_), None)
         return heads
 

@@ -192,6 +192,29 @@ def test_a_late_commit_drops_what_was_filled_meanwhile() -> None:
         reads(made, 1)
 
 
+def test_a_hold_outlasts_a_commit_in_time() -> None:
+    """Nobody fills while a commit is on its way that need not guard again."""
+    with world(0) as made:
+        write = writes(made, 0)
+        made.run(write, to="asks store to commit")
+        made.now += 3.5
+        for _ in range(3):
+            reads(made, 1)
+            made.settle_down_but(write)
+        made.run(write)
+        reads(made, 1)
+
+
+def test_a_server_that_comes_back_with_old_values_is_another_one() -> None:
+    """However well its keys fit."""
+    with world(0) as made:
+        old = copy.deepcopy((made.cache.registers, made.cache.values))
+        made.run(writes(made, 0))
+        made.cache.run += 1
+        made.cache.registers, made.cache.values = old
+        reads(made, 1)
+
+
 def test_a_conflict_does_not_end_the_hold_of_another() -> None:
     """Who loses a race lets go of its own hold alone."""
     with world(0) as made:
