@@ -59,8 +59,15 @@ def _schemes(*schemes: str) -> Any:
     return AfterValidator(check)
 
 
-_REDIS = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
-_REDIS += ("redis+cluster", "rediss+cluster")
+_REDIS = (
+    "redis",
+    "rediss",
+    "unix",
+    "redis+sentinel",
+    "rediss+sentinel",
+    "redis+cluster",
+    "rediss+cluster",
+)
 
 
 def _no_bool(value: object) -> object:

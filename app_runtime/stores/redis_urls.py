@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -49,7 +49,7 @@ class Pools:
             StoreError: the URL makes no sense.
         """
         try:
-            self._way = _way(urlsplit(url), greet)
+            self._way = _way(url, greet)
         except (ValueError, TypeError, redis.RedisError) as error:
             raise StoreError(
                 f"Redis open failed ({type(error).__name__}): {error}; "
@@ -109,8 +109,9 @@ class _Cluster:
         with self._lock:
             if self._cluster is None:
                 plain = {k: v for k, v in self._options.items() if k not in _OURS}
+                tls = self._options.get("connection_class") is redis.SSLConnection
                 nodes = [ClusterNode(host, port) for host, port in self._nodes]
-                self._cluster = RedisCluster(startup_nodes=nodes, **plain)
+                self._cluster = RedisCluster(startup_nodes=nodes, ssl=tls, **plain)
             node = self._cluster.get_node_from_key(key)
             if node is None:
                 raise redis.ConnectionError("no node of the cluster keeps our slot")
@@ -129,33 +130,38 @@ class _Cluster:
             pool.disconnect(inuse_connections=False)
 
 
-_OURS = ("redis_connect_func", "connection_class", "db")
+_OURS = ("redis_connect_func", "connection_class", "host", "port")
 
 
-def _way(url: SplitResult, greet: Callable[[Any], None]) -> _Way:
-    scheme, _, kind = url.scheme.partition("+")
-    credentials, _, hosts = url.netloc.rpartition("@")
-    first = hosts.partition(",")[0]
-    netloc = f"{credentials}@{first}" if credentials else first
-    path = url.path
+def _way(url: str, greet: Callable[[Any], None]) -> _Way:
+    split = urlsplit(url)
+    scheme, _, kind = split.scheme.partition("+")
+    if not kind:
+        return _Direct(_checked(Pool(**_options(url, greet))))
+    credentials, _, hosts = split.netloc.rpartition("@")
+    one = hosts.partition(",")[0]
+    service, _, database = split.path.strip("/").partition("/")
+    plain = split._replace(
+        scheme=scheme,
+        netloc=f"{credentials}@{one}" if credentials else one,
+        path=f"/{database}",
+    )
+    options = _options(urlunsplit(plain), greet)
+    if kind == "sentinel" and service:
+        return _Direct(_checked(_of_sentinel(_nodes(hosts, 26379), service, options)))
     if kind == "sentinel":
-        service, _, database = path.strip("/").partition("/")
-        path = f"/{database}"
-    options = _options(urlunsplit((scheme, netloc, path, url.query, "")), greet)
-    match kind:
-        case "":
-            return _Direct(Pool(**options))
-        case "cluster":
-            options.pop("db", None)
-            if options.pop("connection_class", None) is redis.SSLConnection:
-                options |= {"ssl": True}
-            return _Cluster(_nodes(hosts, 6379), options)
-        case "sentinel":
-            if not service:
-                raise ValueError("a Sentinel's URL ends in /service or /service/db")
-            return _Direct(_of_sentinel(_nodes(hosts, 26379), service, options))
-        case _:
-            raise ValueError(f"{url.scheme}:// is not known")
+        raise ValueError("the URL of a Sentinel ends in /service or /service/db")
+    if kind == "cluster":
+        options.pop("db", None)
+        _checked(Pool(**options))
+        return _Cluster(_nodes(hosts, 6379), options)
+    raise ValueError(f"{split.scheme}:// is not known")
+
+
+def _checked(pool: Pool) -> Pool:
+    """Make a connection without connecting it, which raises TypeError for an unknown option."""
+    pool.connection_class(**pool.connection_kwargs)
+    return pool
 
 
 def _options(url: str, greet: Callable[[Any], None]) -> dict[str, Any]:
@@ -178,7 +184,8 @@ def _of_sentinel(nodes: list[tuple[str, int]], service: str, options: dict[str, 
     secret = ("username", "password", "db", "redis_connect_func")
     asking = {name: value for name, value in options.items() if name not in secret}
     sentinel = Sentinel(nodes, sentinel_kwargs=asking, **options)
-    return sentinel.master_for(service).connection_pool
+    pool: Pool = sentinel.master_for(service).connection_pool
+    return pool
 
 
 def _nodes(hosts: str, default: int) -> list[tuple[str, int]]:

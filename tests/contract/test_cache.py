@@ -36,20 +36,25 @@ class Bench:
     """Make everything that is there older, by s."""
     forget_register: Callable[[], None]
 
-    def read(self, *ids: str, token: str = "reader") -> Found:
-        return self.cache.read(self.epoch, ids, token)
+    def read(self, *ids: str, who: str = "reader") -> Found:
+        """Read in the epoch."""
+        return self.cache.read(self.epoch, ids, who)
 
-    def leased(self, *ids: str, token: str = "reader") -> frozenset[str]:
-        return self.read(*ids, token=token).leased
+    def leased(self, *ids: str, who: str = "reader") -> frozenset[str]:
+        """Read, for the leases alone."""
+        return self.read(*ids, who=who).leased
 
-    def hold(self, *ids: str, token: str = "writer") -> dict[str, Head]:
-        return self.cache.hold(self.epoch, ids, token)
+    def hold(self, *ids: str, who: str = "writer") -> dict[str, Head]:
+        """Hold in the epoch."""
+        return self.cache.hold(self.epoch, ids, who)
 
-    def fill(self, *documents: Document, token: str = "reader") -> None:
-        self.cache.settle([Fill(epoch=self.epoch, token=token, documents=documents)])
+    def fill(self, *documents: Document, who: str = "reader") -> None:
+        """Fill in the epoch."""
+        self.cache.settle([Fill(epoch=self.epoch, token=who, documents=documents)])
 
-    def release(self, token: str = "writer", /, **documents: Document | None) -> None:
-        self.cache.settle([Release(epoch=self.epoch, token=token, documents=documents)])
+    def release(self, who: str = "writer", /, **documents: Document | None) -> None:
+        """Let go in the epoch."""
+        self.cache.settle([Release(epoch=self.epoch, token=who, documents=documents)])
 
 
 @pytest.fixture(params=["redis", "model"])
@@ -93,25 +98,25 @@ def test_a_lease_fills(bench: Bench) -> None:
     """What was read from the store is there for everybody, as it was."""
     assert {"a", "b"} == bench.leased("a", "b")
     bench.fill(note("a"))
-    found = bench.read("a", "b", token="other")
+    found = bench.read("a", "b", who="other")
     assert ({"a": note("a")}, frozenset()) == (found.documents, found.leased)
 
 
 def test_only_one_reader_gets_the_lease(bench: Bench) -> None:
     """And only it fills; it may ask again, as a repeated command does."""
-    assert {"a"} == bench.leased("a", token="first")
-    assert frozenset() == bench.leased("a", token="second")
-    assert {"a"} == bench.leased("a", token="first")
-    bench.fill(note("a"), token="second")
+    assert {"a"} == bench.leased("a", who="first")
+    assert frozenset() == bench.leased("a", who="second")
+    assert {"a"} == bench.leased("a", who="first")
+    bench.fill(note("a"), who="second")
     assert {} == bench.read("a").documents
 
 
 def test_a_lease_ends(bench: Bench) -> None:
     """A reader that died keeps nobody out for long."""
-    bench.leased("a", token="dead")
+    bench.leased("a", who="dead")
     bench.later(LEASE)
     assert {"a"} == bench.leased("a")
-    bench.fill(note("a"), token="dead")
+    bench.fill(note("a"), who="dead")
     assert {} == bench.read("a").documents
 
 
@@ -130,7 +135,7 @@ def test_a_release_puts(bench: Bench) -> None:
     bench.hold("a", "b")
     bench.release(a=note("a", 2), b=None)
     found = bench.read("a", "b")
-    assert ({"a": note("a", 2)}, {"b"}) == (found.documents, found.leased)
+    assert ({"a": note("a", 2)}, frozenset("b")) == (found.documents, found.leased)
 
 
 def test_a_release_puts_once(bench: Bench) -> None:
@@ -144,13 +149,13 @@ def test_a_release_puts_once(bench: Bench) -> None:
 @pytest.mark.parametrize("order", [("first", "second"), ("second", "first")], ids="-".join)
 def test_holds_join(bench: Bench, order: tuple[str, str]) -> None:
     """While one stands nobody leases; where there were two, nobody puts."""
-    bench.hold("a", token="first")
-    bench.hold("a", token="second")
+    bench.hold("a", who="first")
+    bench.hold("a", who="second")
     bench.release(order[0], a=note("a"))
     assert frozenset() == bench.leased("a")
     bench.release(order[1], a=note("a"))
     found = bench.read("a")
-    assert ({}, {"a"}) == (found.documents, found.leased)
+    assert ({}, frozenset("a")) == (found.documents, found.leased)
 
 
 def test_a_repeated_hold_joins_nobody(bench: Bench) -> None:
@@ -163,7 +168,7 @@ def test_a_repeated_hold_joins_nobody(bench: Bench) -> None:
 
 def test_a_hold_ends(bench: Bench) -> None:
     """A writer that died keeps nobody out for long, and the next one is alone."""
-    bench.hold("a", "b", token="dead")
+    bench.hold("a", "b", who="dead")
     bench.later(HOLD)
     assert {"a"} == bench.leased("a")
     bench.hold("b")
@@ -175,7 +180,7 @@ def test_a_new_register_is_cold(bench: Bench) -> None:
     """When holds may have been lost nobody leases or puts; what is there was right, and stays."""
     bench.leased("a")
     bench.fill(note("a"))
-    bench.hold("b", token="lost")
+    bench.hold("b", who="lost")
     bench.forget_register()
     found = bench.read("a", "b")
     assert ({"a": note("a")}, frozenset()) == (found.documents, found.leased)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from jac_converge.app_runtime.stores import Conflict, Document, WriteBatch
-from jac_converge.app_runtime.stores.redis import SUBJECT, Redis
+from jac_converge.app_runtime.stores import Conflict, Document, DocumentStore, WriteBatch
+from jac_converge.app_runtime.stores.redis import Redis
 from jac_converge.app_runtime.stores.shelf import Shelf
 from jac_converge.app_runtime.stores.tiered import TieredStore
 from tests.contract.warm_tiers import evalshas, tiers, warm
@@ -78,7 +78,7 @@ def increment(store: TieredStore) -> int:
     raise AssertionError("50 lost races")
 
 
-def _increment_once(store: "TieredStore") -> int:
+def _increment_once(store: DocumentStore) -> int:
     read = store.get(["n"])["n"]
     n: int = read.body["n"] + 1
     new = Document(id="n", kind="number", body={"n": n}, version=read.version)
@@ -122,8 +122,7 @@ def test_a_frozen_redis_is_asked_once(pair: Pair, caplog: pytest.LogCaptureFixtu
     pair.server.thaw()
     pair.warm()
     assert 20 == number(pair.far)
-    back = [text for text in caplog.messages if "answers again" in text]
-    assert 1 == len([text for text in back if text.startswith(SUBJECT)]) - (len(back) - 1)
+    assert 1 == len([text for text in caplog.messages if "answers again" in text])
 
 
 def test_a_killed_redis_is_missed_by_nobody(pair: Pair) -> None:
@@ -158,8 +157,8 @@ def test_an_old_snapshot_is_not_believed(pair: Pair) -> None:
     assert 1 == increment(pair.near)
     pair.server.kill9()
     pair.server.start()
-    old = [key for key in pair.raw.scan_iter("jac-converge:*:n")]
-    assert b'{"n": 0}' in pair.raw.get(old[0])
+    old = next(iter(pair.raw.scan_iter("jac-converge:*:n")))
+    assert b'{"n": 0}' in bytes(pair.raw.get(old) or b"")  # type: ignore[arg-type]
     assert [1, 1] == [number(pair.near), number(pair.far)]
     assert [2, 2] == [increment(pair.far), number(pair.near)]
     pair.warm()

@@ -22,10 +22,12 @@ def age(raw: "redis.Redis", seconds: float) -> None:
     by = round(seconds * 1000)
     for key in raw.scan_iter(f"{PREFIX}:*"):
         if raw.type(key) == b"hash":
-            for name, value in raw.hgetall(key).items():
-                marks = value.split(b",") if name else []
-                aged = [b"%s@%d" % (w, int(e) - by) for w, e in (m.split(b"@") for m in marks)]
-                raw.hset(key, name, b",".join(aged) if name else str(int(value) - by))
+            fields: dict[bytes, bytes] = raw.hgetall(key)  # type: ignore[assignment]
+            for name, value in fields.items():
+                # "" is a birth, in ms; the others have one or more `token@end`
+                marks = [mark.rpartition(b"@") for mark in value.split(b",")]
+                aged = [who + at + b"%d" % (int(end) - by) for who, at, end in marks]
+                raw.hset(key, name, b",".join(aged))
         else:
             raw.pexpire(key, raw.pttl(key) - by)
 
@@ -46,4 +48,3 @@ def evalshas(raw: "redis.Redis") -> int:
     """Return how many scripts the server has run."""
     stats = raw.info("commandstats")
     return int(stats["cmdstat_evalsha"]["calls"])
-

@@ -40,12 +40,15 @@ class MemoryCache:
         self.values: dict[tuple[str, str], tuple[Document | str, float]] = {}
 
     def server(self, name: str) -> str:  # noqa: ARG002 - there is one
+        """Return the run."""
         return f"run{self.run}"
 
     def probe(self, name: str) -> str:
+        """Take writes."""
         return self.server(name)
 
     def read(self, epoch: Epoch, ids: Collection[str], token: str) -> Found:
+        """Model of `READ`."""
         register, chilly = self._register(epoch)
         documents, leased = {}, set()
         for id_ in ids:
@@ -60,6 +63,7 @@ class MemoryCache:
         return Found(documents=documents, leased=frozenset(leased))
 
     def hold(self, epoch: Epoch, ids: Collection[str], token: str) -> dict[str, Head]:
+        """Model of `HOLD`."""
         register, _ = self._register(epoch)
         heads = {}
         for id_ in ids:
@@ -73,6 +77,7 @@ class MemoryCache:
         return heads
 
     def settle(self, settlements: Sequence[Settlement]) -> None:
+        """Models of `FILL` and `RELEASE`."""
         for settlement in settlements:
             if isinstance(settlement, Fill):
                 self._fill(settlement)
@@ -80,7 +85,7 @@ class MemoryCache:
                 self._release(settlement)
 
     def close(self) -> None:
-        pass
+        """Have nothing to close."""
 
     def _fill(self, fill: Fill) -> None:
         self._check(fill.epoch)

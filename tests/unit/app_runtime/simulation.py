@@ -93,7 +93,7 @@ class World:
     """Time, the truth, the cache, and who is at work."""
 
     def __init__(self, seed: int) -> None:
-        self.rng = random.Random(seed)
+        self.rng = random.Random(seed)  # noqa: S311 - no secrets
         self.now = 1000.0
         self.tasks: list[Task] = []
         self.trace: list[str] = []
@@ -167,11 +167,13 @@ class Truth:
         self.landings: dict[int, dict[str, int]] = {}
 
     def commit(self, batch: WriteBatch) -> None:
+        """Compare and set."""
         stored = self.documents
         lost = [new.id for new in batch.creates if new.id in stored]
-        for changed in (*batch.updates, *batch.removals):
-            if changed.id not in stored or stored[changed.id].version != changed.version:
-                lost.append(changed.id)
+        expected = {changed.id: changed.version for changed in batch.updates}
+        expected |= {gone.id: gone.version for gone in batch.removals}
+        there = {id_: document.version for id_, document in stored.items()}
+        lost += [id_ for id_, version in expected.items() if there.get(id_) != version]
         if lost:
             raise Conflict(lost)
         for document in batch.creates + batch.updates:
@@ -189,8 +191,9 @@ class Truth:
         for removal in batch.removals:
             del stored[removal.id]
             self.history[removal.id].append(None)
-        written = (*batch.creates, *batch.updates, *batch.removals)
-        self.landings[id(batch)] = {item.id: len(self.history[item.id]) - 1 for item in written}
+        written = [document.id for document in batch.creates + batch.updates]
+        written += [removal.id for removal in batch.removals]
+        self.landings[id(batch)] = {id_: len(self.history[id_]) - 1 for id_ in written}
 
     def place(self, id_: str, document: Document | None) -> int:
         """Return where in the history of an id this state is, the last time it was."""
@@ -231,21 +234,25 @@ class Process:
         self.start()
 
     def clock(self) -> float:
+        """Return s, by a clock of its own."""
         return self.number * 100 + self.world.now * self.rate
 
     def sleep(self, seconds: float) -> None:
+        """Wait for s, by that clock."""
         current.task.stop("sleeping", not_before=self.world.now + seconds / self.rate)
 
     def settle(self, settlement: Settlement) -> None:
+        """Begin to settle."""
         self.world.begin(self, "settle", lambda: self._settle(settlement))
 
     def soon(self, task: Callable[[], None]) -> None:
+        """Begin a task, unless one runs."""
         self.background = [known for known in self.background if not known.done]
         if not self.background:
             self.background.append(self.world.begin(self, "look", task))
 
     def close(self) -> None:
-        pass
+        """Have nothing to close."""
 
     def _settle(self, settlement: Settlement) -> None:
         try:
@@ -289,24 +296,29 @@ class SlowCache:
         self._process = process
 
     def server(self, name: str) -> str:
+        """Ask for the server."""
         return self._ask("server", lambda cache: cache.server(name))
 
     def probe(self, name: str) -> str:
+        """Ask for a write."""
         return self._ask("probe", lambda cache: cache.probe(name))
 
     def read(self, epoch: Epoch, ids: Collection[str], token: str) -> Found:
+        """Ask for documents."""
         found = self._ask("read", lambda cache: cache.read(epoch, ids, token))
         self._process.world.cached += len(found.documents)
         return found
 
     def hold(self, epoch: Epoch, ids: Collection[str], token: str) -> dict[str, Head]:
+        """Ask for a hold."""
         return self._ask("hold", lambda cache: cache.hold(epoch, ids, token))
 
     def settle(self, settlements: Sequence[Settlement]) -> None:
+        """Begin to settle."""
         self._ask("settle", lambda cache: cache.settle(settlements))
 
     def close(self) -> None:
-        pass
+        """Have nothing to close."""
 
     def _ask[T](self, what: str, operation: Callable[[MemoryCache], T]) -> T:
         world, task = self._process.world, current.task
@@ -336,6 +348,7 @@ class SlowStore:
         self._process = process
 
     def get(self, ids: Collection[str]) -> dict[str, Document]:
+        """Read, after a while."""
         stored = self._process.world.store.documents
         current.task.stop("asks store to get")
         found = {id_: stored[id_] for id_ in ids if id_ in stored}
@@ -343,6 +356,7 @@ class SlowStore:
         return found
 
     def commit(self, batch: WriteBatch) -> None:
+        """Compare and set."""
         world = self._process.world
         current.task.stop("asks store to commit")
         world.store.commit(batch)
@@ -352,22 +366,26 @@ class SlowStore:
 
     @contextmanager
     def exclusive(self) -> Iterator[DocumentStore]:
+        """Have no lock."""
         yield self
 
     def find(self, kind: str) -> list[Document]:
+        """Never happens."""
         raise AssertionError(kind)
 
     def near(self, group: str, stamp: int, limit: int) -> list[Document]:
+        """Never happens."""
         raise AssertionError(group, stamp, limit)
 
     def scan(self, after: str, limit: int) -> list[Document]:
+        """Never happens."""
         raise AssertionError(after, limit)
 
     def ping(self) -> None:
-        pass
+        """Answer."""
 
     def close(self) -> None:
-        pass
+        """Have nothing to close."""
 
 
 def _batch(
