@@ -7,14 +7,31 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from jac_converge.app_runtime.stores.cache import CacheDown, Settlement
 
-__all__ = ["Threads"]
+__all__ = ["Background", "Threads"]
 
 WAITING = 10_000  # settlements at most; what comes then is forgotten, which costs misses
 AT_ONCE = 100  # settlements in one round trip
 LAST_WORDS = 1.0  # s to settle at the end
+
+
+class Background(Protocol):
+    """What is done when no request waits for it."""
+
+    def settle(self, settlement: Settlement) -> None:
+        """Send it to the cache, or forget it."""
+        ...
+
+    def soon(self, task: Callable[[], None]) -> None:
+        """Run a task, unless one is running or waiting."""
+        ...
+
+    def close(self) -> None:
+        """Send what is there, for a moment, and end."""
+        ...
 
 
 class Threads:

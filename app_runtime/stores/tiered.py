@@ -42,8 +42,8 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Protocol
 
+from jac_converge.app_runtime.stores.background import Background
 from jac_converge.app_runtime.stores.cache import (
     Cache,
     CacheDown,
@@ -51,40 +51,23 @@ from jac_converge.app_runtime.stores.cache import (
     Fill,
     Head,
     Release,
-    Settlement,
 )
 from jac_converge.app_runtime.stores.document import (
     Conflict,
     Document,
     DocumentStore,
-    Unavailable,
+    StoreError,
     WriteBatch,
 )
 from jac_converge.app_runtime.stores.epochs import BEAT, REOPEN, TIMELY, Epochs, Sight
 from jac_converge.app_runtime.stores.tally import Tally
 
-__all__ = ["Background", "TieredStore", "clock"]
+__all__ = ["TieredStore", "clock"]
 
 
 def clock() -> float:
     """Return s from anywhere, counting on while the machine sleeps, where it can tell."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
-
-
-class Background(Protocol):
-    """What is done when no request waits for it."""
-
-    def settle(self, settlement: Settlement) -> None:
-        """Send it to the cache, or forget it."""
-        ...
-
-    def soon(self, task: Callable[[], None]) -> None:
-        """Run a task, unless one is running or waiting."""
-        ...
-
-    def close(self) -> None:
-        """Send what is there, for a moment, and end."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,7 +247,7 @@ class TieredStore:
                 name = self._token()
                 self._epochs.open(sight, Epoch(name=name, server=self._cache.probe(name)))
                 self._epochs.look()
-        except (CacheDown, Unavailable):
+        except (CacheDown, StoreError):
             return  # requests go to the store meanwhile, which says what it has to say
 
 

@@ -21,6 +21,7 @@ exp_delta_days = 2
 [plugins.scale.database]
 mongodb_uri = "${MONGO}"
 redis_url = "redis://:hunter2@cache"
+redis_default_ttl = 600
 shelf_db_path = ".jac/data/anchor_store.db"
 
 [plugins.scale.kubernetes]
@@ -101,9 +102,9 @@ def test_jac_scale_notes_say_what_was_used_and_what_not(folder: Path) -> None:
     used, unused, advice = load(folder, WHOLE, **ENVIRON).notes
     assert used == (
         "[plugins.scale] used: jwt.secret, jwt.exp_delta_days, database.mongodb_uri, "
-        "database.redis_url, kubernetes.app_name, kubernetes.namespace, "
-        "kubernetes.docker_image_name, kubernetes.container_port, kubernetes.cpu_request, "
-        "kubernetes.max_replicas, kubernetes.mongodb_enabled, server.port, secrets.STRIPE, "
+        "database.redis_url, database.redis_default_ttl, kubernetes.app_name, "
+        "kubernetes.namespace, kubernetes.docker_image_name, kubernetes.container_port, "
+        "kubernetes.cpu_request, kubernetes.max_replicas, kubernetes.mongodb_enabled, server.port, secrets.STRIPE, "
         "secrets.MAIL"
     )
     assert unused == (
