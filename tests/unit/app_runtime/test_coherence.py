@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from tests.unit.app_runtime.simulation import IDS, Task, World
+from tests.unit.app_runtime.simulated_process import Town
+from tests.unit.app_runtime.simulation import IDS, Task
 
 JUMPS = (
     0.01,
@@ -26,9 +27,9 @@ MOST_TASKS = 14
 
 
 @contextmanager
-def world(seed: int) -> Iterator[World]:
+def world(seed: int) -> Iterator[Town]:
     """Give three processes with an open epoch and a warm cache."""
-    made = World(seed)
+    made = Town(seed)
     try:
         first = made.processes[0]
         made.begin(first, "write", lambda: first.write(IDS, how="blind"))
@@ -38,7 +39,7 @@ def world(seed: int) -> Iterator[World]:
         made.end()
 
 
-def warm(made: World) -> None:
+def warm(made: Town) -> None:
     """Let all read until the cache has everything."""
     for _ in range(14):
         for process in made.processes:
@@ -47,7 +48,7 @@ def warm(made: World) -> None:
         made.now += 0.9
 
 
-def fault(made: World, rng: random.Random) -> None:
+def fault(made: Town, rng: random.Random) -> None:
     """Hurt something."""
     cache, process = made.cache, rng.choice(made.processes)
     what = rng.choice(
@@ -73,7 +74,7 @@ def fault(made: World, rng: random.Random) -> None:
             process.crash()
 
 
-def begin(made: World, rng: random.Random) -> Task:
+def begin(made: Town, rng: random.Random) -> Task:
     """Have somebody do something."""
     process = rng.choice(made.processes)
     ids = rng.sample(IDS, rng.choice([1, 1, 2, 3]))
@@ -83,7 +84,7 @@ def begin(made: World, rng: random.Random) -> Task:
     return made.begin(process, f"write {ids} {how}", lambda: process.write(ids, how=how))
 
 
-def stall(made: World, rng: random.Random) -> None:
+def stall(made: Town, rng: random.Random) -> None:
     """Have one task wait somewhere, perhaps for long, while everybody else goes on."""
     slow = begin(made, rng)
     for _ in range(rng.randrange(1, 12)):
@@ -111,7 +112,7 @@ def stall(made: World, rng: random.Random) -> None:
     everybody_reads(made, rng, besides=slow)
 
 
-def everybody_reads(made: World, rng: random.Random, *, besides: Task) -> None:
+def everybody_reads(made: Town, rng: random.Random, *, besides: Task) -> None:
     """Let all read, and whatever else they do, in any order, with one left out."""
     for process in made.processes:
         made.begin(process, "read", partial(process.read, IDS))
@@ -119,7 +120,7 @@ def everybody_reads(made: World, rng: random.Random, *, besides: Task) -> None:
         made.step(rng.choice(quick))
 
 
-def happen(made: World, rng: random.Random) -> None:
+def happen(made: Town, rng: random.Random) -> None:
     """Let one thing happen."""
     dice, ready = rng.random(), made.ready()
     if dice < 0.12 and len(made.tasks) < MOST_TASKS:
@@ -166,13 +167,13 @@ def test_no_read_is_stale() -> None:
 # What follows stands for one line each of the argument in `tiered`, and fails without it.
 
 
-def reads(made: World, number: int, id_: str = "a") -> None:
+def reads(made: Town, number: int, id_: str = "a") -> None:
     """Have a process read at once."""
     process = made.processes[number]
     made.run(made.begin(process, "read", lambda: process.read([id_])))
 
 
-def writes(made: World, number: int, *, how: str = "blind") -> Task:
+def writes(made: Town, number: int, *, how: str = "blind") -> Task:
     """Have a process begin to write."""
     process = made.processes[number]
     return made.begin(process, "write", lambda: process.write(["a"], how=how))
@@ -275,7 +276,7 @@ def test_an_epoch_is_cold_from_its_first_use() -> None:
         assert writing.reaches
 
 
-def _stands_at_probe(made: World, looking: Task) -> bool:
+def _stands_at_probe(made: Town, looking: Task) -> bool:
     while not looking.done:
         if looking.at == "has answer to probe":
             return True
