@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import IO
 
 from jac_converge.app_runtime import orphans
-from jac_converge.app_runtime.app import shelf_file
 from jac_converge.app_runtime.bridge.citations import of_guests
 from jac_converge.app_runtime.bridge.guests import remove_nodes
 from jac_converge.app_runtime.bridge.program import AppBroken, Program
 from jac_converge.app_runtime.stores import Conflict, DocumentStore, StoreError
+from jac_converge.app_runtime.tiers import open_memory, shelf_file
 from jac_converge.app_runtime.transfer import BadFile, NotEmpty, documents, dump, load, told
-from jac_converge.app_runtime.worker import open_store
 from jac_converge.config.load import App
 
 __all__ = ["JobFailed", "collect", "export_data", "import_data"]
@@ -131,7 +130,7 @@ def _store(app: App, verb: str, *, must_be_there: bool = False) -> Iterator[Docu
     if must_be_there and app.settings.database.mongodb_uri is None and not shelf.exists():
         raise JobFailed(f"{verb} failed: there is no shelf {shelf}; check the app's file")
     try:
-        store = open_store(app)
+        store = open_memory(app).store
         try:
             yield store
         finally:

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from jac_converge.app_runtime.calls import Calls
-from jac_converge.app_runtime.stores.tally import Tally
+from jac_converge.app_runtime.stores.tally import COUNTS, Tally
 
 __all__ = ["install"]
 
@@ -24,7 +24,6 @@ METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
 OTHER = "other"  # a client may invent methods and paths, and must not invent series
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-COUNTS = ("reads", "hits", "misses", "commits", "conflicts", "errors")
 MEANINGS = {
     "http_requests_total": "Requests that ended, by route and status.",
     "http_request_seconds": "Seconds from a request to the end of its answer.",
@@ -36,6 +35,9 @@ MEANINGS = {
     "store_commits_total": "Batches that were to be written.",
     "store_conflicts_total": "Batches that were not written since somebody was faster.",
     "store_errors_total": "Questions and batches that got no answer.",
+    "store_round_trips_total": "Commands that a server was sent, or pipelines of them.",
+    "store_bytes_in_total": "Bytes received from a server.",
+    "store_bytes_out_total": "Bytes sent to a server.",
 }
 
 type Labels = Mapping[str, str | int | float]

@@ -1,7 +1,6 @@
 """Counts of one tier of memory, and a store that keeps them.
 
-Only in front of a store whose counts somebody reads: then it costs about a microsecond per
-question, else nothing. It changes when there is something else to count.
+It changes when there is something else to count.
 """
 
 import threading
@@ -17,7 +16,12 @@ from jac_converge.app_runtime.stores.document import (
     WriteBatch,
 )
 
-__all__ = ["Counted", "Tally"]
+__all__ = ["COUNTS", "Counted", "Tally"]
+
+COUNTS = (
+    "hits", "misses", "reads", "commits", "conflicts", "errors", "round_trips", "bytes_in",
+    "bytes_out",
+)  # fmt: skip
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,10 +37,22 @@ class Tally:
     commits: int = 0
     """Batches that were to be written, conflicts and errors among them."""
     conflicts: int = 0
+    """Batches that lost a race."""
     errors: int = 0
     """Questions and batches that got no answer."""
-    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-    """For changes; whoever reads needs none."""
+    round_trips: int = 0
+    """Commands that a server was sent, or pipelines of them; none where there is no server."""
+    bytes_in: int = 0
+    """Received from a server, without the framing of its protocol."""
+    bytes_out: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def add(self, **counts: int) -> None:
+        """Count up, from any thread; names as in `COUNTS`."""
+        with self._lock:
+            for name, count in counts.items():
+                if count:
+                    setattr(self, name, getattr(self, name) + count)
 
 
 class Counted:
@@ -45,15 +61,14 @@ class Counted:
     def __init__(self, store: DocumentStore, tally: Tally) -> None:
         self._store = store
         self._tally = tally
+        self.ping, self.close = store.ping, store.close
 
     def get(self, ids: Collection[str]) -> dict[str, Document]:
         """Read documents, and count those that are there."""
         if not ids:
             return {}
         found = self._read(lambda: self._store.get(ids))
-        with self._tally.lock:
-            self._tally.hits += len(found)
-            self._tally.misses += len(set(ids)) - len(found)
+        self._tally.add(hits=len(found), misses=len(set(ids)) - len(found))
         return found
 
     def find(self, kind: str) -> list[Document]:
@@ -82,24 +97,13 @@ class Counted:
             errors = 1
             raise
         finally:
-            with self._tally.lock:
-                self._tally.commits += 1
-                self._tally.conflicts += conflicts
-                self._tally.errors += errors
+            self._tally.add(commits=1, conflicts=conflicts, errors=errors)
 
     @contextmanager
     def exclusive(self) -> Iterator[DocumentStore]:
         """Give a view that counts as well."""
         with self._store.exclusive() as view:
             yield Counted(view, self._tally)
-
-    def ping(self) -> None:
-        """Ask for a sign of life, which counts as nothing: it is ours, not a caller's."""
-        self._store.ping()
-
-    def close(self) -> None:
-        """Close the store."""
-        self._store.close()
 
     def _read[T](self, read: Callable[[], T]) -> T:
         errors = 0
@@ -109,6 +113,4 @@ class Counted:
             errors = 1
             raise
         finally:
-            with self._tally.lock:
-                self._tally.reads += 1
-                self._tally.errors += errors
+            self._tally.add(reads=1, errors=errors)

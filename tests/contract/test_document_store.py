@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import redis
 
 from jac_converge.app_runtime.stores import (
     Conflict,
@@ -20,20 +21,32 @@ from jac_converge.app_runtime.stores import (
 from jac_converge.app_runtime.stores.mongo import Mongo
 from jac_converge.app_runtime.stores.mongo_sending import Patience
 from jac_converge.app_runtime.stores.shelf import Shelf
+from tests.contract.warm_tiers import tiers, warm
 from tests.servers.mongo_server import MongoServer
+from tests.servers.redis_server import RedisServer
 
 
-@pytest.fixture(params=["shelf", "mongo"])
+@pytest.fixture(params=["shelf", "mongo", "redis-shelf", "redis-mongo"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DocumentStore]:
-    """Give an empty store of each make."""
+    """Give an empty store of each make, with a warm cache in front or without one."""
     made: DocumentStore
-    if request.param == "shelf":
+    if request.param.endswith("shelf"):
         made = Shelf(tmp_path / "shelf.db")
     else:
         server: MongoServer = request.getfixturevalue("mongo_server")
         made = Mongo.open(server.url, database=f"test_{secrets.token_hex(4)}")
-    yield made
-    made.close()
+    if not request.param.startswith("redis"):
+        yield made
+        made.close()
+        return
+    cached: RedisServer = request.getfixturevalue("redis_server")
+    store, cache = tiers(cached.url, made)
+    with redis.Redis.from_url(cached.url) as raw:
+        store.commit(WriteBatch(creates=(Document(id="warm", kind="warm", body={}),)))
+        warm(store, cache, raw, "warm")
+    yield store
+    assert 0 == cache.tally.errors
+    store.close()
 
 
 def note(id_: str, text: str = "", version: int = 0) -> Document:
