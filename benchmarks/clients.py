@@ -19,7 +19,9 @@ ITEMS, MANY = 10, 1000  # nodes below the root of a user
 CREATES = 50  # of one user; then a fresh one, so that roots stay as small for both servers
 SPARE = 3  # users beyond one per connection, for a round of creates
 AT_ONCE = 4  # registrations
+SEED_AT_ONCE = 5000  # nodes
 SEED_WITHIN = 300.0  # s
+READERS = 8  # users; further connections share them
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,12 +64,12 @@ class Clients:
 
     def _make(self, name: str, items: int) -> str:
         token = self.server.register(name)
-        if items:
-            fields = {"n": items}
+        for begun in range(0, items, SEED_AT_ONCE):
+            fields = {"n": min(SEED_AT_ONCE, items - begun)}
             answer = self.server.send(
                 "POST", "/walker/seed", fields, token=token, timeout=SEED_WITHIN
             )
-            assert [items] == answer.reports, answer.body
+            assert answer.status == 200, answer.body
         return token
 
 
@@ -82,7 +84,13 @@ def nothing(_: Clients, connections: int) -> Sequence[Iterator[bytes]]:
 
 def read(items: int) -> Streams:
     """Report all items of a root that has so many."""
-    return _of_users("/walker/read", items)
+
+    def streams(clients: Clients, connections: int) -> Sequence[Iterator[bytes]]:
+        tokens = clients.users(min(connections, READERS), items=items)
+        prepared = [request("/walker/read", token) for token in tokens]
+        return [repeat(prepared[number % len(prepared)]) for number in range(connections)]
+
+    return streams
 
 
 def idle(items: int) -> Streams:

@@ -10,10 +10,9 @@ from pathlib import Path
 from benchmarks.clients import ITEMS, MANY, Clients, Streams, bump, create, nothing, read
 from benchmarks.load import drive, request
 from benchmarks.table import Table, at_least
-from tests.servers.jac_server import JacServer
 from tests.servers.process import Process, free_port
 
-__all__ = ["MONGO_ROWS", "SHELF_ROWS", "Plan", "measure", "measure_floor"]
+__all__ = ["DATABASE_ROWS", "SHELF_ROWS", "Plan", "Row", "measure", "measure_floor", "rates"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +35,8 @@ class Row:
     connections: int
     limit: float | None = None
     """Times the peer's rate."""
+    long: bool = False
+    """Whether it needs many users, and so time, before it starts; left out of a quick run."""
 
 
 MANY_CONNECTIONS = 32
@@ -46,16 +47,17 @@ SHELF_ROWS = (
     Row(name=f"read of {ITEMS} nodes", streams=read(ITEMS), connections=MANY_CONNECTIONS, limit=8),
     Row(name=f"read of {MANY} nodes", streams=read(MANY), connections=1, limit=10),
     Row(name="increment of one node", streams=bump, connections=1),
-    Row(name="increment of one node", streams=bump, connections=MANY_CONNECTIONS),
+    Row(name="increment of one node", streams=bump, connections=MANY_CONNECTIONS, long=True),
     Row(name="create of one node", streams=create, connections=1, limit=5),
-    Row(name="create of one node", streams=create, connections=MANY_CONNECTIONS, limit=5),
+    Row(
+        name="create of one node", streams=create, connections=MANY_CONNECTIONS, limit=5, long=True
+    ),
 )
 
-MONGO_ROWS = (
+DATABASE_ROWS = (
     Row(name="public walker that does nothing", streams=nothing, connections=1),
     Row(name=f"read of {ITEMS} nodes", streams=read(ITEMS), connections=1, limit=8),
     Row(name=f"read of {ITEMS} nodes", streams=read(ITEMS), connections=MANY_CONNECTIONS, limit=8),
-    Row(name="create of one node", streams=create, connections=1),
 )
 
 
@@ -84,38 +86,37 @@ def measure_floor(table: Table, folder: Path, plan: Plan) -> None:
             table.row(f"POST with a typed body, c={connections}", *cells, f"{own:.0f}")
 
 
-def measure(table: Table, rows: Sequence[Row], servers: Sequence[JacServer], plan: Plan) -> None:
+def measure(table: Table, rows: Sequence[Row], clients: Sequence[Clients], plan: Plan) -> None:
     """Print a line for each row.
 
     Args:
         table: where to.
         rows: what to measure.
-        servers: running: ours, and the peer's if there is one.
+        clients: of ours, and of the peer's server if there is one.
         plan: how long.
     """
-    clients = [Clients(server) for server in servers]
     for row in rows:
-        ours, *peers = _rates(row, clients, plan)
+        ours, *peers = rates(row, clients, plan)
         name = f"{row.name}, c={row.connections}"
         if not peers:
             table.row(name, f"{statistics.median(ours):.0f}")
             continue
         (peer,) = peers
         ratio = statistics.median(one / other for one, other in zip(ours, peer, strict=True))
-        cells = [f"{statistics.median(rates):.1f}" for rates in (ours, peer)]
+        cells = [f"{statistics.median(each):.1f}" for each in (ours, peer)]
         limits = () if row.limit is None else (at_least(ratio, row.limit),)
         table.row(name, *cells, f"{ratio:.1f}", limits=limits)
 
 
-def _rates(row: Row, clients: Sequence[Clients], plan: Plan) -> list[list[float]]:
-    """Return the rate of each round, for each server."""
-    rates: list[list[float]] = [[] for _ in clients]
+def rates(row: Row, clients: Sequence[Clients], plan: Plan) -> list[list[float]]:
+    """Return the rates of one row: of each server, for each round, in 1/s."""
+    found: list[list[float]] = [[] for _ in clients]
     for those in clients:
         drive(those.server.port, row.streams(those, row.connections), plan.warm_up)
     for turn in range(plan.rounds):
-        pairs = list(zip(clients, rates, strict=True))
+        pairs = list(zip(clients, found, strict=True))
         # Each goes first in half of the rounds.
-        for those, found in reversed(pairs) if turn % 2 else pairs:
+        for those, their in reversed(pairs) if turn % 2 else pairs:
             streams = row.streams(those, row.connections)
-            found.append(drive(those.server.port, streams, plan.seconds).rate)
-    return rates
+            their.append(drive(those.server.port, streams, plan.seconds).rate)
+    return found
