@@ -1,6 +1,6 @@
 """What a request costs as the data around it grows: documents of others, and edges of one's own.
 
-Ours alone: the question is the ratio to the smallest. One server for each size, measured in turn.
+Ours alone: the question is the ratio to the smallest. The sizes take turns.
 """
 
 import statistics
@@ -48,7 +48,7 @@ def by_documents(table: Table, folder: Path, sizes: Sequence[int], plan: Plan) -
             _fill(server, size)
             clients.append(Clients(stack.enter_context(server)))
         for row in ROWS:
-            rates = speed.rates(row, clients, plan)
+            rates = speed.rates([(row, those) for those in clients], plan)
             _rows(table, row.name, "documents", sizes, rates)
 
 
@@ -56,12 +56,10 @@ def by_edges(table: Table, folder: Path, sizes: Sequence[int], plan: Plan) -> No
     """Print what a walker that does nothing costs at a root with so many edges."""
     table.part("Growth: edges of one's own root", "ms", "", "ratio")
     with JacServer(APP, folder) as server:
-        clients = [Clients(server)]
-        rates = []
-        for size in sizes:
-            row = Row(name="walker that does nothing", streams=idle(size), connections=1)
-            rates += speed.rates(row, clients, plan)
-        _rows(table, row.name, "edges", sizes, rates)
+        clients, name = Clients(server), "walker that does nothing"
+        rows = [Row(name=name, streams=idle(size), connections=1) for size in sizes]
+        rates = speed.rates([(row, clients) for row in rows], plan)
+        _rows(table, name, "edges", sizes, rates)
 
 
 def _rows(

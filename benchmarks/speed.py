@@ -96,7 +96,7 @@ def measure(table: Table, rows: Sequence[Row], clients: Sequence[Clients], plan:
         plan: how long.
     """
     for row in rows:
-        ours, *peers = rates(row, clients, plan)
+        ours, *peers = rates([(row, those) for those in clients], plan)
         name = f"{row.name}, c={row.connections}"
         if not peers:
             table.row(name, f"{statistics.median(ours):.0f}")
@@ -108,15 +108,15 @@ def measure(table: Table, rows: Sequence[Row], clients: Sequence[Clients], plan:
         table.row(name, *cells, f"{ratio:.1f}", limits=limits)
 
 
-def rates(row: Row, clients: Sequence[Clients], plan: Plan) -> list[list[float]]:
-    """Return the rates of one row: of each server, for each round, in 1/s."""
-    found: list[list[float]] = [[] for _ in clients]
-    for those in clients:
-        drive(those.server.port, row.streams(those, row.connections), plan.warm_up)
+def rates(cases: Sequence[tuple[Row, Clients]], plan: Plan) -> list[list[float]]:
+    """Return how fast each case is in each round, in 1/s; the cases take turns."""
+    found: list[list[float]] = [[] for _ in cases]
+    for row, clients in cases:
+        drive(clients.server.port, row.streams(clients, row.connections), plan.warm_up)
     for turn in range(plan.rounds):
-        pairs = list(zip(clients, found, strict=True))
+        pairs = list(zip(cases, found, strict=True))
         # Each goes first in half of the rounds.
-        for those, their in reversed(pairs) if turn % 2 else pairs:
-            streams = row.streams(those, row.connections)
-            their.append(drive(those.server.port, streams, plan.seconds).rate)
+        for (row, clients), their in reversed(pairs) if turn % 2 else pairs:
+            streams = row.streams(clients, row.connections)
+            their.append(drive(clients.server.port, streams, plan.seconds).rate)
     return found
