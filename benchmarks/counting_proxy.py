@@ -32,10 +32,6 @@ class Tally:
     trips: int = 0
     """Times that a client spoke after it had been answered: a pipeline is one."""
 
-    def __str__(self) -> str:
-        """List the commands, most first."""
-        return " ".join(f"{name}:{count}" for name, count in self.commands.most_common())
-
 
 class CountingProxy(socketserver.ThreadingTCPServer):
     """A proxy on a port of its own, in front of a port of this machine; a context manager."""

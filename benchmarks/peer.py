@@ -13,6 +13,7 @@ __all__ = ["VERSION", "PeerServer", "installed"]
 VERSION = "0.2.31"
 # The bare package does not load, and then `jac start` serves with something else, in silence.
 PACKAGES = (f"jac-scale[all]=={VERSION}", "jaclang==0.16.7")
+OURS = "JAC_TOPOLOGY_INDEX"
 FIRST_START = 300.0  # s; it compiles all of itself once
 
 
@@ -49,7 +50,9 @@ class PeerServer(JacServer):
             folder: where to, and where its data will be.
             env: instead of our environment.
         """
-        super().__init__(app, folder, env=env)
+        # The part of ours that this process may have loaded turns the peer's index off.
+        own = {key: value for key, value in (env or os.environ).items() if key != OURS}
+        super().__init__(app, folder, env=own)
         self.name = "jac start"
         start = [str(home / "bin" / "jac"), "start", app.name, "--port", str(self.port)]
         # It keeps its data below the folder where it is started.
