@@ -55,19 +55,14 @@ def measure(table: Table, folder: Path, plan: Plan, peer: Path | None, *, quick:
     Raises:
         ServerMissing: there is no Redis or no MongoDB-wire server on this machine.
     """
+    homes: list[Path | None] = [None] if peer is None else [None, peer]
     with ExitStack() as stack:
-        places = [stack.enter_context(_place(folder / "ours", None))]
-        if peer is not None:
-            places.append(stack.enter_context(_place(folder / "peer", peer)))
-        with ExitStack() as counting:
-            counted = [counting.enter_context(_counted(place)) for place in places]
-            wire.measure(table, counted, quick=quick)
-            clients = [each.clients for each in counted]
-            for those in clients:
-                those.users(READERS, items=ITEMS)
-        for place, those in zip(places, clients, strict=True):
-            direct = place.server(redis_port=place.redis.port, mongo_port=place.mongo.port)
-            those.server = stack.enter_context(direct)
+        places = [stack.enter_context(_place(folder / "counted", home)) for home in homes]
+        wire.measure(table, [stack.enter_context(_counted(place)) for place in places], quick=quick)
+    with ExitStack() as stack:
+        # Fresh databases: the server of the tests reads a whole collection to find some by id.
+        places = [stack.enter_context(_place(folder / "timed", home)) for home in homes]
+        clients = [stack.enter_context(_direct(place)) for place in places]
         table.part("Redis and MongoDB, one worker", "ours 1/s", "peer 1/s", "ratio")
         speed.measure(table, speed.DATABASE_ROWS, clients, plan)
 
@@ -75,7 +70,8 @@ def measure(table: Table, folder: Path, plan: Plan, peer: Path | None, *, quick:
 @contextmanager
 def _place(folder: Path, peer: Path | None) -> Iterator[_Place]:
     with RedisServer() as cache, MongoServer() as mongo:
-        yield _Place(folder=folder, peer=peer, redis=cache, mongo=mongo)
+        name = "ours" if peer is None else "peer"
+        yield _Place(folder=folder / name, peer=peer, redis=cache, mongo=mongo)
 
 
 @contextmanager
@@ -90,3 +86,14 @@ def _counted(place: _Place) -> Iterator[Counted]:
         yield Counted(
             clients=Clients(server), redis=to_redis, mongo=to_mongo, forget=cache.flushall
         )
+
+
+@contextmanager
+def _direct(place: _Place) -> Iterator[Clients]:
+    """Give users with items, and their server without proxies."""
+    with _counted(place) as counted:
+        clients = counted.clients
+        clients.users(READERS, items=ITEMS)
+    with place.server(redis_port=place.redis.port, mongo_port=place.mongo.port) as server:
+        clients.server = server
+        yield clients
