@@ -5,6 +5,7 @@ nothing. It changes with the two wire protocols.
 """
 
 import contextlib
+import select
 import socket
 import socketserver
 import struct
@@ -13,13 +14,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-__all__ = ["CountingProxy", "Tally", "mongo_messages", "redis_chunks"]
+__all__ = ["CountingProxy", "Tally", "mongo_messages", "redis_pipelines"]
 
 HOST = "127.0.0.1"
 CHUNK = 1 << 20
 OP_MSG = 2013
 FIRST_NAME = 16 + 4 + 1 + 4 + 1  # header, flags, kind of the section, length of the body, type
 TALK = frozenset({"hello", "ismaster", "ping", "endsessions", "client", "select", "auth"})
+PART = 4096  # bytes; the driver sends a longer pipeline in parts
+NEXT_PART = 0.01  # s until the next one is there
 type Piece = tuple[list[str], bytes]
 """The names of the commands that begin in some bytes, and the bytes."""
 
@@ -125,12 +128,20 @@ def mongo_messages(client: socket.socket) -> Iterator[Piece]:
             yield names, message
 
 
-def redis_chunks(client: socket.socket) -> Iterator[Piece]:
-    """Read what comes at once, which is a pipeline where the client makes one."""
-    rest = bytearray()
+def redis_pipelines(client: socket.socket) -> Iterator[Piece]:
+    """Read what a client sends without waiting for an answer, up to the end of a command."""
+    names: list[str] = []
+    sent, rest = bytearray(), bytearray()
     while data := client.recv(CHUNK):
+        sent += data
         rest += data
-        yield list(_redis_names(rest)), data
+        names += _redis_names(rest)
+        part = len(sent) >= PART and select.select([client], [], [], NEXT_PART)[0]
+        if rest or part:
+            continue
+        yield names, bytes(sent)
+        names = []
+        sent.clear()
 
 
 def _redis_names(buffer: bytearray) -> Iterator[str]:

@@ -14,7 +14,7 @@ import redis
 
 from benchmarks import speed, wire
 from benchmarks.clients import APP, ITEMS, READERS, Clients
-from benchmarks.counting_proxy import CountingProxy, mongo_messages, redis_chunks
+from benchmarks.counting_proxy import CountingProxy, mongo_messages, redis_pipelines
 from benchmarks.peer import PeerServer
 from benchmarks.peer_writes import plain_updates
 from benchmarks.speed import Plan
@@ -78,7 +78,7 @@ def _place(folder: Path, peer: Path | None) -> Iterator[_Place]:
 def _counted(place: _Place) -> Iterator[Counted]:
     rewrite = bytes if place.peer is None else plain_updates(place.mongo.url)
     with (
-        CountingProxy(place.redis.port, redis_chunks) as to_redis,
+        CountingProxy(place.redis.port, redis_pipelines) as to_redis,
         CountingProxy(place.mongo.port, mongo_messages, rewrite=rewrite) as to_mongo,
         place.server(redis_port=to_redis.port, mongo_port=to_mongo.port) as server,
         redis.Redis.from_url(place.redis.url) as cache,
