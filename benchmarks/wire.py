@@ -14,7 +14,7 @@ from benchmarks.table import Limit, Table, at_most
 
 __all__ = ["Counted", "measure"]
 
-TIMES = 5
+TIMES = 3
 HOPS = 50
 CREATED = 11
 PATIENCE = 300.0  # s
