@@ -5,7 +5,7 @@ PYTHON ?= $(firstword $(foreach p,python3.14 python3.13 python3.12 python3 pytho
 BIN := .venv/bin
 FLAGS ?=
 
-.PHONY: help serve test test-long lint typed types format docs bench-heal bench-idle bench-serve-start bench-help clean
+.PHONY: help serve test test-long lint typed types format docs bench-heal bench-idle bench-serve-start bench-help bench-memory clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -68,6 +68,10 @@ bench-serve-start: .venv/.dev ## jac serve from start to the first answer
 
 bench-help: .venv/.dev ## jac --help with and without the plugin
 	@$(BIN)/python -m benchmarks.jac_help
+
+bench-memory: .venv/.dev ## reads, writes and their wire counts, with jac-scale beside us (FLAGS=--quick)
+	@$(BIN)/python tests/servers/build.py
+	@$(BIN)/python -m benchmarks.memory $(FLAGS)
 
 clean: ## remove what this Makefile installed and built
 	rm -rf .venv .build build *.egg-info
