@@ -5,7 +5,7 @@ PYTHON ?= $(firstword $(foreach p,python3.14 python3.13 python3.12 python3 pytho
 BIN := .venv/bin
 FLAGS ?=
 
-.PHONY: help serve test lint typed types format docs bench-heal bench-idle bench-serve-start bench-help clean
+.PHONY: help serve test test-long lint typed types format docs bench-heal bench-idle bench-serve-start bench-help bench-memory clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -26,9 +26,13 @@ help: ## list the targets
 serve: .venv/.runtime ## run the example app on http://127.0.0.1:8000, data on the shelf
 	@cd examples/todo && ../../$(BIN)/jac serve todo.jac $(FLAGS)
 
-test: .venv/.dev ## run every test, with real servers (builds them once, about 6 minutes)
+test: .venv/.dev ## run every test but the long ones, with real servers (builds them once, about 6 minutes)
 	@$(BIN)/python tests/servers/build.py
 	@$(BIN)/python -m pytest $(FLAGS)
+
+test-long: .venv/.dev ## minutes of load and faults; prints calls and replays per second
+	@$(BIN)/python tests/servers/build.py
+	@$(BIN)/python -m pytest -m long -s $(FLAGS)
 
 lint: .venv/.dev typed ## ruff, import contracts, spelling, Dockerfile
 	@$(BIN)/ruff format --check --quiet .
@@ -64,6 +68,10 @@ bench-serve-start: .venv/.dev ## jac serve from start to the first answer
 
 bench-help: .venv/.dev ## jac --help with and without the plugin
 	@$(BIN)/python -m benchmarks.jac_help
+
+bench-memory: .venv/.dev ## reads, writes and their wire counts, with jac-scale beside us (FLAGS=--quick)
+	@$(BIN)/python tests/servers/build.py
+	@$(BIN)/python -m benchmarks.memory $(FLAGS)
 
 clean: ## remove what this Makefile installed and built
 	rm -rf .venv .build build *.egg-info

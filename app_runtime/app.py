@@ -5,38 +5,38 @@ It changes when a part is added.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from fastapi import FastAPI, Request
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
-from jac_converge.app_runtime import docs_pages, limits, probes, problems, routes
+from jac_converge.app_runtime import docs_pages, limits, metrics, probes, problems, routes
 from jac_converge.app_runtime.auth.accounts import Accounts
 from jac_converge.app_runtime.auth.tokens import Tokens, minted_secret
 from jac_converge.app_runtime.bridge.program import Program, new_root
 from jac_converge.app_runtime.calls import Calls
 from jac_converge.app_runtime.identity import Identity
 from jac_converge.app_runtime.problems import answer
-from jac_converge.app_runtime.stores import DocumentStore
+from jac_converge.app_runtime.tiers import Memory, shelf_file
 from jac_converge.config.load import App
 
-__all__ = ["create_app", "shelf_file"]
+__all__ = ["create_app"]
 
 
-def create_app(app: App, program: Program, store: DocumentStore) -> FastAPI:
+def create_app(app: App, program: Program, memory: Memory) -> FastAPI:
     """Build the application of one worker process; `state.health` is what it knows of itself.
 
     Args:
         app: names and settings.
         program: the loaded Jac app.
-        store: open; the application closes it when it ends.
+        memory: open; the application closes it when it ends.
 
     Raises:
         StoreError: the store does not answer.
     """
     settings = app.settings
     server = settings.server
+    store = memory.store
     program.ensure_guest(store)
     calls = Calls(
         store,
@@ -45,7 +45,7 @@ def create_app(app: App, program: Program, store: DocumentStore) -> FastAPI:
     )
     accounts = Accounts(store, new_root=new_root)
     identity = Identity(accounts, _tokens(app), calls)
-    health = probes.Health(store)
+    health = probes.Health(memory.tiers)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -80,17 +80,9 @@ def create_app(app: App, program: Program, store: DocumentStore) -> FastAPI:
             allow_headers=["Authorization", "Content-Type"],
             max_age=600,
         )
+    if server.metrics_enabled:
+        metrics.install(api, memory.tallies, calls)
     return api
-
-
-def shelf_file(app: App) -> Path:
-    """Return where the shelf of an app is: beside its jac.toml, or beside the app without one."""
-    folder = app.file.parent
-    for above in (folder, *folder.parents):
-        if (above / "jac.toml").is_file():
-            folder = above
-            break
-    return folder / app.settings.database.shelf_db_path
 
 
 def _tokens(app: App) -> Tokens:

@@ -20,7 +20,7 @@ from typing import Any
 from uuid import UUID
 
 from jac_converge.app_runtime.bridge.introspect import FunctionSpec, WalkerSpec
-from jac_converge.app_runtime.bridge.program import Call, Outcome, Run
+from jac_converge.app_runtime.bridge.program import Call, Outcome, Read, Run
 from jac_converge.app_runtime.stores import Conflict, DocumentStore
 
 __all__ = ["Calls", "Order"]
@@ -39,8 +39,8 @@ class Order:
     spec: WalkerSpec | FunctionSpec
     fields: Callable[[], dict[str, Any]]
     """Makes the values anew for each run, since a run may change what is inside."""
-    root: Callable[[], UUID]
-    """Finds the caller's root, once, off the event loop; raises if the caller may not call."""
+    root: Callable[[Read], UUID]
+    """Finds the caller's root, off the event loop; raises if the caller may not call."""
     node: str | None = None
 
 
@@ -72,6 +72,8 @@ class Calls:
         self._lock = threading.Lock()
         self._turns = asyncio.Lock()  # of the walkers' loop
         self._running = 0
+        self.replays = 0
+        """Runs that were no first runs, since this process began."""
 
     async def execute(self, order: Order) -> Outcome:
         """Run a call and commit what it changed.
@@ -116,10 +118,9 @@ class Calls:
             self._loop.call_soon_threadsafe(self._loop.stop)
 
     def _run(self, order: Order, late: threading.Event) -> Outcome:
-        root = order.root()
         for attempt in self._attempts():
             with attempt.store() as store:
-                run = Run(_call(order, root), store, too_late=late.is_set)
+                run = Run(_call(order), store, too_late=late.is_set)
                 try:
                     with run.active(), attempt.timed():
                         result = run.begin()
@@ -128,16 +129,16 @@ class Calls:
                         return run.finish(result)
                 except Conflict as conflict:
                     attempt.lost(run, conflict)
+                    self._count_replay()
             time.sleep(attempt.pause)
         raise AssertionError("the last attempt returns or raises")
 
     async def _run_async(self, order: Order, late: threading.Event) -> Outcome:
-        root = order.root()
         for attempt in self._attempts():
             # Never with the store's lock: the next task of this loop to want it would stop the
             # loop, and so the task that has it. Taking turns is the best there is.
             async with self._turns if attempt.again else nullcontext():
-                run = Run(_call(order, root), self._store, too_late=late.is_set)
+                run = Run(_call(order), self._store, too_late=late.is_set)
                 try:
                     with run.active(), attempt.timed():
                         result = run.begin()
@@ -146,6 +147,7 @@ class Calls:
                         return run.finish(result)
                 except Conflict as conflict:
                     attempt.lost(run, conflict)
+                    self._count_replay()
             await asyncio.sleep(attempt.pause)
         raise AssertionError("the last attempt returns or raises")
 
@@ -171,6 +173,10 @@ class Calls:
                     target=self._loop.run_forever, name="async-walkers", daemon=True
                 ).start()
             return self._loop
+
+    def _count_replay(self) -> None:
+        with self._lock:
+            self.replays += 1
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
@@ -220,8 +226,8 @@ class _Attempt:
         logger.debug("a call runs again: %s", conflict)
 
 
-def _call(order: Order, root: UUID) -> Call:
-    return Call(spec=order.spec, fields=order.fields(), root=root, node=order.node)
+def _call(order: Order) -> Call:
+    return Call(spec=order.spec, fields=order.fields(), root=order.root, node=order.node)
 
 
 async def _wait_for(result: Any) -> Any:

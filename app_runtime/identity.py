@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from jac_converge.app_runtime.auth.accounts import Account, Accounts, NameTaken, Refused
 from jac_converge.app_runtime.auth.tokens import Claims, InvalidToken, Tokens
+from jac_converge.app_runtime.bridge.program import Read
 from jac_converge.app_runtime.calls import Calls
 from jac_converge.app_runtime.problems import Problem, answer
 from jac_converge.app_runtime.signatures import Failure
@@ -103,14 +104,14 @@ class Identity:
         except InvalidToken:
             raise _unauthorized("the token is not valid; log in again") from None
 
-    def required(self, bearer: Bearer) -> Claims:
+    async def required(self, bearer: Bearer) -> Claims:
         """Return the claims of a request that must have some (a FastAPI dependency)."""
         claims = self.claims(bearer)
         if claims is None:
             raise _unauthorized("this needs a token; log in and send it as a bearer token")
         return claims
 
-    def optional(self, bearer: Bearer) -> Claims | None:
+    async def optional(self, bearer: Bearer) -> Claims | None:
         """Return the claims of a request that may have some (a FastAPI dependency)."""
         return self.claims(bearer)
 
@@ -122,12 +123,23 @@ class Identity:
         """
         account = self._accounts.check(claims)
         if account is None:
-            raise _unauthorized("the token is not valid any more; log in again")
+            raise _ended()
         return account
 
-    def root(self, claims: Claims | None, guest: UUID) -> UUID:
-        """Return the root of the account, or the one that all anonymous callers share."""
-        return guest if claims is None else self.account(claims).root
+    def root(self, claims: Claims | None, guest: UUID, read: Read) -> UUID:
+        """Return the root of the account, or the one that all anonymous callers share.
+
+        Raises:
+            Problem: 401, the account is gone or its password changed since.
+        """
+        if claims is None:
+            return guest
+        # The root comes along: the call is about to need it.
+        stored = read([claims.account, claims.root]).get(claims.account)
+        account = self._accounts.check_stored(stored, claims)
+        if account is None:
+            raise _ended()
+        return account.root
 
     def install(self, app: FastAPI) -> None:
         """Add the routes."""
@@ -227,6 +239,10 @@ def _unflatten(body: Any, shape: Callable[[dict[str, Any]], dict[str, Any]]) -> 
         return body
     named = shape({"type": "username", "value": body["username"]})
     return named | {"credential": {"type": "password", "password": body["password"]}}
+
+
+def _ended() -> Problem:
+    return _unauthorized("the token is not valid any more; log in again")
 
 
 def _unauthorized(message: str) -> Problem:

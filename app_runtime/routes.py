@@ -13,7 +13,6 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from jac_converge.app_runtime.auth.tokens import Claims
-from jac_converge.app_runtime.bridge.codec import CannotStore
 from jac_converge.app_runtime.bridge.introspect import FunctionSpec, WalkerSpec
 from jac_converge.app_runtime.bridge.program import (
     GUEST_ROOT,
@@ -22,6 +21,7 @@ from jac_converge.app_runtime.bridge.program import (
     Program,
     TooLate,
 )
+from jac_converge.app_runtime.bridge.values import CannotStore
 from jac_converge.app_runtime.calls import Calls, Order
 from jac_converge.app_runtime.identity import Identity
 from jac_converge.app_runtime.problems import Problem, answer
@@ -64,7 +64,7 @@ def _add(app: FastAPI, spec: WalkerSpec | FunctionSpec, calls: Calls, identity: 
         return Order(
             spec=spec,
             fields=lambda: signature.fields(raw),
-            root=lambda: identity.root(claims, GUEST_ROOT),
+            root=lambda read: identity.root(claims, GUEST_ROOT, read),
             node=node or getattr(body, "spawn_node", None) or None,
         )
 

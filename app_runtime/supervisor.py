@@ -171,6 +171,9 @@ class Supervisor:
             worker.ready for worker in workers
         )
 
+    def _any_ready(self) -> bool:
+        return self._served or any(worker.ready for worker in self._workers)
+
     def _bury(self) -> int | None:
         """Deal with workers that ended; returns an exit code where going on is pointless."""
         for worker in [worker for worker in self._workers if worker.process.poll() is not None]:
@@ -182,8 +185,8 @@ class Supervisor:
             if not worker.ready and self._sources is not None:
                 self._give_up_generation(worker.generation)
                 continue
-            if not worker.ready and not self._served:
-                return code if code > 0 else 1
+            if not worker.ready and code > 0 and not self._any_ready():
+                return code  # it said why; the next one would say the same
             young = time.monotonic() - worker.born < OLD
             self._deaths = self._deaths + 1 if young else 0
             pause = min(LONGEST_PAUSE, PAUSE * 2 ** max(0, self._deaths - 1))

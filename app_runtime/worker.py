@@ -4,6 +4,7 @@ A SIGTERM or Ctrl-C drains: no new connections, those in flight get their time. 
 ends it at once. It changes with the life of one process.
 """
 
+import gc
 import json
 import logging
 import os
@@ -18,9 +19,10 @@ from types import FrameType
 
 import uvicorn
 
-from jac_converge.app_runtime.app import create_app, shelf_file
+from jac_converge.app_runtime.app import create_app
 from jac_converge.app_runtime.bridge.program import AppBroken, Program
-from jac_converge.app_runtime.stores import DocumentStore, StoreError
+from jac_converge.app_runtime.stores import StoreError
+from jac_converge.app_runtime.tiers import open_memory
 from jac_converge.config.load import App, load_app
 from jac_converge.config.logs import configure_logging, wants_json
 from jac_converge.config.problems import ConfigError
@@ -42,8 +44,10 @@ def work(app: App, listener: socket.socket, *, serving: Callable[[], None] | Non
     """
     try:
         program = Program(app.file)
-        store = open_store(app)
-        api = create_app(app, program, store)
+        api = create_app(app, program, open_memory(app))
+        # What is there now stays: the collector need not look through it again with every request.
+        gc.collect()
+        gc.freeze()
     except (AppBroken, StoreError, OSError) as error:
         return _complain(error, 1)
     server = _Server(
@@ -65,24 +69,6 @@ def work(app: App, listener: socket.socket, *, serving: Callable[[], None] | Non
         logging.shutdown()
         os._exit(0)
     return 0
-
-
-def open_store(app: App) -> DocumentStore:
-    """Open the store that the settings name.
-
-    Raises:
-        StoreError: it cannot be opened.
-    """
-    database = app.settings.database
-    if database.redis_url is not None:
-        logger.info("redis_url is set; this version reads and writes without a cache")
-    if database.mongodb_uri is not None:
-        from jac_converge.app_runtime.stores.mongo import Mongo  # noqa: PLC0415 - 60 ms, 15 MB
-
-        return Mongo.open(database.mongodb_uri.get_secret_value(), database=app.name)
-    from jac_converge.app_runtime.stores.shelf import Shelf  # noqa: PLC0415
-
-    return Shelf(shelf_file(app))
 
 
 def main(orders: str) -> int:

@@ -6,6 +6,7 @@ argparse. It must stay cheap: every `jac` command imports it.
 
 from argparse import ArgumentParser
 from dataclasses import dataclass
+from keyword import iskeyword
 from typing import Any
 
 __all__ = ["Flag", "add_flags"]
@@ -30,8 +31,9 @@ class Flag:
 
     @property
     def parameter(self) -> str:
-        """The name as a Python identifier."""
-        return self.name.replace("-", "_")
+        """The name as a Python identifier that a function may have as an argument."""
+        name = self.name.replace("-", "_")
+        return f"{name}_" if iskeyword(name) else name
 
 
 def add_flags(parser: ArgumentParser, flags: tuple[Flag, ...]) -> None:
@@ -47,4 +49,4 @@ def add_flags(parser: ArgumentParser, flags: tuple[Flag, ...]) -> None:
         if flag.positional:
             parser.add_argument(flag.parameter, **options)
         else:
-            parser.add_argument(f"--{flag.name}", **options)
+            parser.add_argument(f"--{flag.name}", dest=flag.parameter, **options)

@@ -23,6 +23,7 @@ _SCALING = ("kubernetes", "autoscaling")
 SAME_MEANING: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("database", "mongodb_uri"): ("database", "mongodb_uri"),
     ("database", "redis_url"): ("database", "redis_url"),
+    ("database", "redis_default_ttl"): ("database", "redis_default_ttl"),
     ("jwt", "secret"): ("jwt", "secret"),
     ("jwt", "algorithm"): ("jwt", "algorithm"),
     ("jwt", "exp_delta_days"): ("jwt", "access_token_seconds"),

@@ -59,6 +59,17 @@ def _schemes(*schemes: str) -> Any:
     return AfterValidator(check)
 
 
+_REDIS = (
+    "redis",
+    "rediss",
+    "unix",
+    "redis+sentinel",
+    "rediss+sentinel",
+    "redis+cluster",
+    "rediss+cluster",
+)
+
+
 def _no_bool(value: object) -> object:
     if isinstance(value, bool):
         raise ValueError("must be a number")  # noqa: TRY004 (what pydantic understands)
@@ -124,6 +135,9 @@ class ServerSettings(_Table):
     docs_enabled: bool = True
     """Serve `/docs`, `/redoc` and `/openapi.json`. Off hides all three."""
 
+    metrics_enabled: bool = False
+    """Serve `/metrics` for Prometheus. Off by default: whoever may call the app may read it."""
+
     cors_origins: tuple[Origin, ...] = ()
     """Origins that browsers may call from. None by default: nobody else's page reads this API."""
 
@@ -146,11 +160,17 @@ class DatabaseSettings(_Table):
     mongodb_uri: Given[Annotated[SecretStr, _schemes("mongodb", "mongodb+srv")]] = None
     """MongoDB to keep documents in (environment: MONGODB_URI). Without it: the shelf."""
 
-    redis_url: Given[Annotated[SecretStr, _schemes("redis", "rediss", "unix")]] = None
-    """Redis to cache committed documents in (environment: REDIS_URL). Without it: no L2."""
+    redis_url: Given[Annotated[SecretStr, _schemes(*_REDIS)]] = None
+    """Redis to cache MongoDB's documents in (environment: REDIS_URL). Without it: no cache."""
+
+    redis_default_ttl: Number[Annotated[int, Field(ge=1, le=30 * 86400)]] = 3600
+    """Seconds that an unread copy stays in Redis. Bounds its size only: copies are never stale."""
 
     shelf_db_path: Annotated[str, Field(min_length=1)] = ".jac/converge/shelf.db"
     """File of the embedded shelf, relative to jac.toml (or to app.jac, where there is none)."""
+
+    guest_ttl_seconds: Number[Annotated[int, Field(ge=0)]] = 0
+    """Age, in seconds, at which `--collect` removes nodes of anonymous callers; 0: never."""
 
 
 class JwtSettings(_Table):

@@ -52,6 +52,8 @@ def _register(name: str, summary: str, flags: Any, handler: Any) -> None:
             short="",  # a letter that two options share breaks every `jac` command
             metavar=None if flag.type is bool or flag.positional else flag.metavar,
         )
+        if not flag.positional:
+            arg.dest = flag.parameter
         if flag.name == "profile":
             arg.dest = "overlay"  # jaclang takes `profile` out of the arguments of any command
         args.append(arg)

@@ -44,7 +44,7 @@ class Account:
     @property
     def claims(self) -> Claims:
         """What a token for this account says."""
-        return Claims(account=self.id, version=self.version)
+        return Claims(account=self.id, version=self.version, root=self.root.hex)
 
 
 class Accounts:
@@ -87,7 +87,10 @@ class Accounts:
 
     def check(self, claims: Claims) -> Account | None:
         """Return the account that a token speaks for, unless its password changed since."""
-        stored = self._store.get([claims.account]).get(claims.account)
+        return self.check_stored(self._store.get([claims.account]).get(claims.account), claims)
+
+    def check_stored(self, stored: Document | None, claims: Claims) -> Account | None:
+        """Do the same with a document that was read for it."""
         if stored is None or stored.kind != "account" or stored.body["version"] != claims.version:
             return None
         return _account(stored)

@@ -30,6 +30,8 @@ class Claims:
     """Id of the account's document."""
     version: int
     """Version of the account's credentials at the time of signing."""
+    root: str
+    """Id of the account's root, so that both are read in one round trip; the account decides."""
 
 
 class Tokens:
@@ -69,6 +71,7 @@ class Tokens:
             "aud": self._audience,
             "sub": claims.account,
             "ver": claims.version,
+            "root": claims.root,
             "iat": now,
             "nbf": now,
             "exp": now + self._lifetime,
@@ -95,10 +98,10 @@ class Tokens:
             )
         except jwt.InvalidTokenError as error:
             raise InvalidToken(f"token check failed ({type(error).__name__}): {error}") from error
-        version = payload.get("ver")
-        if not isinstance(version, int):
-            raise InvalidToken("token check failed (Incomplete): no credentials version")
-        return Claims(account=payload["sub"], version=version)
+        version, root = payload.get("ver"), payload.get("root")
+        if not isinstance(version, int) or not isinstance(root, str):
+            raise InvalidToken("token check failed (Incomplete): no credentials version or root")
+        return Claims(account=payload["sub"], version=version, root=root)
 
 
 def minted_secret(file: Path) -> str:

@@ -4,38 +4,40 @@ The seam to jaclang 0.16. A call runs in a context and a memory of its own; a co
 conflict runs the whole call again. It changes with the runtime line below it.
 """
 
-import contextvars
 import inspect
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
-os.environ["JAC_TOPOLOGY_INDEX"] = "0"  # before jaclang looks; why: codec.py
+os.environ["JAC_TOPOLOGY_INDEX"] = "0"  # before jaclang looks; why: anchors.py
 
 from jaclang.jac0core.archetype import NodeAnchor, Root
 from jaclang.jac0core.constant import Constants
-from jaclang.jac0core.osp_kernel import _current_scope, osp_report
 from jaclang.jac0core.osp_kernel_sv import desc_for, isolate_request_walk_stack
 from jaclang.jac0core.runtime import JacRuntime as Jac
-from jaclang.jac0core.runtime import plugin_manager
 from jaclang.runtimelib.context import CallState, ExecutionContext
 
-from jac_converge.app_runtime.bridge.codec import encode
+from jac_converge.app_runtime.bridge import hooks
+from jac_converge.app_runtime.bridge.anchors import body_of
 from jac_converge.app_runtime.bridge.introspect import Callables, FunctionSpec, WalkerSpec, find
 from jac_converge.app_runtime.bridge.memory import RequestMemory, TooLate
 from jac_converge.app_runtime.bridge.wire import to_wire
 from jac_converge.app_runtime.stores import Conflict, Document, DocumentStore, WriteBatch
 
-__all__ = ["AppBroken", "Call", "NodeNotFound", "Outcome", "Program", "Run", "TooLate"]
+__all__ = ["AppBroken", "Call", "NodeNotFound", "Outcome", "Program", "Read", "Run", "TooLate"]
 
 SYSTEM_ROOT = UUID(Constants.SUPER_ROOT_UUID.value)
 GUEST_ROOT = uuid5(SYSTEM_ROOT, Constants.GUEST.value)
+
+
+type Read = Callable[[Collection[str]], Mapping[str, Document]]
+"""Reads documents by id; those read before cost nothing."""
 
 
 class AppBroken(Exception):
@@ -53,8 +55,8 @@ class Call:
     spec: WalkerSpec | FunctionSpec
     fields: dict[str, Any]
     """Values by field name. A run may change what is inside, so each run needs its own."""
-    root: UUID
-    """Root of the caller."""
+    root: Callable[[Read], UUID]
+    """Finds the root of the caller, with what it reads; raises if the caller may not call."""
     node: str | None = None
     """Where a walker starts; None: at the caller's root."""
 
@@ -82,6 +84,11 @@ class Run:
         """Whether something is written already, so that running again would write it twice."""
         return self._memory.commits > 0
 
+    @property
+    def user_root(self) -> Any:
+        """The anchor of the caller's root, while the run is active."""
+        return self._context.user_root
+
     @contextmanager
     def active(self) -> Iterator[None]:
         """Make this run the one that Jac code of this thread or task belongs to."""
@@ -89,7 +96,7 @@ class Run:
         try:
             isolate_request_walk_stack()
             self._context.call_state.set(CallState())
-            self._context.set_user_root(self._call.root.hex)
+            self._context.set_user_root(self._call.root(self._memory.read).hex)
             yield
         finally:
             Jac.reset_request_context(token)
@@ -174,7 +181,7 @@ def new_root(id_: UUID) -> Document:
     """Return the document of a new root, which owns itself."""
     anchor = Root().__jac__
     anchor.id = id_
-    return Document(id=id_.hex, kind="root", body=encode(anchor))
+    return Document(id=id_.hex, kind="root", body=body_of(anchor))
 
 
 class _Parent:
@@ -234,27 +241,4 @@ def _import(file: Path) -> Any:
     return module
 
 
-class _Hooks:
-    """What jaclang's runtime does differently under a server."""
-
-    @staticmethod
-    def log_report(expr: Any, custom: bool = False) -> bool:  # noqa: FBT001, FBT002 - jaclang's
-        """Collect a report; the stock one prints the data of users to standard output as well."""
-        context = Jac.get_context()
-        if custom:
-            context.custom = expr
-        elif _current_scope() is not None:
-            osp_report(expr)
-        elif (state := context.call_state.get(None)) is not None:
-            state.reports.put_nowait(expr)
-        return True
-
-    @staticmethod
-    def thread_run(func: Any, args: tuple[Any, ...] = ()) -> Any:
-        """Run `flow` in the context of its request; the stock one runs it as the superuser."""
-        return Jac.pool.submit(contextvars.copy_context().run, func, *args)
-
-
-for _hook in ("log_report", "thread_run"):
-    getattr(_Hooks, _hook)._jac_hookimpl = True  # noqa: SLF001
-plugin_manager.register(_Hooks)
+hooks.install()

@@ -10,6 +10,7 @@ from dataclasses import fields, is_dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +21,7 @@ __all__ = ["to_wire"]
 
 def to_wire(value: Any, _inside: tuple[int, ...] = ()) -> Any:
     """Return JSON for any value; what contains itself is cut, what has no form becomes its text."""
-    if value is None or type(value) in (str, int, float, bool):
+    if type(value) in _PLAIN:
         return value
     if isinstance(value, Enum):
         return to_wire(value.value)
@@ -51,10 +52,22 @@ def _archetype(value: Any, inside: tuple[int, ...]) -> dict[str, Any]:
         "_jac_id": value.__jac__.id.hex,
         "_jac_archetype": kind,
     }
-    for field in fields(value):
-        if not field.name.startswith("_") and not (kind == "walker" and field.name == "reports"):
-            out[field.name] = to_wire(getattr(value, field.name, None), inside)
+    cls: Any = type(value)
+    for name in _shown(cls):
+        item = getattr(value, name, None)
+        out[name] = item if type(item) in _PLAIN else to_wire(item, inside)
     return out
+
+
+@cache
+def _shown(cls: Any) -> tuple[str, ...]:
+    """Names of the fields of a class that leave the server."""
+    hidden = {"reports"} if issubclass(cls, WalkerArchetype) else set()
+    names = (field.name for field in fields(cls))
+    return tuple(name for name in names if not name.startswith("_") and name not in hidden)
+
+
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 def _key(key: Any) -> str:

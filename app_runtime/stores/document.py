@@ -10,7 +10,7 @@ It changes when the promise between the runtime and its stores changes.
 from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 __all__ = [
     "Conflict",
@@ -36,11 +36,14 @@ class Conflict(StoreError):
 
 
 class Unavailable(StoreError):
-    """The store cannot be asked; what was not acknowledged is not stored."""
+    """The store cannot be asked. What was not acknowledged is not stored.
+
+    Unless MongoDB went mute after it was told to write, and stayed so: then nobody knows, and it
+    is stored as a whole or not at all.
+    """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class Document(NamedTuple):
     """One stored value under one key."""
 
     id: str

@@ -1,122 +1,124 @@
-"""Documents in MongoDB, without transactions: a standalone server has none.
+"""Documents in MongoDB: the connection, reads, and what its errors mean to the app.
 
-Each document is compared and set by its version. New documents go first, since nothing leads to
-them yet; then changed ones; removed ones last. So a commit that changes one existing document
-happens as a whole, whatever dies in between. One that changes several is undone when a later
-document turns out to have moved on; only the death of this process between two of its writes can
-leave the earlier ones in place.
-
-Bodies are JSON text: exact for every key and number, as on the shelf.
+How a batch is written is in `mongo_commit`, how a row looks in `mongo_rows`.
 """
 
-import json
 import logging
-import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from pymongo import MongoClient
 from pymongo.collection import Collection as MongoCollection
-from pymongo.errors import BulkWriteError, ConfigurationError, InvalidURI, PyMongoError
+from pymongo.cursor import Cursor
+from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 
 from jac_converge.app_runtime.stores.document import (
-    Conflict,
     Document,
     DocumentStore,
     StoreError,
     Unavailable,
     WriteBatch,
 )
+from jac_converge.app_runtime.stores.mongo_commit import Commit
+from jac_converge.app_runtime.stores.mongo_locks import Locks
+from jac_converge.app_runtime.stores.mongo_rows import FIELDS, MANY, RECORD, Row
+from jac_converge.app_runtime.stores.mongo_sending import Patience
 
 __all__ = ["Mongo"]
 
 logger = logging.getLogger(__name__)
 
-SELECT = 3000  # ms to find a server that can be asked
-ANSWER = 10_000  # ms for one answer
 PAUSE = 1.0  # s between attempts to reach it at start
-DUPLICATE = 11000  # server error: the _id is taken
-Row = dict[str, Any]
 
 
 class Mongo:
     """A `DocumentStore` in one collection."""
 
-    def __init__(self, client: "MongoClient[Row]", database: str) -> None:
+    def __init__(self, client: "MongoClient[Row]", database: str, patience: Patience) -> None:
         self._client = client
+        self._patience = patience
         chosen = client.get_default_database(default=database)
         self._rows: MongoCollection[Row] = chosen["documents"]
+        self._locks = Locks(self._rows, patience)
 
     @classmethod
-    def open(
-        cls, uri: str, *, database: str, sleep: Callable[[float], None] = time.sleep
-    ) -> "Mongo":
+    def open(cls, uri: str, *, database: str, patience: Patience | None = None) -> "Mongo":
         """Connect, and wait for as long as there is nobody: other data would be wrong data.
 
         Args:
             uri: of MongoDB; what it says wins over the time limits here.
             database: used where the URI names none.
-            sleep: called with s between attempts.
+            patience: how long to wait for what.
 
         Raises:
             StoreError: the URI makes no sense.
         """
+        patience = patience or Patience()
         try:
-            client: MongoClient[Row] = MongoClient(
-                uri,
-                appname="jac-converge",
-                connectTimeoutMS=SELECT,
-                serverSelectionTimeoutMS=SELECT,
-                socketTimeoutMS=ANSWER,
-                w="majority",
-            )
+            client: MongoClient[Row] = MongoClient(uri, **_defaults(uri, patience))
         except (ConfigurationError, InvalidURI, ValueError) as error:
             raise StoreError(
                 f"MongoDB open failed ({type(error).__name__}): {error}; "
                 "check [converge.database] mongodb_uri or MONGODB_URI"
             ) from error
-        store, said = cls(client, database), False
+        store, said = cls(client, database, patience), False
         while True:
             try:
                 store.ping()
-                store._rows.create_index("kind")
-            except (Unavailable, PyMongoError) as error:
+                store._prepare()
+            except Unavailable as error:
                 if not said:
                     logger.warning("waiting for MongoDB, nothing is served yet: %s", error)
                     said = True
-                sleep(PAUSE)
+                patience.sleep(PAUSE)
             else:
                 return store
 
     def get(self, ids: Collection[str]) -> dict[str, Document]:
-        """Read documents in one round trip."""
+        """Read documents in one round trip; in two or three where one is being changed."""
+        if not ids:
+            return {}
         with _errors("read"):
-            rows = list(self._rows.find({"_id": {"$in": list(ids)}})) if ids else []
-        return {row["_id"]: _document(row) for row in rows}
+            return {found.id: found for found in self._read({"_id": {"$in": list(ids)}})}
 
     def find(self, kind: str) -> list[Document]:
         """Read all documents of a kind."""
         with _errors("read"):
-            return [_document(row) for row in self._rows.find({"kind": kind}).sort("_id", 1)]
+            field = "kind" if kind in MANY else "few"
+            return self._read({field: kind}, lambda cursor: cursor.sort("_id", 1))
+
+    def near(self, group: str, stamp: int, limit: int) -> list[Document]:
+        """Read ahead in a group."""
+        with _errors("read"):
+            wanted = {"g": group, "s": {"$gte": stamp}}
+            return self._read(wanted, lambda cursor: cursor.sort("s", 1).limit(limit))
+
+    def scan(self, after: str, limit: int) -> list[Document]:
+        """Read documents in the order of their ids."""
+        found: list[Document] = []
+        with _errors("read"):
+            if not after:  # who looks at everything also meets what nobody else ever would
+                self._locks.discover()
+            self._locks.tidy()
+            while limit > len(found):
+                wanted = {"_id": {"$gt": after}, "kind": {"$ne": RECORD}}
+                rows = self._rows.find(wanted, FIELDS).sort("_id", 1)
+                page = list(rows.limit(limit - len(found)))
+                if not page:
+                    break
+                after = page[-1]["_id"]
+                found += self._locks.read(page)  # fewer than rows, where some are being removed
+        return found
 
     def commit(self, batch: WriteBatch) -> None:
-        """Write a batch, document by document; undo it if one has moved on."""
+        """Write a batch."""
         if not batch:
             return
-        undo: list[Callable[[], object]] = []
         with _errors("write"):
-            before = self._check(batch)
-            try:
-                self._create(batch, undo)
-                for changed in batch.updates:
-                    self._update(changed, before[changed.id], undo)
-                for gone in batch.removals:
-                    self._remove(gone.id, before[gone.id], undo)
-            except BaseException:
-                for step in reversed(undo):
-                    step()
-                raise
+            self._locks.tidy()
+            Commit(self._rows, self._locks, self._patience, batch).run()
 
     @contextmanager
     def exclusive(self) -> Iterator[DocumentStore]:
@@ -132,63 +134,38 @@ class Mongo:
         """Close all connections."""
         self._client.close()
 
-    def _check(self, batch: WriteBatch) -> dict[str, Row]:
-        """Read what will change; most conflicts end here, before anything is written."""
-        expected = {changed.id: changed.version for changed in batch.updates}
-        expected |= {gone.id: gone.version for gone in batch.removals}
-        if not expected:
-            return {}
-        rows = {row["_id"]: row for row in self._rows.find({"_id": {"$in": list(expected)}})}
-        lost = [
-            id_ for id_, version in expected.items()
-            if id_ not in rows or rows[id_]["version"] != version
-        ]  # fmt: skip
-        if lost:
-            raise Conflict(lost)
-        return rows
+    def _prepare(self) -> None:
+        with _errors("write"):
+            self._rows.create_index("few", sparse=True)
+            self._rows.create_index([("g", 1), ("s", 1)], sparse=True)
+            self._locks.discover()
 
-    def _create(self, batch: WriteBatch, undo: list[Callable[[], object]]) -> None:
-        if not batch.creates:
-            return
-        rows = [_row(document, version=1) for document in batch.creates]
-        taken: set[str] = set()
-        try:
-            self._rows.insert_many(rows, ordered=False)
-        except BulkWriteError as error:
-            failures = error.details["writeErrors"]
-            if any(failure["code"] != DUPLICATE for failure in failures):
-                raise
-            taken = {rows[failure["index"]]["_id"] for failure in failures}
-        made = [row["_id"] for row in rows if row["_id"] not in taken]
-        undo.append(lambda: self._rows.delete_many({"_id": {"$in": made}, "version": 1}))
-        if taken:
-            raise Conflict(taken)
-
-    def _update(self, changed: Document, before: Row, undo: list[Callable[[], object]]) -> None:
-        version = changed.version
-        new = _row(changed, version=version + 1)
-        if not self._rows.replace_one({"_id": changed.id, "version": version}, new).matched_count:
-            raise Conflict([changed.id])
-        # A version of its own: whoever has read the one in between must not take it for this.
-        old = {**before, "version": version + 2}
-        undo.append(
-            lambda: self._rows.replace_one({"_id": changed.id, "version": version + 1}, old)
-        )
-
-    def _remove(self, id_: str, before: Row, undo: list[Callable[[], object]]) -> None:
-        if not self._rows.delete_one({"_id": id_, "version": before["version"]}).deleted_count:
-            raise Conflict([id_])
-        undo.append(lambda: self._rows.insert_one(before))
+    def _read(
+        self,
+        wanted: dict[str, Any],
+        arrange: Callable[["Cursor[Row]"], "Cursor[Row]"] = lambda cursor: cursor,
+    ) -> list[Document]:
+        self._locks.tidy()
+        # When we stop waiting, the server may stop working.
+        limit = self._client.options.pool_options.socket_timeout
+        cursor = self._rows.find(wanted, FIELDS).max_time_ms(int(limit * 1000) if limit else None)
+        return self._locks.read(list(arrange(cursor)))
 
 
-def _row(document: Document, *, version: int) -> Row:
-    body = json.dumps(document.body)
-    return {"_id": document.id, "kind": document.kind, "version": version, "body": body}
-
-
-def _document(row: Row) -> Document:
-    body = json.loads(row["body"])
-    return Document(id=row["_id"], kind=row["kind"], version=row["version"], body=body)
+def _defaults(uri: str, patience: Patience) -> dict[str, Any]:
+    """Return what the URI leaves open; as keywords they would win over what it says."""
+    select = patience.select * 1000
+    options = {
+        "appname": "jac-converge",
+        "connectTimeoutMS": select,
+        "serverSelectionTimeoutMS": select,
+        "waitQueueTimeoutMS": select,
+        "socketTimeoutMS": patience.answer * 1000,
+        "readPreference": "primary",
+        "w": "majority",
+    }
+    given = {name.lower() for name, _ in parse_qsl(urlsplit(uri).query)}
+    return {name: value for name, value in options.items() if name.lower() not in given}
 
 
 @contextmanager

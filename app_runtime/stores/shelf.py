@@ -7,7 +7,6 @@ never half of one. An fsync for each commit costs several times the rest of a re
 needs it has a MongoDB.
 """
 
-import json
 import os
 import sqlite3
 import threading
@@ -15,37 +14,25 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from jac_converge.app_runtime.stores import shelf_sql
 from jac_converge.app_runtime.stores.document import (
-    Conflict,
     Document,
     DocumentStore,
     Unavailable,
     WriteBatch,
 )
+from jac_converge.app_runtime.stores.shelf_sql import WAIT_FOR_WRITER
+from jac_converge.app_runtime.stores.shelf_writer import Writer
 
 __all__ = ["Shelf"]
 
-WAIT_FOR_WRITER = 10.0  # s that a commit waits for those before it
-# Nobody looks for these by kind, so they need not pay for an index; SQLite uses a partial index
-# where the query repeats its condition word by word.
-FEW = "kind NOT IN ('node', 'edge', 'page')"
-SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS documents (
-    id TEXT PRIMARY KEY,
-    kind TEXT NOT NULL,
-    version INTEGER NOT NULL,
-    body TEXT NOT NULL,
-    "group" TEXT NOT NULL,
-    stamp INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS documents_by_kind ON documents (kind, id) WHERE {FEW};
-CREATE INDEX IF NOT EXISTS documents_by_group ON documents ("group", stamp) WHERE "group" != '';
-"""
-COLUMNS = 'id, kind, version, body, "group", stamp'
-
 
 class Shelf:
-    """A `DocumentStore` in one file. Connections are made when needed and kept for reuse."""
+    """A `DocumentStore` in one file.
+
+    Reads of known ids go through the writer if nobody else has its turn, else, and for everything
+    else, through connections that are made when needed and kept for reuse.
+    """
 
     def __init__(self, file: Path) -> None:
         """Open the file, and make it, its folder and its tables where they are missing.
@@ -62,46 +49,58 @@ class Shelf:
             # Before SQLite makes it readable for everybody; its journals take the same mode.
             os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
             with self._connection() as connection:
-                connection.executescript(SCHEMA)
+                connection.executescript(shelf_sql.SCHEMA)
+            self._writer = Writer(shelf_sql.connect(file))
 
     def get(self, ids: Collection[str]) -> dict[str, Document]:
-        """Read documents in one statement."""
-        with self.errors("read"), self._connection() as connection:
-            return _get(connection, ids)
+        """Read documents in one statement at most."""
+        with self.errors("read"):
+            if self._writer.take(0):
+                try:
+                    return self._writer.read(ids)
+                finally:
+                    self._writer.give()
+            with self._connection() as connection:
+                return shelf_sql.read(connection, ids)
 
     def find(self, kind: str) -> list[Document]:
         """Read all documents of a kind."""
         with self.errors("read"), self._connection() as connection:
-            return _find(connection, kind)
+            return shelf_sql.find(connection, kind)
 
     def near(self, group: str, stamp: int, limit: int) -> list[Document]:
         """Read ahead in a group."""
         with self.errors("read"), self._connection() as connection:
-            return _near(connection, group, stamp, limit)
+            return shelf_sql.near(connection, group, stamp, limit)
 
     def scan(self, after: str, limit: int) -> list[Document]:
         """Read documents in the order of their ids."""
         with self.errors("read"), self._connection() as connection:
-            return _scan(connection, after, limit)
+            return shelf_sql.scan(connection, after, limit)
 
     def commit(self, batch: WriteBatch) -> None:
         """Write a batch in one transaction."""
         if not batch:
             return
-        with self.errors("write"), self._connection() as connection, _transaction(connection):
-            _write(connection, batch)
+        with self.exclusive() as view:
+            view.commit(batch)
 
     @contextmanager
     def exclusive(self) -> Iterator[DocumentStore]:
-        """Hold the write lock of the file; the first commit lets it go."""
-        with self._connection() as connection:
+        """Hold the write lock of the file; the first commit lets it go.
+
+        Raises:
+            Unavailable: others have written all the time.
+        """
+        if not self._writer.take(WAIT_FOR_WRITER):
+            raise self.unavailable("write", "others have written all the time")
+        held = _Held(self, self._writer)
+        try:
             with self.errors("write"):  # and not the work inside: its errors are its own
-                connection.execute("BEGIN IMMEDIATE")
-            held = _Held(self, connection)
-            try:
-                yield held
-            finally:
-                held.release()
+                self._writer.begin()
+            yield held
+        finally:
+            held.release()
 
     def ping(self) -> None:
         """Read one page."""
@@ -115,6 +114,7 @@ class Shelf:
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
+        self._writer.close()
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -122,7 +122,7 @@ class Shelf:
             connection = self._idle.pop() if self._idle else None
         if connection is None:
             with self.errors("open"):
-                connection = self._connect()
+                connection = shelf_sql.connect(self._file)
         try:
             yield connection
         finally:
@@ -133,149 +133,62 @@ class Shelf:
             if not keep:
                 connection.close()
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self._file, timeout=WAIT_FOR_WRITER, isolation_level=None, check_same_thread=False
-        )
-        if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-            connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        return connection
-
     @contextmanager
     def errors(self, verb: str) -> Iterator[None]:
         """Turn what SQLite and the disk raise inside into `Unavailable`."""
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise Unavailable(
-                f"shelf {self._file} {verb} failed ({type(error).__name__}): {error}; "
-                "check the file, its folder and the disk, or [converge.database] shelf_db_path"
-            ) from error
+            raise self.unavailable(verb, f"{type(error).__name__}: {error}") from error
+
+    def unavailable(self, verb: str, cause: str) -> Unavailable:
+        """Say what could not be done, and what to look at."""
+        return Unavailable(
+            f"shelf {self._file} {verb} failed ({cause}); "
+            "check the file, its folder and the disk, or [converge.database] shelf_db_path"
+        )
 
 
 class _Held:
-    """The shelf while this thread of work alone may write; after one commit the plain shelf."""
+    """The shelf while this thread of work alone may write; after one commit the plain shelf.
 
-    def __init__(self, shelf: Shelf, connection: sqlite3.Connection) -> None:
+    The lock is for the threads of one call: none may read by a turn that another is ending.
+    """
+
+    def __init__(self, shelf: Shelf, writer: Writer) -> None:
         self._shelf = shelf
-        self._connection: sqlite3.Connection | None = connection
+        self._writer: Writer | None = writer
+        self._lock = threading.Lock()
+        self.find, self.near, self.scan = shelf.find, shelf.near, shelf.scan
+        self.ping, self.close = shelf.ping, shelf.close
 
     def get(self, ids: Collection[str]) -> dict[str, Document]:
-        if self._connection is None:
-            return self._shelf.get(ids)
-        with self._shelf.errors("read"):
-            return _get(self._connection, ids)
-
-    def find(self, kind: str) -> list[Document]:
-        if self._connection is None:
-            return self._shelf.find(kind)
-        with self._shelf.errors("read"):
-            return _find(self._connection, kind)
-
-    def near(self, group: str, stamp: int, limit: int) -> list[Document]:
-        if self._connection is None:
-            return self._shelf.near(group, stamp, limit)
-        with self._shelf.errors("read"):
-            return _near(self._connection, group, stamp, limit)
-
-    def scan(self, after: str, limit: int) -> list[Document]:
-        return self._shelf.scan(after, limit)
+        with self._lock:
+            if self._writer is not None:
+                with self._shelf.errors("read"):
+                    return self._writer.read(ids)
+        return self._shelf.get(ids)
 
     def commit(self, batch: WriteBatch) -> None:
-        if self._connection is None:
-            self._shelf.commit(batch)
-            return
-        with self._shelf.errors("write"):
-            _write(self._connection, batch)
-            self._connection.execute("COMMIT")
-        self._connection = None
+        with self._lock:
+            if self._writer is not None:
+                with self._shelf.errors("write"):
+                    self._writer.write(batch)
+                self._release()
+                return
+        self._shelf.commit(batch)
 
     @contextmanager
     def exclusive(self) -> Iterator[DocumentStore]:
         yield self
 
-    def ping(self) -> None:
-        self._shelf.ping()
-
-    def close(self) -> None:
-        self._shelf.close()
-
     def release(self) -> None:
-        if self._connection is not None:
-            self._connection.execute("ROLLBACK")
-            self._connection = None
+        with self._lock:
+            if self._writer is not None:
+                self._release()
 
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _get(connection: sqlite3.Connection, ids: Collection[str]) -> dict[str, Document]:
-    rows = connection.execute(
-        f"SELECT {COLUMNS} FROM documents WHERE id IN (SELECT value FROM json_each(?))",
-        (json.dumps(list(ids)),),
-    )
-    return {row[0]: _document(row) for row in rows}
-
-
-def _find(connection: sqlite3.Connection, kind: str) -> list[Document]:
-    few = f" AND {FEW}" if f"'{kind}'" not in FEW else ""
-    rows = connection.execute(
-        f"SELECT {COLUMNS} FROM documents WHERE kind = ?{few} ORDER BY id", (kind,)
-    )
-    return [_document(row) for row in rows]
-
-
-def _near(
-    connection: sqlite3.Connection, group: str, stamp: int, limit: int
-) -> list[Document]:
-    rows = connection.execute(
-        f"SELECT {COLUMNS} FROM documents"
-        """ WHERE "group" = ? AND "group" != '' AND stamp >= ? ORDER BY stamp LIMIT ?""",
-        (group, stamp, limit),
-    )
-    return [_document(row) for row in rows]
-
-
-def _scan(connection: sqlite3.Connection, after: str, limit: int) -> list[Document]:
-    rows = connection.execute(
-        f"SELECT {COLUMNS} FROM documents WHERE id > ? ORDER BY id LIMIT ?", (after, limit)
-    )
-    return [_document(row) for row in rows]
-
-
-def _document(row: tuple[str, str, int, str, str, int]) -> Document:
-    id_, kind, version, body, group, stamp = row
-    return Document(
-        id=id_, kind=kind, version=version, body=json.loads(body), group=group, stamp=stamp
-    )
-
-
-def _write(connection: sqlite3.Connection, batch: WriteBatch) -> None:
-    """Write each document where it is at its version; all that are not make one conflict."""
-    lost = []
-    for new in batch.creates:
-        insert = "INSERT OR IGNORE INTO documents VALUES (?, ?, 1, ?, ?, ?)"
-        values = (new.id, new.kind, json.dumps(new.body), new.group, new.stamp)
-        if not connection.execute(insert, values).rowcount:
-            lost.append(new.id)
-    for changed in batch.updates:
-        update = "UPDATE documents SET body = ?, version = version + 1 WHERE id = ? AND version = ?"
-        values = (json.dumps(changed.body), changed.id, changed.version)
-        if not connection.execute(update, values).rowcount:
-            lost.append(changed.id)
-    for gone in batch.removals:
-        delete = "DELETE FROM documents WHERE id = ? AND version = ?"
-        if not connection.execute(delete, (gone.id, gone.version)).rowcount:
-            lost.append(gone.id)
-    if lost:
-        raise Conflict(lost)
+    def _release(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            with self._shelf.errors("write"):
+                writer.give()

@@ -133,6 +133,34 @@ def test_workers_share_port_and_data(tmp_path: Path) -> None:
         assert 0 == server.wait_for_exit()
 
 
+SECOND_IS_SLOW = """
+import os;
+import time;
+with entry {
+    try {
+        file = os.open("FIRST", os.O_CREAT | os.O_EXCL | os.O_WRONLY);
+        os.write(file, str(os.getpid()).encode());
+        os.close(file);
+    } except FileExistsError { time.sleep(60); }
+}
+walker:pub hi { can go with Root entry { report "hi"; } }
+"""
+
+
+def test_worker_that_is_killed_before_it_serves_is_replaced(tmp_path: Path) -> None:
+    """The others serve already: the app is not to blame."""
+    app = tmp_path / "slow.jac"
+    first = tmp_path / "first"
+    app.write_text(SECOND_IS_SLOW.replace("FIRST", str(first)))
+    with JacServer(app, tmp_path / "served", "--workers", "2") as server:
+        wait_until(lambda: len(_children(server.pid)) == 2, within=20, what="both workers")
+        (slow,) = set(_children(server.pid)) - {int(first.read_text())}
+        os.kill(slow, signal.SIGKILL)
+        told = f"worker {slow} ended (signal 9)"
+        wait_until(lambda: told in server.log_text(), within=20, what=told)
+        assert ["hi"] == server.call("/walker/hi").reports
+
+
 def test_workers_end_with_their_supervisor(tmp_path: Path) -> None:
     """Even when it is killed without a chance to tell them."""
     server = JacServer(TODO, tmp_path, "--workers", "2")

@@ -66,7 +66,8 @@ def test_function_result_is_typed(server: JacServer) -> None:
 def test_probes_answer(server: JacServer) -> None:
     """Live and ready."""
     assert {"status": "live"} == server.get("/healthz/live").body["data"]
-    assert {"status": "ready"} == server.get("/healthz/ready").body["data"]
+    ready = {"status": "ready", "tiers": {"shelf": "ok"}}
+    assert ready == server.get("/healthz/ready").body["data"]
 
 
 def test_index_lists_what_is_served(server: JacServer) -> None:

@@ -106,20 +106,20 @@ def _built(program: str) -> Path:
     go = _find_go()
     if go is None:
         raise ServerMissing(f"{program} is not built and there is no Go >= 1.26; {HINT}")
-    path = _destination(go) / program
+    path = _destination(go, program)
     if not path.exists():
         raise ServerMissing(f"{program} is not built; {HINT} (about 6 min, once)")
     return path
 
 
-def _destination(go: Path) -> Path:
-    """Name the directory for what this Go makes of these sources."""
+def _destination(go: Path, program: str) -> Path:
+    """Name what this Go makes of a program's sources: another program's do not change it."""
     key = hashlib.sha256(_go_version(go).encode())
-    for source in sorted(SOURCES.rglob("*")):
-        if source.is_file():
-            key.update(source.relative_to(SOURCES).as_posix().encode() + b"\0")
-            key.update(source.read_bytes() + b"\0")
-    return _cache() / "servers" / key.hexdigest()[:16]
+    own = sorted((SOURCES / program).rglob("*.go"))
+    for source in (SOURCES / "go.mod", SOURCES / "go.sum", *own):
+        key.update(source.relative_to(SOURCES).as_posix().encode() + b"\0")
+        key.update(source.read_bytes() + b"\0")
+    return _cache() / "servers" / key.hexdigest()[:16] / program
 
 
 def _go_environment(go: Path) -> dict[str, str]:
@@ -209,18 +209,20 @@ def build_go_programs() -> None:
         go = _find_go()
         if go is None:
             raise ServerMissing(f"the wheel {GO_WHEEL} holds no Go that runs here; install Go")
-    destination = _destination(go)
-    if all((destination / program).exists() for program in wanted):
-        _say(f"{' and '.join(wanted)}: built ({destination})")
-        return
+    for program in wanted:
+        if (built := _destination(go, program)).exists():
+            _say(f"{program}: built ({built})")
+        else:
+            _build(go, program, built)
+
+
+def _build(go: Path, program: str, destination: Path) -> None:
+    minutes = "; the first time about 6 min on two cores" if program == "controlplane" else ""
     version = re.search(
         r"k8s\.io/kubernetes v((\d+)\.(\d+)\.\d+)", (SOURCES / "go.mod").read_text()
     )
     assert version is not None
-    _say(
-        f"building {' and '.join(wanted)} (etcd, Kubernetes {version[1]}, a MongoDB-wire server)"
-        f" with {_go_version(go)}: about 6 min on two cores, the first time only ..."
-    )
+    _say(f"building {program} with {_go_version(go)}{minutes} ...")
     # Without these an API server calls itself v0.0.0, and clients that ask believe it.
     stamp = "k8s.io/component-base/version"
     flags = f"-X {stamp}.gitVersion=v{version[1]} -X {stamp}.gitMajor={version[2]}"
@@ -228,13 +230,9 @@ def build_go_programs() -> None:
     start = time.monotonic()
     destination.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".building-") as directory:
-        packages = [f"./{program}" for program in wanted]
         command = [str(go), "build", "-trimpath", "-ldflags", f"-s -w {flags}", "-o", directory]
-        _run([*command, *packages], env=_go_environment(go), cwd=SOURCES)
-        shutil.rmtree(destination, ignore_errors=True)
-        Path(directory).chmod(0o755)
-        Path(directory).rename(destination)
-        Path(directory).mkdir()  # for the context manager to remove
+        _run([*command, f"./{program}"], env=_go_environment(go), cwd=SOURCES)
+        Path(directory, program).replace(destination)
     _say(f"  done in {time.monotonic() - start:.0f} s ({destination})")
 
 

@@ -1,7 +1,8 @@
 """A server of MongoDB's wire protocol of one's own, over SQLite files (FerretDB 1.24).
 
 It stands for a standalone MongoDB: what works here works on every MongoDB. It has no transactions
-and no updates by aggregation pipeline; and a bulk of hundreds of updates may hang: keep them small.
+and no updates by aggregation pipeline. Each update of one command holds one of 100 connections to
+SQLite, so a command of 100 updates hangs for ever, and every other write behind it.
 """
 
 import socket

@@ -16,8 +16,11 @@ HOST = "127.0.0.1"
 class RedisServer(Process):
     """redis-server as a context manager; `kill9` and `start` keep the port."""
 
-    def __init__(self) -> None:
+    def __init__(self, **more: str) -> None:
         """Describe it; nothing runs before `with`.
+
+        Args:
+            more: options of redis-server, with _ for -.
 
         Raises:
             ServerMissing: there is no redis-server on this machine.
@@ -34,8 +37,9 @@ class RedisServer(Process):
             "appendonly": "no",
         }
         command = [str(program)]
+        options |= {name.replace("_", "-"): value for name, value in more.items()}
         for name, value in options.items():
-            command += [f"--{name}", value]
+            command += [f"--{name}", *value.split(" ")]
         log = Path(self._directory.name, "redis.log")
         super().__init__("redis-server", command, log=log, ready=self._answers, grace=1)
 

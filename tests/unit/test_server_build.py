@@ -1,5 +1,6 @@
 """Where the test servers' programs come from."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def test_component_is_missing_when_nothing_is_built() -> None:
 def test_component_comes_from_the_build(empty_machine: Path) -> None:
     """What this Go made of these sources is one program with the part's name as its argument."""
     go = program(empty_machine / "bin" / "go", "echo go1.26.8")
-    built = program(build._destination(go) / "controlplane")
+    built = program(build._destination(go, "controlplane"))
 
     assert [str(built), "etcd"] == build.component("etcd")
 
@@ -43,11 +44,36 @@ def test_component_comes_from_the_build(empty_machine: Path) -> None:
 def test_component_is_missing_when_go_changed(empty_machine: Path) -> None:
     """Another Go is another build."""
     go = program(empty_machine / "bin" / "go", "echo go1.26.8")
-    program(build._destination(go) / "controlplane")
+    program(build._destination(go, "controlplane"))
     program(go, "echo go1.26.9")
 
     with pytest.raises(build.ServerMissing, match="controlplane is not built"):
         build.component("etcd")
+
+
+@pytest.mark.parametrize(
+    ("changed", "rebuilt"),
+    [
+        pytest.param("mongowire/main.go", {"mongowire"}, id="one-program"),
+        pytest.param("go.mod", {"controlplane", "mongowire"}, id="what-both-are-made-of"),
+        pytest.param("go.sum", {"controlplane", "mongowire"}, id="checksums"),
+        pytest.param("controlplane/more.go", {"controlplane"}, id="a-new-file"),
+    ],
+)
+def test_program_is_built_anew_only_when_its_own_sources_changed(
+    empty_machine: Path, monkeypatch: pytest.MonkeyPatch, changed: str, rebuilt: set[str]
+) -> None:
+    """The control plane takes minutes; a change of the other program must not cost them."""
+    sources = empty_machine / "sources"
+    shutil.copytree(build.SOURCES, sources)
+    monkeypatch.setattr(build, "SOURCES", sources)
+    go = program(empty_machine / "bin" / "go", "echo go1.26.8")
+    before = {name: build._destination(go, name) for name in build.PROGRAMS}
+
+    with (sources / changed).open("a") as file:
+        file.write("\n")
+
+    assert rebuilt == {n for n, path in before.items() if path != build._destination(go, n)}
 
 
 def test_component_ignores_an_old_go(empty_machine: Path) -> None:

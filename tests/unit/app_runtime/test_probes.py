@@ -1,13 +1,13 @@
-"""Readiness, decided by a clock and a store of our own making."""
+"""Readiness, decided by a clock and tiers of our own making."""
 
 import asyncio
 
-from jac_converge.app_runtime.probes import FRESH, GRACE, Health
+from jac_converge.app_runtime.probes import FRESH, GRACE, Health, Tier
 from jac_converge.app_runtime.stores import Unavailable
 
 
 class Store:
-    """A store that answers or not, and counts how often it was asked."""
+    """A tier that answers or not, and counts how often it was asked."""
 
     def __init__(self) -> None:
         self.up = True
@@ -30,16 +30,21 @@ class Clock:
         return self.now
 
 
+def tier(store: Store, name: str = "shelf", *, needed: bool = True) -> Tier:
+    """Make a tier of a store."""
+    return Tier(name=name, ping=store.ping, needed=needed)
+
+
 def test_store_is_asked_once_in_a_while() -> None:
     """However often the probe comes."""
 
     async def scenario() -> None:
         store, clock = Store(), Clock()
-        health = Health(store, clock=clock)  # type: ignore[arg-type]
-        assert [None, None] == [await health.ready(), await health.ready()]
+        health = Health([tier(store)], clock=clock)
+        assert [None, None] == [(await health.ready()).reason, (await health.ready()).reason]
         assert 0 == store.asked
         clock.now += FRESH
-        assert [None, None] == [await health.ready(), await health.ready()]
+        assert [None, None] == [(await health.ready()).reason, (await health.ready()).reason]
         assert 1 == store.asked
 
     asyncio.run(scenario())
@@ -50,15 +55,36 @@ def test_readiness_fails_after_the_grace_and_comes_back() -> None:
 
     async def scenario() -> None:
         store, clock = Store(), Clock()
-        health = Health(store, clock=clock)  # type: ignore[arg-type]
+        health = Health([tier(store)], clock=clock)
         store.up = False
         clock.now += GRACE
-        assert await health.ready() is None
+        found = await health.ready()
+        assert (None, {"shelf": "degraded"}) == (found.reason, found.tiers)
         clock.now += FRESH
-        assert "the data store does not answer" == await health.ready()
+        found = await health.ready()
+        assert ("shelf cannot be reached", {"shelf": "down"}) == (found.reason, found.tiers)
         store.up = True
         clock.now += FRESH
-        assert await health.ready() is None
+        found = await health.ready()
+        assert (None, {"shelf": "ok"}) == (found.reason, found.tiers)
+
+    asyncio.run(scenario())
+
+
+def test_cache_that_is_down_keeps_nobody_away() -> None:
+    """Readiness goes on and says so; the tier that is needed decides alone."""
+
+    async def scenario() -> None:
+        store, cache, clock = Store(), Store(), Clock()
+        tiers = [tier(store, "mongodb"), tier(cache, "redis", needed=False)]
+        health = Health(tiers, clock=clock)
+        cache.up = False
+        clock.now += GRACE + FRESH
+        found = await health.ready()
+        assert (None, {"mongodb": "ok", "redis": "down"}) == (found.reason, found.tiers)
+        store.up = False
+        clock.now += GRACE + FRESH
+        assert "mongodb cannot be reached" == (await health.ready()).reason
 
     asyncio.run(scenario())
 
@@ -66,7 +92,7 @@ def test_readiness_fails_after_the_grace_and_comes_back() -> None:
 def test_draining_is_not_ready() -> None:
     """Whatever the store says, without asking it."""
     store = Store()
-    health = Health(store)  # type: ignore[arg-type]
+    health = Health([tier(store)])
     health.draining = True
-    assert "draining" == asyncio.run(health.ready())
+    assert "draining" == asyncio.run(health.ready()).reason
     assert 0 == store.asked

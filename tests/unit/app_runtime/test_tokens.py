@@ -14,7 +14,7 @@ from jac_converge.app_runtime.auth.tokens import (
 )
 
 SECRET = "s" * 64
-CLAIMS = Claims(account="account:1", version=3)
+CLAIMS = Claims(account="account:1", version=3, root="0" * 32)
 
 
 def tokens(*, age: float = 0.0, audience: str = "app", secret: str = SECRET) -> Tokens:

@@ -21,6 +21,7 @@ exp_delta_days = 2
 [plugins.scale.database]
 mongodb_uri = "${MONGO}"
 redis_url = "redis://:hunter2@cache"
+redis_default_ttl = 600
 shelf_db_path = ".jac/data/anchor_store.db"
 
 [plugins.scale.kubernetes]
@@ -101,10 +102,10 @@ def test_jac_scale_notes_say_what_was_used_and_what_not(folder: Path) -> None:
     used, unused, advice = load(folder, WHOLE, **ENVIRON).notes
     assert used == (
         "[plugins.scale] used: jwt.secret, jwt.exp_delta_days, database.mongodb_uri, "
-        "database.redis_url, kubernetes.app_name, kubernetes.namespace, "
-        "kubernetes.docker_image_name, kubernetes.container_port, kubernetes.cpu_request, "
-        "kubernetes.max_replicas, kubernetes.mongodb_enabled, server.port, secrets.STRIPE, "
-        "secrets.MAIL"
+        "database.redis_url, database.redis_default_ttl, kubernetes.app_name, "
+        "kubernetes.namespace, kubernetes.docker_image_name, kubernetes.container_port, "
+        "kubernetes.cpu_request, kubernetes.max_replicas, kubernetes.mongodb_enabled, "
+        "server.port, secrets.STRIPE, secrets.MAIL"
     )
     assert unused == (
         "[plugins.scale] not used: database.shelf_db_path, kubernetes.docker_password, "
@@ -213,7 +214,9 @@ def test_suggestion_shows_no_secret_and_keeps_variables(folder: Path) -> None:
     suggestion = suggest_table(load(folder, WHOLE, **ENVIRON))
     assert "hunter2" not in suggestion
     table = tomllib.loads(suggestion)["converge"]
-    assert {"mongodb_uri": "${MONGO}", "redis_url": "${REDIS_URL}"} == table["database"]
+    assert {"mongodb_uri": "${MONGO}", "redis_url": "${REDIS_URL}", "redis_default_ttl": 600} == (
+        table["database"]
+    )
     assert {"STRIPE": "${STRIPE}", "MAIL": "${MAIL}"} == table["secrets"]
 
 

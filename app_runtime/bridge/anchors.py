@@ -1,0 +1,209 @@
+"""Anchors of stored nodes and edges, filled from documents, and the documents of anchors.
+
+An anchor is known by its id before it is read; reading fills it in place, so a request never has
+two anchors for one id. What most requests do not look at (the list of edges, access rights) is
+made when somebody does. It changes with the anchors of the runtime and the form of a document.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+from uuid import UUID
+
+from jaclang.jac0core.archetype import (
+    Access,
+    Anchor,
+    EdgeAnchor,
+    NodeAnchor,
+    Permission,
+    Root,
+    access_level_cast,
+)
+from jaclang.runtimelib.serializer import Serializer
+
+from jac_converge.app_runtime.bridge.edges import EdgeList, Pages
+from jac_converge.app_runtime.bridge.fields import ATTIC, Layout, layout_of
+from jac_converge.app_runtime.stores import Document
+
+__all__ = ["Known", "StoredEdge", "StoredNode", "body_of", "fill", "kind_of"]
+
+STORED_HASH: Final = 1
+"""jaclang takes a hash of 0 for "never stored", which grants write access to anybody."""
+
+
+class Known(Protocol):
+    """What gives anchors by id, and reads pages: the memory of the request."""
+
+    def node(self, id_: str) -> Anchor:
+        """The anchor of a node, read or not."""
+        ...
+
+    def edge(self, id_: str) -> Anchor:
+        """The anchor of an edge, read or not."""
+        ...
+
+    def uuid(self, id_: str) -> UUID:
+        """An id as jaclang writes it."""
+        ...
+
+    def pages(self, node: str, count: int) -> Pages:
+        """Read the pages of a node's edges."""
+        ...
+
+
+class StoredNode(NodeAnchor):  # type: ignore[misc] # jaclang has no types
+    """A node that is, or was, in the store."""
+
+    def __init__(self) -> None:
+        """Nobody calls this: an own `__init__` keeps the runtime from generating one."""
+
+    def is_populated(self) -> bool:
+        """Say whether it was read; its edges need not be."""
+        return "archetype" in self.__dict__
+
+    def __getattr__(self, name: str) -> Any:
+        """Make what was left out when the document was read."""
+        held = self.__dict__
+        if name == "edges" and "document" in held:
+            body, known, node = held["document"].body, held["known"], held["document"].id
+            count = body.get("pages", 0)
+            read_pages = (lambda: known.pages(node, count)) if count else None
+            edges = held["edges"] = EdgeList(body.get("edges", []), read_pages, known.edge)
+            return edges
+        return _made(self, name) if name == "access" else super().__getattr__(name)
+
+    def __eq__(self, other: object) -> bool:
+        """Equal to any anchor of the same node."""
+        return self is other or (isinstance(other, NodeAnchor) and self.id == other.id)
+
+    __hash__ = Anchor.__hash__
+
+
+class StoredEdge(EdgeAnchor):  # type: ignore[misc] # jaclang has no types
+    """An edge that is, or was, in the store."""
+
+    def __init__(self) -> None:
+        """Nobody calls this: an own `__init__` keeps the runtime from generating one."""
+
+    def is_populated(self) -> bool:
+        """Say whether it was read."""
+        return "archetype" in self.__dict__
+
+    def __getattr__(self, name: str) -> Any:
+        """Make what was left out when the document was read."""
+        return _made(self, name) if name == "access" else super().__getattr__(name)
+
+    def __eq__(self, other: object) -> bool:
+        """Equal to any anchor of the same edge."""
+        return self is other or (isinstance(other, EdgeAnchor) and self.id == other.id)
+
+    __hash__ = Anchor.__hash__
+
+
+def _made(anchor: Any, name: str) -> Any:
+    held = anchor.__dict__
+    if "document" not in held:
+        return Anchor.__getattr__(anchor, name)
+    access = held["access"] = _access_from(held["document"].body.get("access"))
+    return access
+
+
+def kind_of(anchor: Anchor) -> str:
+    """Return the document kind of an anchor."""
+    if isinstance(anchor, EdgeAnchor):
+        return "edge"
+    return "root" if isinstance(anchor.archetype, Root) else "node"
+
+
+def fill(anchor: Any, document: Document, known: Known) -> bool:
+    """Fill a known anchor from its document; False where the app lacks a class it is made of."""
+    body = document.body
+    layout = _layout(body["class"])
+    if layout is None:
+        return False
+    try:
+        archetype, exact = layout.build(body.get("fields", _NOTHING), body.get("attic"))
+    except (ImportError, AttributeError, KeyError):
+        return False  # a class that one of its fields is made of is gone
+    held = anchor.__dict__
+    owner = body.get("owner")
+    held["root"] = known.uuid(owner) if owner else None
+    held["persistent"] = True
+    held["hash"] = STORED_HASH
+    held["document"] = document
+    held["known"] = known
+    if document.kind == "edge":
+        held["source"] = known.node(body["source"])
+        held["target"] = known.node(body["target"])
+        held["is_undirected"] = "undirected" in body
+    else:
+        held["version"] = document.version
+        # One blob for a whole root, rewritten by each writer: it loses concurrent additions and
+        # answers typed queries without looking at access rights. So there never is one.
+        held["topology_index_data"] = None
+    archetype.__dict__["__jac__"] = anchor
+    held["archetype"] = archetype  # last: another thread may wait for it
+    # What a newer class made of an older document is no change of this request's: reading does
+    # not write. It is stored with the first change that is one.
+    same = exact and layout.label == body["class"]
+    held["baseline"] = body if same else body_of(anchor)
+    return True
+
+
+def body_of(anchor: Any) -> dict[str, Any]:
+    """Return the body of an anchor's document, without the edges of a node.
+
+    Raises:
+        CannotStore: a field holds what cannot be stored.
+    """
+    archetype = anchor.archetype
+    layout = layout_of(type(archetype))
+    body: dict[str, Any] = {"class": layout.label}
+    if anchor.root:
+        body["owner"] = anchor.root.hex
+    held = anchor.__dict__
+    if "access" in held:
+        if access := _access_of(held["access"]):
+            body["access"] = access
+    elif (document := held.get("document")) and "access" in document.body:
+        body["access"] = document.body["access"]
+    if fields := layout.stored(archetype):
+        body["fields"] = fields
+    if attic := archetype.__dict__.get(ATTIC):
+        body["attic"] = layout.attic(attic)
+    if isinstance(anchor, EdgeAnchor):
+        body["source"] = anchor.source.id.hex
+        body["target"] = anchor.target.id.hex
+        if anchor.is_undirected:
+            body["undirected"] = True
+    return body
+
+
+def _layout(label: str) -> Layout | None:
+    layout = _by_label.get(label)
+    if layout is None:
+        module, _, name = label.rpartition(".")
+        # Through the serializer, which knows the classes that were renamed.
+        cls = Serializer._get_class(module, name)  # noqa: SLF001
+        if cls is None:
+            return None
+        layout = _by_label[label] = layout_of(cls)
+    return layout
+
+
+_by_label: dict[str, Layout] = {}
+_NOTHING: Mapping[str, Any] = {}
+
+
+def _access_of(access: Permission) -> dict[str, Any]:
+    """JSON of access rights; empty for none, which most documents have."""
+    roots = {root: level.value for root, level in access.roots.anchors.items()}
+    if access.all.value < 0 and not roots:
+        return {}
+    return {"all": access.all.value, "roots": roots}
+
+
+def _access_from(body: Mapping[str, Any] | None) -> Permission:
+    if body is None:
+        return Permission()
+    roots = {root: access_level_cast(level) for root, level in body["roots"].items()}
+    return Permission(all=access_level_cast(body["all"]), roots=Access(anchors=roots))

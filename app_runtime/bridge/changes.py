@@ -1,0 +1,236 @@
+"""What one request changed, as one batch for the store.
+
+Every document that was read is compared with what its anchor says now, so a change inside a list
+is seen too. What the caller's root may not change is left out, and told as a warning. It changes
+with the rules of who may write what, and with what is worth keeping.
+"""
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from jaclang.jac0core.archetype import Anchor, EdgeAnchor, NodeAnchor, Root
+from jaclang.jac0core.runtime import JacRuntimeInterface as Jac
+
+from jac_converge.app_runtime.bridge.anchors import body_of, kind_of
+from jac_converge.app_runtime.bridge.edges import INLINE, EdgeList, Pages, entry_of, page_id
+from jac_converge.app_runtime.bridge.reading import Reader
+from jac_converge.app_runtime.stores import Document, Removal, WriteBatch
+
+__all__ = ["Changes", "collect"]
+
+
+@dataclass(slots=True)
+class Changes:
+    """A batch in the making, and which anchor each of its documents is of."""
+
+    creates: list[Document] = field(default_factory=list)
+    updates: list[Document] = field(default_factory=list)
+    removals: list[Removal] = field(default_factory=list)
+    written: list[tuple[Anchor, Document]] = field(default_factory=list)
+    """Anchors and their documents as they are in the store after the commit."""
+
+    blind: dict[str, list[str]] = field(default_factory=dict)
+    """Entries added to nodes of which nothing else changed, and of whose edges none was looked at:
+    they fit whatever others add meanwhile."""
+
+    @property
+    def batch(self) -> WriteBatch:
+        """Everything, as the store takes it."""
+        return WriteBatch(
+            creates=tuple(self.creates),
+            updates=tuple(self.updates),
+            removals=tuple(self.removals),
+        )
+
+    def create(self, anchor: Anchor, document: Document) -> None:
+        """Add a new document."""
+        self.creates.append(document)
+        self.written.append((anchor, document._replace(version=1)))
+
+    def update(self, anchor: Anchor, document: Document) -> None:
+        """Add a new body of a document, at the version it was read at."""
+        self.updates.append(document)
+        self.written.append((anchor, document._replace(version=document.version + 1)))
+
+    def follow(self, fresh: Mapping[str, Document]) -> None:
+        """Add the blind entries to documents that others have changed, read anew."""
+        anchors = {it.id: anchor for anchor, it in self.written if it.id in fresh}
+        self.written = [(anchor, it) for anchor, it in self.written if it.id not in fresh]
+        self.updates = [it for it in self.updates if it.id not in fresh]
+        self.creates = [it for it in self.creates if it.id.partition(".")[0] not in fresh]
+        for id_, document in fresh.items():
+            body = dict(document.body)
+            inline = [*body.get("edges", ()), *self.blind[id_]]
+            pages = _fold(body, inline, body.get("pages", 0), {})
+            self.creates += [_page(document, number, kept) for number, kept in pages.items()]
+            self.update(anchors[id_], document._replace(body=body))
+
+
+def collect(anchors: Iterable[Anchor], deleted: Iterable[Anchor | None], reader: Reader) -> Changes:
+    """Compare anchors with what was read.
+
+    Args:
+        anchors: all that the request knows, read or not.
+        deleted: those that it deleted; None for what it did not know.
+        reader: what was read.
+
+    Raises:
+        CannotStore: a field holds what no document can.
+    """
+    changes, new = Changes(), []
+    for anchor in list(anchors):
+        held = anchor.__dict__
+        if "archetype" not in held or not isinstance(anchor, NodeAnchor | EdgeAnchor):
+            continue
+        if "document" in held:
+            _compare(anchor, held["document"], changes, reader)
+        elif held["persistent"] and not _unreachable(anchor):
+            new.append(anchor)
+    if new:
+        _create(new, changes)
+    for gone in deleted:
+        document = None if gone is None else gone.__dict__.get("document")
+        if document is not None:
+            _remove(document, changes, reader)
+    return changes
+
+
+def _create(new: list[Anchor], changes: Changes) -> None:
+    """Add documents of new anchors, in one group: that of the node they were connected to."""
+    group = next((document.group for document in changes.updates if document.kind == "node"), "")
+    group = group or new[0].id.hex
+    stamp = time.time_ns() // 1000
+    for number, anchor in enumerate(new):
+        id_ = anchor.id.hex
+        body = body_of(anchor)
+        pages: Pages = {}
+        if isinstance(anchor, NodeAnchor):
+            entries = [entry_of(edge, id_) for edge in anchor.edges]
+            pages = _fold(body, entries, 0, {})
+        document = Document(
+            id=id_, kind=kind_of(anchor), body=body, group=group, stamp=stamp + number
+        )
+        changes.create(anchor, document)
+        for page, kept in pages.items():
+            changes.creates.append(_page(document, page, kept))
+
+
+def _compare(anchor: Any, document: Document, changes: Changes, reader: Reader) -> None:
+    held = anchor.__dict__
+    baseline = held["baseline"]
+    own = body_of(anchor)
+    body: dict[str, Any] | None = None
+    same = _same(own, baseline)
+    if not same and Jac.check_write_access(anchor, op_hint="field_write"):
+        body = own
+        if "edges" in document.body:
+            body["edges"] = document.body["edges"]
+        if "pages" in document.body:
+            body["pages"] = document.body["pages"]
+    now = _edges_now(anchor, document)
+    if now is not None and Jac.check_connect_access(anchor):
+        inline, pages = now
+        if not inline and _is_last(anchor, pages, document, reader):
+            _remove(document, changes, reader)
+            return
+        body = dict(document.body) if body is None else body
+        pages = _fold(body, inline, document.body.get("pages", 0), pages)
+        for number, entries in pages.items():
+            _write_page(document, number, entries, changes, reader)
+    if body is None or body == document.body:
+        return
+    if same and isinstance(edges := held.get("edges"), EdgeList):
+        added = edges.only_added(document.id)
+        if added:
+            changes.blind[document.id] = added
+    changes.update(anchor, document._replace(body=body))
+
+
+def _same(own: Mapping[str, Any], baseline: Mapping[str, Any]) -> bool:
+    rest = len(baseline) - ("edges" in baseline) - ("pages" in baseline)
+    if len(own) != rest:
+        return False
+    return all(baseline.get(key) == value for key, value in own.items())
+
+
+def _edges_now(anchor: Any, document: Document) -> tuple[list[str], Pages] | None:
+    given = anchor.__dict__.get("edges")
+    if given is None:
+        return None  # nobody looked
+    if isinstance(given, EdgeList):
+        return given.now(document.id)
+    del anchor.__dict__["edges"]  # a plain list took its place; what is stored is read anew
+    edges: EdgeList = anchor.edges
+    edges[:] = given
+    return edges.now(document.id)
+
+
+def _fold(body: dict[str, Any], inline: list[str], count: int, pages: Pages) -> Pages:
+    """Write the edges into a body; what is too much for it goes to new pages."""
+    pages = dict(pages)
+    while len(inline) > INLINE:
+        count += 1
+        pages[count], inline = inline[:INLINE], inline[INLINE:]
+    body.pop("edges", None)
+    if inline:
+        body["edges"] = inline
+    if count:
+        body["pages"] = count
+    return pages
+
+
+def _is_last(anchor: Any, pages: Pages, document: Document, reader: Reader) -> bool:
+    """Whether a node lost its last edge, so that nobody can ever find it again."""
+    if isinstance(anchor.archetype, Root):
+        return False
+    count = document.body.get("pages", 0)
+    ids = {page_id(document.id, number): number for number in range(1, count + 1)}
+    reader.read([id_ for id_ in ids if reader.document(id_) is None])
+    left = (pages.get(number, _entries(reader, id_)) for id_, number in ids.items())
+    return not any(left)
+
+
+def _entries(reader: Reader, id_: str) -> list[str]:
+    page = reader.document(id_)
+    return [] if page is None else page.body["edges"]
+
+
+def _page(node: Document, number: int, entries: list[str]) -> Document:
+    return Document(
+        id=page_id(node.id, number),
+        kind="page",
+        body={"edges": entries},
+        group="",
+        stamp=node.stamp,
+    )
+
+
+def _write_page(
+    node: Document, number: int, entries: list[str], changes: Changes, reader: Reader
+) -> None:
+    read = reader.document(page_id(node.id, number))
+    if read is None:
+        changes.creates.append(_page(node, number, entries))
+    elif entries:
+        changes.updates.append(read._replace(body={"edges": entries}))
+    else:
+        changes.removals.append(Removal(id=read.id, version=read.version))
+
+
+def _remove(document: Document, changes: Changes, reader: Reader) -> None:
+    changes.removals.append(Removal(id=document.id, version=document.version))
+    for number in range(1, document.body.get("pages", 0) + 1):
+        page = reader.document(page_id(document.id, number))
+        if page is not None:
+            changes.removals.append(Removal(id=page.id, version=page.version))
+
+
+def _unreachable(anchor: Anchor) -> bool:
+    """Whether nobody can ever find this anchor: jaclang's rule is not to keep it."""
+    return (
+        isinstance(anchor, NodeAnchor)
+        and not isinstance(anchor.archetype, Root)
+        and not anchor.edges
+    )

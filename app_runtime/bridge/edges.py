@@ -1,0 +1,181 @@
+"""The list of a node's edges, as it is stored and as jaclang sees it.
+
+A node may have 100,000 edges, and most requests look at none of them. So the list is stored in
+parts: the newest `INLINE` with the node, the older ones in pages, each a document of its own; and
+it is read only when somebody looks at it. To add an edge touches the node's own document alone.
+
+An entry names the edge, the direction, and the node at the other end, so that a step of a
+traversal reads edges and nodes in one round trip: `<edge id><direction><node id>`, where the
+direction is `>` (to that node), `<` (from it) or `-` (either way). It changes with that form.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+from jaclang.jac0core.archetype import EdgeAnchor
+
+__all__ = ["INLINE", "EdgeList", "Pages", "entry_of", "page_id"]
+
+INLINE: Final = 128
+"""Entries kept in the node's own document, about 8 kB; also the size of a page."""
+
+type Pages = dict[int, list[str]]
+
+
+def entry_of(edge: Any, node: str) -> str:
+    """Return the entry of an edge in the list of one of its nodes."""
+    source, target = edge.source.id.hex, edge.target.id.hex
+    if edge.is_undirected or source == target:
+        return f"{edge.id.hex}-{target if source == node else source}"
+    return f"{edge.id.hex}>{target}" if source == node else f"{edge.id.hex}<{source}"
+
+
+def page_id(node: str, number: int) -> str:
+    """Return the id of a page's document; pages count from 1."""
+    return f"{node}.{number}"
+
+
+class EdgeList(list[EdgeAnchor]):
+    """The edges of a stored node: a list that reads what is stored when somebody looks.
+
+    Until then the list itself holds only what this request added. `append`, `extend` and `discard`
+    do not look, so to connect a node with very many edges costs nothing. What list methods of C
+    read behind our back is whole, because each way in that looks comes through `_whole`.
+    """
+
+    __slots__ = ("_anchor_of", "_dropped", "_inline", "_pages", "_read_pages", "looked", "whole")
+
+    def __init__(
+        self,
+        inline: list[str],
+        read_pages: Callable[[], Pages] | None,
+        anchor_of: Callable[[str], Any],
+    ) -> None:
+        """Begin unread.
+
+        Args:
+            inline: the entries in the node's own document.
+            read_pages: reads the pages, by number; None where there are none.
+            anchor_of: gives the anchor of an edge id.
+        """
+        super().__init__()
+        self._inline = inline
+        self._read_pages = read_pages
+        self._pages: Pages = {}
+        self._anchor_of = anchor_of
+        self._dropped: set[str] = set()
+        self.looked = False
+        """Whether what this request does may depend on what was stored."""
+        self.whole = False
+        """Whether every stored edge stands in the list itself."""
+
+    def parts(self) -> tuple[list[str], list[EdgeAnchor]]:
+        """Return all edges as they are now: entries, and the anchors that have none."""
+        anchors = list(list.__iter__(self))
+        return ([], anchors) if self.whole else (self._left(), anchors)
+
+    def discard(self, edge: EdgeAnchor) -> None:
+        """Remove an edge, if it is there, without making anchors of the others."""
+        id_ = edge.id
+        for index, anchor in enumerate(list.__iter__(self)):
+            if anchor.id == id_:
+                list.pop(self, index)
+                return
+        if not self.whole:
+            self._dropped.add(id_.hex)
+
+    def only_added(self, node: str) -> list[str] | None:
+        """Return the entries of new edges if nothing else changed and nobody looked, else None."""
+        if self.looked or self._dropped:
+            return None
+        return [entry_of(edge, node) for edge in list.__iter__(self)]
+
+    def now(self, node: str) -> tuple[list[str], Pages] | None:
+        """Return inline entries and every changed page as they are now; None if all is as stored.
+
+        Args:
+            node: id of the node, for the entries of new edges.
+        """
+        if self.whole:
+            return self._now_whole(node)
+        inline, pages = self._inline, {}
+        if self._dropped:
+            inline = [entry for entry in inline if entry[:32] not in self._dropped]
+            if len(inline) + len(self._dropped) != len(self._inline):
+                pages = self._pages_without(self._dropped)
+        if list.__len__(self):
+            inline = inline + [entry_of(edge, node) for edge in list.__iter__(self)]
+        if not pages and inline == self._inline:
+            return None
+        return inline, pages
+
+    def _now_whole(self, node: str) -> tuple[list[str], Pages] | None:
+        stored = {entry[:32]: entry for entry in self._stored()}
+        left = {edge.id.hex: edge for edge in list.__iter__(self)}
+        if left.keys() == stored.keys():
+            return None
+        pages = self._pages_without(stored.keys() - left.keys())
+        inline = [entry for entry in self._inline if entry[:32] in left]
+        inline += [entry_of(edge, node) for id_, edge in left.items() if id_ not in stored]
+        return inline, pages
+
+    def _pages_without(self, gone: Iterable[str]) -> Pages:
+        """The pages that change when these edges go."""
+        gone = frozenset(gone)
+        changed = {}
+        for number, entries in self._loaded().items():
+            left = [entry for entry in entries if entry[:32] not in gone]
+            if len(left) != len(entries):
+                changed[number] = left
+        return changed
+
+    def _left(self) -> list[str]:
+        self.looked = True
+        dropped = self._dropped
+        return [entry for entry in self._stored() if entry[:32] not in dropped]
+
+    def _stored(self) -> Iterator[str]:
+        pages = self._loaded()
+        for number in sorted(pages):
+            yield from pages[number]
+        yield from self._inline
+
+    def _loaded(self) -> Pages:
+        if self._read_pages is not None:
+            self._pages = self._read_pages()
+            self._read_pages = None
+        return self._pages
+
+    def _whole(self) -> None:
+        if not self.whole:
+            anchor_of = self._anchor_of
+            list.__setitem__(self, slice(0, 0), [anchor_of(entry[:32]) for entry in self._left()])
+            self._dropped.clear()
+            self.whole = True
+
+
+def _looking(name: str) -> Callable[..., Any]:
+    method = getattr(list, name)
+
+    def look(self: EdgeList, *args: Any, **options: Any) -> Any:
+        self._whole()
+        return method(self, *args, **options)
+
+    look.__name__ = name
+    return look
+
+
+for _name in (
+    "__add__", "__contains__", "__delitem__", "__eq__", "__ge__", "__getitem__", "__gt__",
+    "__iadd__", "__imul__", "__iter__", "__le__", "__len__", "__lt__", "__mul__", "__ne__",
+    "__repr__", "__reversed__", "__rmul__", "__setitem__", "clear", "copy", "count", "index",
+    "insert", "pop", "remove", "reverse", "sort",
+):  # fmt: skip
+    setattr(EdgeList, _name, _looking(_name))
+
+
+def _radd(self: EdgeList, other: list[Any]) -> list[Any]:
+    return [*other, *self]
+
+
+setattr(EdgeList, "__radd__", _radd)  # noqa: B010 - `list` declares none

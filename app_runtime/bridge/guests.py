@@ -1,0 +1,77 @@
+"""What anonymous callers left behind: removed as a walker would remove it, once it is old.
+
+It changes with what removing a node means.
+"""
+
+from collections.abc import Collection
+from typing import Any
+from uuid import UUID
+
+from jaclang.jac0core.runtime import JacRuntime as Jac
+
+from jac_converge.app_runtime.bridge.introspect import FunctionSpec
+from jac_converge.app_runtime.bridge.program import GUEST_ROOT, Call, Run
+from jac_converge.app_runtime.stores import Conflict, DocumentStore
+
+__all__ = ["remove_nodes"]
+
+ATTEMPTS = 5  # runs of one removal; what others change all the time has its turn another day
+
+
+def remove_nodes(store: DocumentStore, ids: Collection[str]) -> int:
+    """Remove nodes and their edges in one commit; returns how many.
+
+    Args:
+        store: may be in use.
+        ids: of nodes; those that the app cannot read any more, or cannot unlink, stay.
+    """
+    spec = FunctionSpec(
+        name="remove_nodes",
+        function=lambda: _destroy([UUID(id_) for id_ in ids]),
+        fields=(),
+        node_fields=frozenset(),
+        doc="",
+        public=False,
+        asynchronous=False,
+        returns=int,
+    )
+    for _ in range(ATTEMPTS):
+        with store.exclusive() as view:
+            run = Run(Call(spec=spec, fields={}, root=lambda _: GUEST_ROOT), view, too_late=bool)
+            try:
+                with run.active():
+                    return int(run.finish(run.begin()).result)
+            except Conflict:
+                continue
+    return 0
+
+
+def _destroy(ids: Collection[UUID]) -> int:
+    context = Jac.get_context()
+    context.user_root = context.system_root  # a guest may not unlink all that it could link
+    nodes = context.mem.batch_get(ids).values()
+    removable = _removable(context.mem, nodes)
+    for node in removable:
+        Jac.destroy(node)
+    return len(removable)
+
+
+def _removable(memory: Any, nodes: Collection[Any]) -> list[Any]:
+    """Leave out nodes beside one of a class that is gone: jaclang cannot unlink those.
+
+    It reads edges and neighbours in two round trips, which jaclang would read one by one.
+    """
+    edges = memory.batch_get([edge.id for node in nodes for edge in node.edges])
+    ends = memory.batch_get([end.id for edge in edges.values() for end in _ends(edge)])
+    return [
+        node
+        for node in nodes
+        if all(
+            edge.id in edges and all(end.id in ends for end in _ends(edges[edge.id]))
+            for edge in node.edges
+        )
+    ]
+
+
+def _ends(edge: Any) -> tuple[Any, Any]:
+    return edge.source, edge.target

@@ -1,0 +1,74 @@
+"""How one request reads: each document once, and ahead of itself where it follows a chain.
+
+Reads that follow one another, each for what the one before named, cost a round trip per hop. After
+a few such hops the documents near the last one come along: those that were created with it or
+after it, in order. They wait here until somebody asks. It changes with the policy of reading ahead.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from jac_converge.app_runtime.stores import Document, DocumentStore, WriteBatch
+
+__all__ = ["Reader"]
+
+PATIENCE: Final = 3
+"""Reads of a few documents in a row before the next one reads ahead."""
+
+FEW: Final = 8
+"""Documents that a read along a chain asks for at most."""
+
+AHEAD: Final = 256
+"""Documents to read ahead at a time."""
+
+
+class Reader:
+    """The documents that one request has read, by id."""
+
+    __slots__ = ("_ahead", "_hops", "_read", "_store")
+
+    def __init__(self, store: DocumentStore) -> None:
+        self._store = store
+        self._read: dict[str, Document] = {}
+        self._ahead: dict[str, Document] = {}
+        self._hops = 0
+
+    def read(self, ids: Collection[str]) -> Mapping[str, Document]:
+        """Return documents; those not read before come in one round trip, or two to read ahead.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        read, ahead = self._read, self._ahead
+        unread = [id_ for id_ in ids if id_ not in read and id_ not in ahead]
+        if unread:
+            read |= self._fetch(unread)
+        found = {}
+        for id_ in ids:
+            if id_ in ahead:
+                read[id_] = ahead.pop(id_)
+            if id_ in read:
+                found[id_] = read[id_]
+        return found
+
+    def document(self, id_: str) -> Document | None:
+        """A document as it was read, or written since."""
+        return self._read.get(id_)
+
+    def took(self, batch: WriteBatch) -> None:
+        """Note what a commit of this request wrote."""
+        for document in batch.creates + batch.updates:
+            self._read[document.id] = document._replace(version=document.version + 1)
+        for removal in batch.removals:
+            self._read.pop(removal.id, None)
+
+    def _fetch(self, ids: Collection[str]) -> dict[str, Document]:
+        found = self._store.get(ids)
+        self._hops = self._hops + 1 if len(ids) <= FEW else 0
+        if self._hops > PATIENCE:
+            last = max(found.values(), key=lambda document: document.stamp, default=None)
+            if last is not None and last.group:
+                for document in self._store.near(last.group, last.stamp, AHEAD):
+                    if document.id not in self._read and document.id not in found:
+                        self._ahead[document.id] = document
+        return found

@@ -1,0 +1,152 @@
+"""Values of fields <-> JSON, exact for every type a field may hold.
+
+jaclang's own serializer turns sets, bytes, decimals and keys that are not strings into strings,
+and loses the item type of lists. Here what JSON has not is tagged: `{"$": tag, "v": value}`.
+It changes when a type is added.
+"""
+
+import base64
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import is_dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Final
+from uuid import UUID
+
+from jaclang.jac0core.archetype import Archetype
+from jaclang.runtimelib.serializer import Serializer
+
+__all__ = ["PLAIN", "CannotStore", "decode_value", "encode_value"]
+
+PLAIN: Final = frozenset({str, int, float, bool, type(None)})
+"""Types whose values are the same in a field and in JSON."""
+
+# Objects inside a field are made of fields themselves: `fields.py` knows how.
+type PartsOf = Callable[[Any, tuple[int, ...]], dict[str, Any]]
+type ObjectFrom = Callable[[type, Mapping[str, Any]], Any]
+
+
+class CannotStore(Exception):
+    """A field holds what no document can; the text names field and type."""
+
+
+def encode_value(value: Any, where: str, seen: tuple[int, ...], parts_of: PartsOf) -> Any:
+    """Return the JSON of a value.
+
+    Args:
+        value: of any field.
+        where: the field's name, for the error.
+        seen: ids of the values around it.
+        parts_of: gives the fields of an object as `v`, and its attic, if it has one.
+
+    Raises:
+        CannotStore: it has no form.
+    """
+    cls = type(value)
+    if cls in PLAIN:
+        return value
+    if id(value) in seen:
+        raise CannotStore(f"{where} cannot be stored: it contains itself; connect nodes by edges")
+    seen = (*seen, id(value))
+
+    def inner(item: Any) -> Any:
+        return item if type(item) in PLAIN else encode_value(item, where, seen, parts_of)
+
+    if cls is list:
+        return [inner(item) for item in value]
+    if cls is dict and all(type(key) is str and key != "$" for key in value):
+        return {key: inner(item) for key, item in value.items()}
+    if isinstance(value, Enum):
+        return {"$": "enum", "c": _name(cls), "v": value.name}
+    if (tag := _TAGS.get(cls)) is not None:
+        return {"$": tag, "v": _CODECS[tag][0](value)}
+    for plain in (str, int, float):
+        if isinstance(value, plain):
+            return plain(value)
+    if isinstance(value, dict):
+        return {"$": "dict", "v": [[inner(key), inner(item)] for key, item in value.items()]}
+    for base, tag in ((tuple, "tuple"), (frozenset, "frozenset"), (set, "set"), (list, "list")):
+        if isinstance(value, base):
+            items = sorted(value, key=repr) if base in (set, frozenset) else value
+            return {"$": tag, "v": [inner(item) for item in items]}
+    if isinstance(value, Archetype) or (is_dataclass(value) and not isinstance(value, type)):
+        return {"$": "obj", "c": _name(cls), **parts_of(value, seen)}
+    raise CannotStore(f"{where} cannot be stored: {cls.__module__}.{cls.__qualname__} has no form")
+
+
+def decode_value(value: Any, object_from: ObjectFrom) -> Any:
+    """Build a value from its JSON; never the same list or dict, which a walker may change.
+
+    Args:
+        value: JSON.
+        object_from: builds an object from its class and its parts.
+
+    Raises:
+        ImportError, AttributeError, KeyError: a class that it is made of is gone.
+    """
+
+    def inner(item: Any) -> Any:
+        return item if type(item) in PLAIN else decode_value(item, object_from)
+
+    if type(value) is list:
+        return [inner(item) for item in value]
+    if type(value) is not dict:
+        return value
+    if "$" not in value:
+        return {key: inner(item) for key, item in value.items()}
+    tag, held = value["$"], value["v"]
+    if tag == "enum":
+        return _class(value["c"])[held]
+    if tag == "obj":
+        return object_from(_class(value["c"]), value)
+    if tag == "dict":
+        return {inner(key): inner(item) for key, item in held}
+    if tag in _CONTAINERS:
+        return _CONTAINERS[tag](inner(item) for item in held)
+    return _CODECS[tag][1](held)
+
+
+def _name(cls: type) -> str:
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+def _class(name: str) -> Any:
+    """Find a class that a field used, where it was or under the name that its heir gives it."""
+    found = _CLASSES.get(name)
+    if found is None:
+        module, _, qualname = name.partition(":")
+        try:
+            found = importlib.import_module(module)
+            for part in qualname.split("."):
+                found = getattr(found, part)
+        except (ImportError, AttributeError):
+            found = Serializer._get_class(module, qualname)  # noqa: SLF001 - as for a whole node
+            if found is None:
+                raise
+        _CLASSES[name] = found
+    return found
+
+
+_CLASSES: dict[str, Any] = {}
+_CONTAINERS: dict[str, Callable[..., Any]] = {
+    "tuple": tuple, "set": set, "frozenset": frozenset, "list": list
+}  # fmt: skip
+_CODECS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "datetime": (datetime.isoformat, datetime.fromisoformat),
+    "date": (date.isoformat, date.fromisoformat),
+    "time": (time.isoformat, time.fromisoformat),
+    "timedelta": (
+        lambda delta: [delta.days, delta.seconds, delta.microseconds],
+        lambda parts: timedelta(*parts),
+    ),
+    "uuid": (lambda uuid: uuid.hex, UUID),
+    "decimal": (str, Decimal),
+    "bytes": (lambda raw: base64.b64encode(raw).decode(), base64.b64decode),
+    "complex": (lambda number: [number.real, number.imag], lambda parts: complex(*parts)),
+}
+_TAGS = {
+    datetime: "datetime", date: "date", time: "time", timedelta: "timedelta", UUID: "uuid",
+    Decimal: "decimal", bytes: "bytes", complex: "complex",
+}  # fmt: skip

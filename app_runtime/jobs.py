@@ -1,0 +1,177 @@
+"""The jobs of `jac serve` that serve nothing: copy the data out or in, or clear it up.
+
+It changes when there is another such job.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import batched
+from pathlib import Path
+from typing import IO
+
+from jac_converge.app_runtime import orphans
+from jac_converge.app_runtime.bridge.citations import of_guests
+from jac_converge.app_runtime.bridge.guests import remove_nodes
+from jac_converge.app_runtime.bridge.program import AppBroken, Program
+from jac_converge.app_runtime.stores import Conflict, DocumentStore, StoreError
+from jac_converge.app_runtime.tiers import open_memory, shelf_file
+from jac_converge.app_runtime.transfer import BadFile, NotEmpty, documents, dump, load, told
+from jac_converge.config.load import App
+
+__all__ = ["JobFailed", "collect", "export_data", "import_data"]
+
+GRACE = 3600  # s that what nobody leads to stays, beside the longest request
+AT_ONCE = 100  # nodes in one commit; each rewrites the edges of its neighbours
+STANDARD = "-"
+
+
+class JobFailed(Exception):
+    """A job did not do what it was asked; the text says why, and what to do."""
+
+
+def export_data(app: App, target: str) -> str:
+    """Write all data of an app to a file, or to standard output; returns what to tell.
+
+    Raises:
+        JobFailed: the file is not written, or what came out of standard output is not whole.
+    """
+    with _store(app, "export", must_be_there=True) as store:
+        if target == STANDARD:
+            kinds = dump(store, sys.stdout, app=app.name)
+            sys.stdout.flush()
+        else:
+            with _replacing(Path(target)) as file:
+                kinds = dump(store, file, app=app.name)
+    return f"exported {kinds.total()} documents ({told(kinds)})"
+
+
+def import_data(app: App, source: str) -> str:
+    """Write all data of a file, or of standard input, into an empty store; returns what to tell.
+
+    Raises:
+        JobFailed: the file is not whole, or the store not empty; nothing was written. Or the store
+            failed half-way.
+    """
+    with _store(app, "import") as store, _readable(source) as file:
+        try:
+            kinds = load(store, file)
+        except NotEmpty as error:
+            raise JobFailed(
+                f"import failed (NotEmpty): {error}; nothing was written; {_how_to_empty(app)}"
+            ) from error
+        except Conflict as error:
+            raise JobFailed(
+                f"import failed half-way: {error}; stop what else writes there, and import again; "
+                f"{_how_to_empty(app)}"
+            ) from error
+    return f"imported {kinds.total()} documents ({told(kinds)})"
+
+
+def collect(app: App, *, remove: bool) -> str:
+    """Count or remove what no root leads to, and what guests left too long ago.
+
+    Returns:
+        What to tell.
+
+    Raises:
+        JobFailed: the store failed, or the app does not load.
+    """
+    now = time.time()
+    lines = []
+    with _store(app, "collect", must_be_there=True) as store:
+        if ttl := app.settings.database.guest_ttl_seconds:
+            lines.append(_collect_guests(app, store, _micros(now - ttl), remove=remove))
+        before = _micros(now - GRACE - app.settings.server.request_timeout)
+        lines.append(_collect_orphans(store, before, remove=remove))
+    if not remove:
+        lines.append("nothing was removed; --yes removes it")
+    return "\n".join(lines)
+
+
+def _collect_orphans(store: DocumentStore, before: int, *, remove: bool) -> str:
+    kinds: Counter[str] = Counter()
+    changed = 0
+    for island in orphans.find(store, before=before):
+        if not remove or orphans.remove(store, island):
+            kinds += island.kinds
+        else:
+            changed += 1
+    text = f"{'removed' if remove else 'found'} what no root leads to: {told(kinds)}"
+    return f"{text}; {changed} islands stay, since they changed meanwhile" if changed else text
+
+
+def _collect_guests(app: App, store: DocumentStore, before: int, *, remove: bool) -> str:
+    old = [
+        document.id
+        for document in documents(store)
+        if of_guests(document) and document.stamp < before
+    ]
+    if not remove:
+        return f"found nodes of guests that are too old: {len(old)}"
+    if old:
+        Program(app.file)  # its classes are what the nodes are made of
+    removed = sum(remove_nodes(store, ids) for ids in batched(old, AT_ONCE))
+    text = f"removed nodes of guests that were too old: {removed}"
+    if removed == len(old):
+        return text
+    return f"{text}; {len(old) - removed} stay: of a class that is gone, or changing all the time"
+
+
+@contextmanager
+def _store(app: App, verb: str, *, must_be_there: bool = False) -> Iterator[DocumentStore]:
+    """Open the store, and turn what goes wrong with it, or inside, into `JobFailed`."""
+    shelf = shelf_file(app)
+    if must_be_there and app.settings.database.mongodb_uri is None and not shelf.exists():
+        raise JobFailed(f"{verb} failed: there is no shelf {shelf}; check the app's file")
+    try:
+        store = open_memory(app).store
+        try:
+            yield store
+        finally:
+            store.close()
+    except (AppBroken, BadFile, OSError, StoreError, UnicodeError) as error:
+        raise JobFailed(f"{verb} failed ({type(error).__name__}): {error}") from error
+
+
+@contextmanager
+def _replacing(file: Path) -> Iterator[IO[str]]:
+    """Write a file for its owner alone, which takes the place of another only when it is whole."""
+    number, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    try:
+        with os.fdopen(number, "w", encoding="ascii") as writing:
+            yield writing
+            writing.flush()
+            os.fsync(number)
+        Path(name).replace(file)
+    except BaseException:
+        Path(name).unlink()
+        raise
+
+
+@contextmanager
+def _readable(source: str) -> Iterator[IO[str]]:
+    """Give a file that can be read twice."""
+    if source == STANDARD:
+        with tempfile.TemporaryFile("w+", encoding="ascii") as copy:
+            shutil.copyfileobj(sys.stdin, copy)
+            copy.seek(0)
+            yield copy
+    else:
+        with Path(source).open(encoding="ascii") as file:
+            yield file
+
+
+def _how_to_empty(app: App) -> str:
+    if app.settings.database.mongodb_uri is not None:
+        return "to start from nothing, drop the database in MongoDB"
+    return f"to start from nothing, stop its servers and move {shelf_file(app)}* away"
+
+
+def _micros(seconds: float) -> int:
+    return int(seconds * 1_000_000)

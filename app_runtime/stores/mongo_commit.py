@@ -1,0 +1,275 @@
+"""Commits that are all or nothing, without transactions: a standalone MongoDB has none.
+
+New documents are written first: nothing leads to them yet. A batch that changes one existing
+document then happens with the one update of it, which compares and sets its version. Any other
+batch has a commit record, and happens with the one update of that:
+
+    step                          killed after it              what others make of it
+    ----------------------------  ---------------------------  ---------------------------------
+    a  insert the record,         pending record, no locks     nothing, until the lease is over
+       pending, and new documents
+    b  lock each old document:    pending record, locks        readers: the body, as before;
+       set `lock` and `next`                                   writers: wait, then abort
+    c  record := committed        committed record, locks      `next` is the body; who meets it
+                                                               does d
+    d  body := next, version + 1, committed record, no locks   deleted by who has known it for
+       unlock; delete the removed                              `Patience.keep`
+    e  delete the record          done
+
+To abort a record is to delete it while it is pending, so one that is missing was aborted, unless it
+was carried out and nothing carries its lock any more. Any process may abort it: its writer then
+fails in c. Who loses in b aborts its own record before it waits for that of the winner, so nobody
+waits for anybody who waits.
+
+Every command may arrive twice or late (`mongo_sending`):
+
+    a  each attempt has a record of its own; new documents carry this writer's mark, and one that
+       is there already with that mark is not a conflict
+    b  matches what is unlocked at its version, or locked by this record already
+    c  matches pending and committed; afterwards the record says how it ended
+    d  matches its own lock only, and so does the undoing of b
+    the one update of a simple batch leaves the writer's mark beside the version; it stays for seven
+    versions more, so the row can tell whether a version was written by us
+
+What a killed writer may leave for ever: new documents that nothing leads to.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from pymongo import UpdateOne
+from pymongo.collection import Collection as MongoCollection
+from pymongo.errors import BulkWriteError, PyMongoError
+
+from jac_converge.app_runtime.stores.document import Conflict, Document, Unavailable, WriteBatch
+from jac_converge.app_runtime.stores.mongo_locks import Locks
+from jac_converge.app_runtime.stores.mongo_rows import (
+    SLOTS,
+    Row,
+    body_text,
+    mark_field,
+    new_mark,
+    new_record,
+    new_row,
+)
+from jac_converge.app_runtime.stores.mongo_sending import Patience, Sent, send, unconfirmed
+
+__all__ = ["Commit"]
+
+logger = logging.getLogger(__name__)
+
+DUPLICATE = 11000  # server error: the _id is taken
+AT_ONCE = 50  # updates in one command; FerretDB 1.24 over SQLite hangs for ever on 100
+
+
+class Commit:
+    """One commit of one batch."""
+
+    def __init__(
+        self, rows: "MongoCollection[Row]", locks: Locks, patience: Patience, batch: WriteBatch
+    ) -> None:
+        self._rows = rows
+        self._locks = locks
+        self._patience = patience
+        self._batch = batch
+        self._mark = new_mark()
+        self._until = patience.clock() + patience.whole
+        wanted: dict[str, tuple[int, str | None]] = {
+            document.id: (document.version, body_text(document)) for document in batch.updates
+        }
+        wanted |= {removal.id: (removal.version, None) for removal in batch.removals}
+        # In one order for all: of two batches with documents in common, one gets the first.
+        self._wanted = dict(sorted(wanted.items()))
+
+    def run(self) -> None:
+        """Write the batch.
+
+        Raises:
+            Conflict: nothing was written.
+            Unavailable: nobody can say whether it was written, for MongoDB did not answer.
+            PyMongoError: it was not written.
+        """
+        if self._batch.removals or len(self._batch.updates) > 1:
+            while not self._by_record():
+                self._patience.pause()
+            return
+        if self._batch.creates:
+            self._send(lambda: self._create([]))
+        for document in self._batch.updates:
+            try:
+                self._change(document)
+            except Conflict:
+                self._send(self._uncreate)
+                raise
+
+    # A simple batch: new documents, then at most one update.
+
+    def _create(self, record: Sequence[Row]) -> None:
+        rows = [*record, *(new_row(document, self._mark) for document in self._batch.creates)]
+        try:
+            self._rows.insert_many(rows, ordered=False)
+        except BulkWriteError as error:
+            if unconfirmed(error):
+                raise
+            failures = error.details["writeErrors"]
+            if any(failure["code"] != DUPLICATE for failure in failures):
+                raise
+            self._check_taken({rows[failure["index"]]["_id"] for failure in failures})
+
+    def _check_taken(self, ids: set[str]) -> None:
+        """Let pass what an earlier attempt of ours has created; the rest is a conflict."""
+        ours = self._rows.find({"_id": {"$in": list(ids)}, mark_field(1): self._mark}, ("_id",))
+        if taken := ids - {row["_id"] for row in ours}:
+            self._uncreate()
+            raise Conflict(taken)
+
+    def _uncreate(self) -> None:
+        if self._batch.creates:
+            ids = [document.id for document in self._batch.creates]
+            self._rows.delete_many({"_id": {"$in": ids}, mark_field(1): self._mark})
+
+    def _change(self, document: Document) -> None:
+        version, doubtful = document.version, False
+        free = {"_id": document.id, "version": version, "lock": None}
+        new = {"body": body_text(document), "version": version + 1}
+        new[mark_field(version + 1)] = self._mark
+        while True:
+            sent = self._send(lambda: self._rows.update_one(free, {"$set": new}).matched_count)
+            doubtful = doubtful or sent.again
+            if sent.answer:
+                return
+            row = self._rows.find_one({"_id": document.id})
+            if row is not None and self._wrote(row, version + 1):
+                return
+            if row is None or not self._may_be_won(row, version):
+                break
+            if "lock" in row:
+                self._locks.wait(row["lock"], [document.id])
+        known = row is not None and version < row["version"] <= version + SLOTS
+        if doubtful and not known:
+            raise Unavailable(
+                f"MongoDB write failed (outcome unknown): the connection broke, and {document.id} "
+                "has changed too often since to tell; read it before you do this again"
+            )
+        raise Conflict([document.id])
+
+    def _wrote(self, row: Row, version: int) -> bool:
+        """Say whether a version of a row is ours, as far back as its marks go."""
+        return version <= row["version"] < version + SLOTS and (
+            row.get(mark_field(version)) == self._mark
+        )
+
+    def _may_be_won(self, row: Row, version: int) -> bool:
+        """Say whether the version we have read is still there, or there once a lock is gone."""
+        there = row["version"] == version or (row["version"] == version - 1 and "lock" in row)
+        return there and self._patience.clock() < self._until
+
+    # Any other batch, by a record.
+
+    def _by_record(self) -> bool:
+        """Try once; False: others were in the way, and are no more.
+
+        Raises:
+            Conflict: documents have moved on; nothing was written.
+        """
+        record = self._begin()
+        if self._lock_all(record) and self._decide(record):
+            self._finish(record)
+            return True
+        self._send(lambda: self._undo(record))
+        rows = self._look()
+        if locked := [row for row in rows.values() if "lock" in row]:
+            for row in locked:
+                self._locks.wait(row["lock"], [row["_id"]])
+            rows = self._look()
+        moved = {
+            id_
+            for id_, (version, _) in self._wanted.items()
+            if id_ not in rows or not self._may_be_won(rows[id_], version)
+        }
+        if moved:
+            raise Conflict(moved)
+        return False
+
+    def _look(self) -> dict[str, Row]:
+        rows = self._rows.find({"_id": {"$in": list(self._wanted)}}, ("version", "lock"))
+        return {row["_id"]: row for row in rows}
+
+    def _begin(self) -> str:
+        record = ""
+
+        def insert() -> None:
+            nonlocal record
+            row = new_record(self._wanted, self._mark)
+            # One whose answer never came may turn up later: then nobody else looks after it.
+            record = row["_id"]
+            self._locks.note(record, "pending")
+            self._create([row])
+
+        try:
+            self._send(insert)
+        except Conflict:
+            self._send(lambda: self._undo(record))
+            raise
+        return record
+
+    def _lock_all(self, record: str) -> bool:
+        """Lock every document at its version; False as soon as one of them is not to be had."""
+        free = {"lock": {"$in": [None, record]}}
+        updates = [
+            UpdateOne(
+                {"_id": id_, "version": version, **free}, {"$set": {"lock": record, "next": body}}
+            )
+            for id_, (version, body) in self._wanted.items()
+        ]
+        for first in range(0, len(updates), AT_ONCE):
+            part = updates[first : first + AT_ONCE]
+            if self._send(partial(self._matched, part)).answer < len(part):
+                return False
+        return True
+
+    def _matched(self, updates: Sequence[UpdateOne]) -> int:
+        return self._rows.bulk_write(updates, ordered=False).matched_count
+
+    def _decide(self, record: str) -> bool:
+        """Commit what is locked; False: somebody has aborted it."""
+        began = self._patience.clock()
+        state = {"$in": ["pending", "committed"]}
+        sent = self._send(
+            lambda: (
+                self._rows.update_one(
+                    {"_id": record, "state": state}, {"$set": {"state": "committed"}}
+                ).matched_count
+            )
+        )
+        if sent.answer:
+            return True
+        if sent.again and self._patience.clock() - began >= self._patience.keep / 2:
+            # Long enough for others to have carried it out and deleted it.
+            raise Unavailable(
+                "MongoDB write failed (outcome unknown): the connection broke, and this process "
+                "stood still; read again before you do this again"
+            )
+        return False
+
+    def _finish(self, record: str) -> None:
+        """Carry out what is committed; where that fails, it is so all the same."""
+        removed = [removal.id for removal in self._batch.removals]
+        try:
+            self._locks.carry_out(record, [doc.id for doc in self._batch.updates], removed)
+            self._rows.delete_one({"_id": record})
+        except PyMongoError as error:
+            logger.warning("%s is committed, its locks are left to readers: %s", record, error)
+            self._locks.note(record, "committed")
+        else:
+            self._locks.forget(record)
+
+    def _undo(self, record: str) -> None:
+        self._rows.delete_one({"_id": record})
+        self._locks.release(record, list(self._wanted))
+        self._uncreate()
+        self._locks.forget(record)
+
+    def _send[T](self, write: Callable[[], T]) -> Sent[T]:
+        return send(write, patience=self._patience, until=self._until)

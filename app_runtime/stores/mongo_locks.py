@@ -1,0 +1,198 @@
+"""What to make of a document that a commit record has locked: for readers, and for other writers.
+
+The record decides, see `mongo_commit`. Records of processes that died are dealt with by whoever
+meets them, on the way to something else: there is no thread for it. Time is measured from when
+this process has first seen a record in its state, since clocks of other machines say nothing.
+It changes with the rules for records that are not one's own.
+"""
+
+import logging
+import threading
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from pymongo.collection import Collection as MongoCollection
+from pymongo.errors import PyMongoError
+
+from jac_converge.app_runtime.stores.document import Document
+from jac_converge.app_runtime.stores.mongo_rows import FIELDS, RECORD, Row, changed, unchanged
+from jac_converge.app_runtime.stores.mongo_sending import Patience
+
+__all__ = ["Locks"]
+
+logger = logging.getLogger(__name__)
+
+
+class Locks:
+    """The commit records of one collection, and the locks that lead to them."""
+
+    def __init__(self, rows: "MongoCollection[Row]", patience: Patience) -> None:
+        self._rows = rows
+        self._patience = patience
+        self._lock = threading.Lock()
+        self._tidying = threading.Lock()
+        self._look_again = 0.0  # by the clock: no call goes through all that is known before
+        self._known: dict[str, tuple[str, float]] = {}  # record -> its state, seen since
+
+    def read(self, rows: Sequence[Row]) -> list[Document]:
+        """Turn rows into documents, in the same order; locked ones as their records say."""
+        if not any("lock" in row for row in rows):
+            return [unchanged(row) for row in rows]
+        decided: dict[str, Document | None] = {}
+        unsure = list(rows)
+        while unsure:
+            states = self._states({row["lock"] for row in unsure if "lock" in row})
+            vanished = []
+            for row in unsure:
+                match states.get(row["lock"]) if "lock" in row else "pending":
+                    case "committed":
+                        decided[row["_id"]] = changed(row)
+                    case "pending":
+                        decided[row["_id"]] = unchanged(row)
+                    case _:
+                        vanished.append(row)
+            done = [row for row in unsure if states.get(row.get("lock", "")) == "committed"]
+            self._help(done)
+            unsure = self._read_again(vanished, decided)
+        return [document for row in rows if (document := decided[row["_id"]]) is not None]
+
+    def _read_again(self, before: Sequence[Row], decided: dict[str, Document | None]) -> list[Row]:
+        """Tell an aborted record from one that was carried out since the rows were read.
+
+        Returns the rows that have changed; decides about those that have not, or are gone.
+        """
+        if not before:
+            return []
+        ids = [row["_id"] for row in before]
+        now = {row["_id"]: row for row in self._rows.find({"_id": {"$in": ids}}, FIELDS)}
+        for row in before:
+            fresh = now.get(row["_id"])
+            if fresh is None:
+                decided[row["_id"]] = None
+            elif fresh.get("lock") == row["lock"]:
+                decided[row["_id"]] = unchanged(now.pop(row["_id"]))
+                with _left_to_the_next(row["lock"]):
+                    self.release(row["lock"], [row["_id"]])
+        return list(now.values())
+
+    def _help(self, rows: Sequence[Row]) -> None:
+        """Carry out what committed records say about these rows; their readers need not wait."""
+        for record in {row["lock"] for row in rows}:
+            mine = [row for row in rows if row["lock"] == record]
+            removed = [row["_id"] for row in mine if row["next"] is None]
+            kept = [row["_id"] for row in mine if row["next"] is not None]
+            with _left_to_the_next(record):
+                self.carry_out(record, kept, removed)
+
+    def carry_out(self, record: str, kept: Collection[str], removed: Collection[str]) -> None:
+        """Make what a committed record wants the present; again and by several is the same."""
+        if removed:
+            self._rows.delete_many({"_id": {"$in": list(removed)}, "lock": record, "next": None})
+        if kept:
+            self._rows.update_many(
+                {"_id": {"$in": list(kept)}, "lock": record, "next": {"$ne": None}},
+                {"$rename": {"next": "body"}, "$inc": {"version": 1}, "$unset": {"lock": ""}},
+            )
+
+    def release(self, record: str, ids: Collection[str]) -> None:
+        """Unlock what a record that is no more has locked; nothing if it was carried out."""
+        self._rows.update_many(
+            {"_id": {"$in": list(ids)}, "lock": record}, {"$unset": {"lock": "", "next": ""}}
+        )
+
+    def wait(self, record: str, ids: Collection[str]) -> None:
+        """Wait until a record is decided, at most for the lease, and free these documents of it."""
+        while True:
+            row = self._rows.find_one({"_id": record})
+            if row is None:
+                self.release(record, ids)
+                return
+            if row["state"] == "committed":
+                self.note(record, "committed")
+                self.carry_out(record, ids, ids)
+                return
+            if self.note(record, "pending") < self._patience.lease:
+                self._patience.pause()
+            elif self._abort(row):
+                return
+
+    def _abort(self, row: Row) -> bool:
+        """Abort a pending record for its writer; False: it has been decided meanwhile."""
+        pending = {"_id": row["_id"], "state": "pending"}
+        if not self._rows.delete_one(pending).deleted_count:
+            return False
+        logger.info("%s aborted: its writer let %g s pass", row["_id"], self._patience.lease)
+        self.release(row["_id"], row["ids"])
+        self.forget(row["_id"])
+        return True
+
+    def note(self, record: str, state: str) -> float:
+        """Remember a record; returns for how many s it has been known in this state."""
+        now = self._patience.clock()
+        with self._lock:
+            known, since = self._known.get(record, (state, now))
+            since = since if known == state else now
+            self._known[record] = (state, since)
+        return now - since
+
+    def forget(self, record: str) -> None:
+        """Let go of a record that is no more."""
+        with self._lock:
+            self._known.pop(record, None)
+
+    def discover(self) -> None:
+        """Take note of all records, also of those whose documents nobody reads."""
+        for row in self._rows.find({"few": RECORD}, ("state",)):
+            self.note(row["_id"], row["state"])
+
+    def tidy(self) -> None:
+        """Decide, carry out and delete the records that have been known for too long."""
+        now, lease = self._patience.clock(), self._patience.lease
+        if not self._known or now < self._look_again or not self._tidying.acquire(blocking=False):
+            return
+        try:
+            self._look_again = now + lease / 4
+            if due := self._due():
+                self._clear(due)
+        finally:
+            self._tidying.release()
+
+    def _clear(self, due: Mapping[str, str]) -> None:
+        found = {row["_id"]: row for row in self._rows.find({"_id": {"$in": list(due)}})}
+        for record in due:
+            row = found.get(record)
+            if row is None:
+                self.forget(record)
+            elif row["state"] != due[record]:
+                self.note(record, row["state"])
+            elif row["state"] == "pending":
+                self._abort(row)
+            else:
+                self.carry_out(record, row["ids"], row["ids"])
+                self._rows.delete_one({"_id": record})
+                self.forget(record)
+
+    def _due(self) -> dict[str, str]:
+        now, lease, keep = self._patience.clock(), self._patience.lease, self._patience.keep
+        with self._lock:
+            return {
+                record: state
+                for record, (state, since) in self._known.items()
+                if now - since >= (lease if state == "pending" else keep)
+            }
+
+    def _states(self, records: Iterable[str]) -> dict[str, str]:
+        found = self._rows.find({"_id": {"$in": list(records)}}, ("state",))
+        states = {row["_id"]: row["state"] for row in found}
+        for record, state in states.items():
+            self.note(record, state)
+        return states
+
+
+@contextmanager
+def _left_to_the_next(record: str) -> Iterator[None]:
+    """Let a reader have its answer even where it could not do this favour to later ones."""
+    try:
+        yield
+    except PyMongoError as error:
+        logger.warning("locks of %s are left to a later reader: %s", record, error)

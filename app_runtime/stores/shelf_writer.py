@@ -1,0 +1,103 @@
+"""The one connection of a process that writes to the shelf, and the documents it has read.
+
+What was read stays as objects for as long as the file stays as it is. SQLite says so: the
+`data_version` of a connection changes with each commit of any other connection, in this process
+or another, and with none of its own. So all commits of a process go through one connection, which
+takes what it writes out of its objects, and drops them all when the number changes.
+
+Threads of one process wait here for each other, in turn, instead of asking the file again and again
+whether it is free. It changes with the rule that says when an object is still true.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Collection
+
+from jac_converge.app_runtime.stores import shelf_sql
+from jac_converge.app_runtime.stores.document import Document, WriteBatch
+
+__all__ = ["Writer"]
+
+KEPT = 8192  # documents; a small one takes about 1 kB
+
+
+class Writer:
+    """Reads and writes for whoever has its turn."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._turn = threading.Lock()
+        self._documents: dict[str, Document] = {}
+        self._version = -1
+        self._closed = False
+
+    def take(self, seconds: float) -> bool:
+        """Take the turn; False: not within the seconds."""
+        return (
+            self._turn.acquire(timeout=seconds) if seconds else self._turn.acquire(blocking=False)
+        )
+
+    def give(self) -> None:
+        """End the turn, and a transaction that was not committed."""
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            if self._closed:
+                self._connection.close()
+        finally:
+            self._turn.release()
+
+    def close(self) -> None:
+        """Close the connection, now or at the end of the turn."""
+        self._closed = True
+        if self.take(0):
+            self.give()
+
+    # In a turn only.
+
+    def read(self, ids: Collection[str]) -> dict[str, Document]:
+        """Return documents, all of one state of the file."""
+        version = self._look()
+        kept = self._documents
+        found = {id_: kept[id_] for id_ in ids if id_ in kept}
+        missing = [id_ for id_ in ids if id_ not in found]
+        if not missing:
+            return found
+        fresh = shelf_sql.read(self._connection, missing)
+        if self._look() != version:
+            # Somebody wrote in between: two states must not be mixed.
+            return shelf_sql.read(self._connection, ids)
+        self._keep(fresh)
+        return found | fresh
+
+    def begin(self) -> None:
+        """Take the write lock of the file, and so keep every other process from writing."""
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def write(self, batch: WriteBatch) -> None:
+        """Write a batch and commit.
+
+        Raises:
+            Conflict: nothing was written; the transaction goes on.
+        """
+        shelf_sql.write(self._connection, batch)
+        self._connection.execute("COMMIT")
+        for document in batch.updates:
+            self._documents.pop(document.id, None)
+        for removal in batch.removals:
+            self._documents.pop(removal.id, None)
+
+    def _look(self) -> int:
+        """Ask whether others have written, and forget everything if so."""
+        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        if version != self._version:
+            self._documents.clear()
+            self._version = version
+        return int(version)
+
+    def _keep(self, documents: dict[str, Document]) -> None:
+        kept = self._documents
+        kept |= documents
+        if len(kept) > KEPT:
+            for id_ in list(kept)[: len(kept) - KEPT // 2]:
+                del kept[id_]

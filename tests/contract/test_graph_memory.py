@@ -1,0 +1,267 @@
+"""A graph of any size through the memory of a request: what is read, in how many round trips.
+
+The store is a real shelf; a counter in front of it sees what it is asked.
+"""
+
+import uuid
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from jac_converge.app_runtime.stores import Conflict, Document, WriteBatch
+from jac_converge.app_runtime.stores.shelf import Shelf
+
+if TYPE_CHECKING:
+    from jac_converge.app_runtime.bridge.program import Program
+
+APP = """
+node Item { has n: int = 0; }
+node Other { has n: int = 0; }
+edge Link { has w: int = 0; }
+
+walker noop { can go with Root entry { report 1; } }
+walker seed { has count: int; can go with Root entry {
+    for i in range(self.count) { here ++> Item(n=i); }
+} }
+walker add { has n: int; can go with Root entry { here ++> Item(n=self.n); } }
+walker add_unless_there { has n: int; can go with Root entry {
+    if not [item for item in [-->][?:Item] if item.n == self.n] { here ++> Item(n=self.n); }
+} }
+walker listed { can go with Root entry { report [item.n for item in [-->][?:Item]]; } }
+walker drop { has n: int; can go with Root entry {
+    for item in [-->][?:Item] { if item.n == self.n { del item; } }
+} }
+walker unlink { has n: int; can go with Root entry {
+    for item in [-->][?:Item] { if item.n == self.n { here del--> item; } }
+} }
+walker clear { can go with Root entry { for item in [-->] { del item; } } }
+walker chain { has count: int; can go with Root entry {
+    at = here;
+    for i in range(self.count) { new = Item(n=i); at ++> new; at = new; }
+} }
+walker hops { has seen: int = 0;
+    can go with Root entry { visit [-->]; }
+    can see with Item entry { self.seen += 1; visit [-->]; }
+    can end with Root exit { report self.seen; }
+}
+walker build { has pairs: list[list[int]], count: int; can go with Root entry {
+    made = [(Item(n=i) if i % 3 else Other(n=i)) for i in range(self.count)];
+    for one in made { here ++> one; }
+    for (a, b, kind) in self.pairs {
+        if kind == 0 { made[a] ++> made[b]; }
+        elif kind == 1 { made[a] +>: Link(w=a) :+> made[b]; }
+        else { made[a] <+:Link(w=b):+> made[b]; }
+    }
+} }
+walker commit_twice { can go with Root entry {
+    one = Item(n=1);
+    here ++> one;
+    commit();
+    one.n = 2;
+    here ++> Item(n=3);
+    commit();
+    report sorted([item.n for item in [-->][?:Item]]);
+} }
+"""
+
+
+class Counting:
+    """A shelf, and what it was asked since the last `begin`."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what was counted."""
+        self.trips, self.documents, self.written = 0, 0, 0
+
+    def _count(self, found: Any) -> Any:
+        self.trips += 1
+        self.documents += len(found)
+        return found
+
+    def get(self, ids: Collection[str]) -> dict[str, Document]:
+        """Count and ask."""
+        found: dict[str, Document] = self._count(self._shelf.get(ids))
+        return found
+
+    def near(self, group: str, stamp: int, limit: int) -> list[Document]:
+        """Count and ask."""
+        found: list[Document] = self._count(self._shelf.near(group, stamp, limit))
+        return found
+
+    def commit(self, batch: WriteBatch) -> None:
+        """Count and write."""
+        self.written += len(batch.creates) + len(batch.updates) + len(batch.removals)
+        self._shelf.commit(batch)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._shelf, name)
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> "Program":
+    """Load the app into this process."""
+    from jac_converge.app_runtime.bridge.program import Program  # noqa: PLC0415 - takes a second
+
+    file = tmp_path_factory.mktemp("graph") / "graphs.jac"
+    file.write_text(APP)
+    return Program(file)
+
+
+class User:
+    """Somebody with a root of their own."""
+
+    def __init__(self, program: "Program", store: Any) -> None:
+        from jac_converge.app_runtime.bridge.program import new_root  # noqa: PLC0415
+
+        self._program, self.store, self.root = program, store, uuid.uuid4()
+        store.commit(WriteBatch(creates=(new_root(self.root),)))
+        store.begin()
+
+    def call(self, walker: str, /, **fields: Any) -> list[Any]:
+        """Run a walker at the root, and count what it costs."""
+        return self.run(walker, fields)[0]
+
+    def run(
+        self, walker: str, fields: dict[str, Any], look: Callable[[Any], Any] | None = None
+    ) -> tuple[list[Any], Any]:
+        """Do the same; `look` gets the root while the request runs."""
+        from jac_converge.app_runtime.bridge.program import Call, Run  # noqa: PLC0415
+
+        self.store.begin()
+        spec = self._program.walkers[walker]
+        call = Call(spec=spec, fields=fields, root=lambda _: self.root)
+        run = Run(call, self.store, too_late=lambda: False)
+        with run.active():
+            result = run.begin()
+            seen = look(run.user_root) if look else None
+            return run.finish(result).reports, seen
+
+
+@pytest.fixture
+def user(program: "Program", tmp_path: Path) -> Iterator[User]:
+    """Give somebody with an empty graph."""
+    shelf = Shelf(tmp_path / "shelf.db")
+    yield User(program, Counting(shelf))
+    shelf.close()
+
+
+def test_request_that_looks_at_no_edge_reads_none(user: User) -> None:
+    """With a thousand edges or with none: the root alone."""
+    user.call("seed", count=1000)
+    user.call("noop")
+    assert (1, 1, 0) == (user.store.trips, user.store.documents, user.store.written)
+
+
+def test_adding_to_a_large_root_touches_the_root_alone(user: User) -> None:
+    """One document is read; node, edge and root are written."""
+    user.call("seed", count=1000)
+    user.call("add", n=1000)
+    assert (1, 1, 3) == (user.store.trips, user.store.documents, user.store.written)
+    assert [list(range(1001))] == user.call("listed")
+
+
+def test_thousand_children_come_in_three_round_trips(user: User) -> None:
+    """The root, its pages of edges, then edges and nodes at once; in the order they were added."""
+    user.call("seed", count=1000)
+    assert [list(range(1000))] == user.call("listed")
+    assert 3 == user.store.trips
+    assert user.store.documents <= 2020
+
+
+@pytest.mark.parametrize("walker", ["drop", "unlink"])
+def test_child_in_a_page_is_removed_and_no_other(user: User, walker: str) -> None:
+    """The old edges of a large root can go too."""
+    user.call("seed", count=300)
+    user.call(walker, n=5)
+    assert [[n for n in range(300) if n != 5]] == user.call("listed")
+
+
+def test_emptied_root_has_no_edges_and_no_pages(user: User) -> None:
+    """What is not needed any more leaves no document behind."""
+    user.call("seed", count=300)
+    user.call("clear")
+    assert [[]] == user.call("listed")
+    assert ["root"] == [document.kind for document in user.store.scan("", 10)]
+
+
+def test_explicit_commit_goes_on_from_what_it_wrote(user: User) -> None:
+    """The second part of the request changes what the first one stored."""
+    assert [[2, 3]] == user.call("commit_twice")
+    assert [[2, 3]] == [sorted(user.call("listed")[0])]
+
+
+def test_edges_that_others_add_meanwhile_stay(user: User) -> None:
+    """Who looks at none of them is not run again, in however many pages they are."""
+    user.call("seed", count=255)
+    other = User(user._program, user.store)
+    other.root = user.root
+
+    def meanwhile(_: Any) -> None:
+        for n in (1000, 1001, 1002):
+            other.call("add", n=n)
+
+    user.run("add", {"n": 2000}, meanwhile)
+    assert [[*range(255), 1000, 1001, 1002, 2000]] == user.call("listed")
+
+
+def test_edges_that_others_add_meanwhile_are_a_conflict_when_looked_at(user: User) -> None:
+    """What was decided by looking at the edges has to be decided again."""
+    other = User(user._program, user.store)
+    other.root = user.root
+    with pytest.raises(Conflict):
+        user.run("add_unless_there", {"n": 1}, lambda _: other.call("add", n=1))
+    assert [[1]] == user.call("listed")
+
+
+def test_chain_is_read_ahead(user: User) -> None:
+    """Fifty hops cost far fewer round trips than hops."""
+    user.call("chain", count=50)
+    assert [50] == user.call("hops")
+    assert user.store.trips <= 8
+
+
+PAIRS = st.lists(
+    st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(0, 2)).map(list), max_size=14
+)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(pairs=PAIRS)
+def test_steps_lead_where_jaclang_leads(user: User, pairs: list[list[int]]) -> None:
+    """In every direction and with every filter: the same nodes and edges in the same order."""
+    from jaclang.jac0core.archetype import ObjectSpatialDestination  # noqa: PLC0415
+    from jaclang.jac0core.constant import EdgeDir  # noqa: PLC0415
+    from jaclang.jac0core.runtime import JacRuntimeImpl  # noqa: PLC0415
+
+    from jac_converge.app_runtime.bridge import graph  # noqa: PLC0415
+
+    someone = User(user._program, user.store)
+    someone.call("build", pairs=pairs, count=6)
+
+    def compare(root: Any) -> None:
+        for direction in (EdgeDir.OUT, EdgeDir.IN, EdgeDir.ANY):
+            for edge in (None, lambda it: type(it).__name__ == "Link"):
+                for node in (None, lambda it: type(it).__name__ == "Item"):
+                    hop = ObjectSpatialDestination(direction, edge, node)
+                    made = graph.nodes_of([root.archetype], _out())
+                    for origin in ([root.archetype], made):
+                        for ours, theirs in (
+                            (graph.nodes_of, JacRuntimeImpl.edges_to_nodes),
+                            (graph.edges_of, JacRuntimeImpl.get_edges),
+                            (graph.edges_with_nodes, JacRuntimeImpl.get_edges_with_node),
+                        ):
+                            assert theirs(origin, hop) == ours(origin, hop)
+
+    def _out() -> Any:
+        return ObjectSpatialDestination(EdgeDir.OUT, None, None)
+
+    someone.run("noop", {}, compare)

@@ -1,0 +1,150 @@
+"""Many at once on MongoDB, lost answers, and a server that hangs: nothing is lost or doubled."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from jac_converge.app_runtime.stores import (
+    Conflict,
+    Removal,
+    StoreError,
+    Unavailable,
+    WriteBatch,
+)
+from jac_converge.app_runtime.stores.mongo import Mongo
+from jac_converge.app_runtime.stores.mongo_sending import Patience
+from tests.contract.mongo_points import (
+    OLD,
+    SHAPES,
+    SHORT,
+    Shape,
+    check_clean,
+    doc,
+    happened,
+    opened,
+    proxied,
+)
+from tests.servers.mongo_proxy import MongoProxy, cut
+from tests.servers.mongo_server import MongoServer
+from tests.servers.process import wait_until
+
+
+@pytest.fixture
+def proxy(mongo_server: MongoServer) -> Iterator[MongoProxy]:
+    """Give a proxy before a server that has three documents."""
+    with proxied(mongo_server) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def direct(mongo_server: MongoServer) -> Iterator[Mongo]:
+    """Give the store of another process, which knows nothing yet, and is soon out of patience."""
+    with opened(mongo_server.url, SHORT) as store:
+        yield store
+
+
+def count_up(store: Mongo, ids: list[str], *, times: int) -> int:
+    """Count documents up, running again on conflicts; return how often it is not known whether."""
+    unknown = 0
+    for _ in range(times):
+        while True:
+            read = store.get(ids)
+            updates = tuple(
+                read[id_]._replace(body={"n": read[id_].body.get("n", 0) + 1}) for id_ in ids
+            )
+            try:
+                store.commit(WriteBatch(updates=updates))
+            except Conflict:
+                continue
+            except Unavailable:
+                unknown += 1
+            break
+    return unknown
+
+
+def test_opposite_orders_do_not_deadlock(mongo_server: MongoServer) -> None:
+    """Two processes that lock the same documents, in two commands each, both get through."""
+    ids = [f"{number:03}" for number in range(60)]
+    with opened(mongo_server.url) as one, opened(mongo_server.url) as other:
+        one.commit(WriteBatch(creates=tuple(doc(id_) for id_ in ids)))
+        with ThreadPoolExecutor(2) as threads:
+            runs = [
+                threads.submit(count_up, one, ids, times=3),
+                threads.submit(count_up, other, ids[::-1], times=3),
+            ]
+            assert [0, 0] == [run.result(timeout=120) for run in runs]
+        assert {6} == {document.body["n"] for document in one.get(ids).values()}
+
+
+@pytest.mark.parametrize("ids", [["a"], ["a", "b"]], ids=["simple", "by-record"])
+def test_racing_increments_are_counted_once_when_answers_get_lost(
+    proxy: MongoProxy, direct: Mongo, ids: list[str]
+) -> None:
+    """A lost answer is neither a conflict, which would count twice, nor a success by guess."""
+    stop = threading.Event()
+
+    def lose_answers() -> None:
+        while not stop.wait(0.5):
+            proxy.after(proxy.writes + 2, cut)
+
+    with opened(proxy.url) as store, ThreadPoolExecutor(5) as threads:
+        losing = threads.submit(lose_answers)
+        try:
+            runs = [threads.submit(count_up, store, ids, times=4) for _ in range(4)]
+            unknown = sum(run.result(timeout=120) for run in runs)
+        finally:
+            stop.set()
+            losing.result()
+    for document in direct.get(ids).values():
+        assert 16 - unknown <= document.body["n"] <= 16
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_commit_gives_up_when_the_server_hangs(mongo_server: MongoServer, shape: Shape) -> None:
+    """It accepts and never answers: not acknowledged, and afterwards all of it or nothing."""
+    hasty = Patience(select=0.3, answer=0.3, whole=0.6, lease=0.15, keep=2)
+    with opened(mongo_server.url, hasty) as store:
+        store.commit(WriteBatch(creates=tuple(doc(id_) for id_ in OLD)))
+        mongo_server.freeze()
+        with pytest.raises(Unavailable, match="MongoDB write failed"):
+            store.commit(shape.batch)
+        with pytest.raises(Unavailable, match="MongoDB read failed"):
+            store.get(["a"])
+        mongo_server.thaw()
+
+        def answers() -> bool:
+            try:
+                store.ping()
+            except StoreError:
+                return False
+            return True
+
+        wait_until(answers, within=20, what="an answer after the thaw")
+    with opened(mongo_server.url, SHORT) as store:
+        happened(store, shape)
+        check_clean(mongo_server, store)
+
+
+def test_reader_of_a_removed_document_finds_nothing(proxy: MongoProxy, direct: Mongo) -> None:
+    """Between the commit and its being carried out, every way to read says the same."""
+    stalled, release = threading.Event(), threading.Event()
+
+    def stall() -> None:
+        stalled.set()
+        release.wait()
+
+    removal = WriteBatch(removals=(Removal(id="b", version=1),))
+    with opened(proxy.url) as store, ThreadPoolExecutor(1) as thread:
+        proxy.reset()
+        proxy.after(3, stall)
+        commit = thread.submit(store.commit, removal)
+        try:
+            assert stalled.wait(10)
+            scanned = [document.id for document in direct.scan("", 2)]
+            found = [document.id for document in direct.find("node")]
+        finally:
+            release.set()
+        commit.result(timeout=20)
+    assert ["a", "c"] == scanned == found

@@ -1,0 +1,142 @@
+"""Each kind of URL leads to the Redis it names."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import redis
+
+from jac_converge.app_runtime.stores import StoreError
+from jac_converge.app_runtime.stores.cache import COLD, CacheDown, Epoch, Release
+from jac_converge.app_runtime.stores.document import Document
+from jac_converge.app_runtime.stores.redis import Redis
+from tests.contract.warm_tiers import age
+from tests.servers.certificates import Authority
+from tests.servers.process import Process, free_port, wait_until
+from tests.servers.redis_server import RedisServer
+
+HOST = "127.0.0.1"
+
+
+@pytest.fixture
+def servers() -> Iterator[ExitStack]:
+    """Give a place for servers that end with the test."""
+    with ExitStack() as stack:
+        yield stack
+
+
+def check(url: str, raw: "redis.Redis") -> None:
+    """Put a document and read it."""
+    cache = Redis(url, ttl=60)
+    epoch = Epoch(name="e", server=cache.probe("e"))
+    document = Document(id="a", kind="k", body={}, version=1)
+    cache.hold(epoch, ["a"], "w")
+    age(raw, COLD)
+    cache.settle([Release(epoch=epoch, token="w", documents={"a": document})])
+    assert {"a": document} == cache.read(epoch, ["a"], "r").documents
+    cache.close()
+
+
+def test_acl_user(redis_server: RedisServer) -> None:
+    """A user of our keys and commands alone is enough; characters of a URL are quoted."""
+    with redis.Redis.from_url(redis_server.url) as raw:
+        commands = "+evalsha +script|load +info +select +set +get +mget +del +hget +hmget +hset"
+        commands += " +hdel +hlen +hgetall +time +pttl +pexpire"
+        rules = ["on", ">p@ss/1", "~jac-converge:*", *commands.split()]
+        assert raw.execute_command("ACL", "SETUSER", "app", *rules)
+        check(f"redis://app:p%40ss%2F1@{HOST}:{redis_server.port}/0", raw)
+        wrong = Redis(f"redis://app:wrong@{HOST}:{redis_server.port}/0", ttl=60)
+        with pytest.raises(CacheDown, match="AuthenticationError") as refused:
+            wrong.probe("e")
+        assert "p@ss" not in str(refused.value)
+        wrong.close()
+
+
+def test_tls(servers: ExitStack, tmp_path: Path) -> None:
+    """The certificate is checked against the authority of the URL."""
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue("redis", "redis", addresses=[HOST])
+    port = free_port()
+    server = servers.enter_context(
+        RedisServer(
+            tls_port=str(port),
+            tls_cert_file=str(certificate),
+            tls_key_file=str(key),
+            tls_ca_cert_file=str(authority.certificate),
+            tls_auth_clients="no",
+        )
+    )
+    with redis.Redis.from_url(server.url) as raw:
+        check(f"rediss://{HOST}:{port}/0?ssl_ca_certs={authority.certificate}", raw)
+    stranger = Redis(f"rediss://{HOST}:{port}/0", ttl=60)
+    with pytest.raises(CacheDown, match="certificate"):
+        stranger.probe("e")
+    stranger.close()
+
+
+def test_unix_socket(servers: ExitStack, tmp_path: Path) -> None:
+    """Its database comes as a query."""
+    path = tmp_path / "redis.sock"
+    server = servers.enter_context(RedisServer(unixsocket=str(path)))
+    with redis.Redis.from_url(server.url.removesuffix("0") + "3") as raw:
+        check(f"unix://{path}?db=3", raw)
+
+
+def test_databases_are_servers_of_their_own(redis_server: RedisServer) -> None:
+    """Two processes that name different ones share no cache."""
+    names = set()
+    for database in (0, 1):
+        cache = Redis(f"redis://{HOST}:{redis_server.port}/{database}", ttl=60)
+        names.add(cache.server("e"))
+        cache.close()
+    assert 2 == len(names)
+
+
+def test_sentinel(servers: ExitStack, tmp_path: Path, redis_server: RedisServer) -> None:
+    """It is asked for the master; one that is not there is passed over."""
+    port, nobody = free_port(), free_port()
+    conf = tmp_path / "sentinel.conf"
+    conf.write_text(
+        f"port {port}\nbind {HOST}\ndir {tmp_path}\n"
+        f"sentinel monitor shop {HOST} {redis_server.port} 1\n"
+    )
+
+    def ready() -> bool:
+        with redis.Redis(port=port) as client:
+            try:
+                return bool(client.sentinel_masters())
+            except redis.ConnectionError as error:
+                raise OSError from error
+
+    program = redis_server.command[0]
+    command = [program, str(conf), "--sentinel"]
+    servers.enter_context(Process("sentinel", command, log=tmp_path / "log", ready=ready))
+    with redis.Redis.from_url(redis_server.url) as raw:
+        check(f"redis+sentinel://{HOST}:{nobody},{HOST}:{port}/shop/0", raw)
+
+
+def test_cluster(servers: ExitStack) -> None:
+    """All keys of an epoch are on one node, which is found by asking any."""
+    server = servers.enter_context(RedisServer(cluster_enabled="yes"))
+    with redis.Redis.from_url(server.url) as raw:
+        raw.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        wait_until(
+            lambda: raw.cluster("info")["cluster_state"] == "ok", within=20, what="the cluster"
+        )
+        check(f"redis+cluster://{HOST}:{server.port}", raw)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        pytest.param("redis://h:port/0", id="port"),
+        pytest.param("redis+sentinel://h:1", id="sentinel-without-service"),
+        pytest.param("redis://h/0?socket_timeout=soon", id="option"),
+        pytest.param("redis://h/0?colour=blue", id="unknown-option"),
+    ],
+)
+def test_a_url_without_sense_is_said_at_once(url: str) -> None:
+    """And not when the first request comes."""
+    with pytest.raises(StoreError, match=r"Redis open failed .*redis_url"):
+        Redis(url, ttl=60)
