@@ -13,9 +13,9 @@ from benchmarks import speed
 from benchmarks.clients import APP, ITEMS, Clients, bump, create, idle, read
 from benchmarks.speed import Plan, Row
 from benchmarks.table import Table
-from jac_converge.app_runtime.app import shelf_file
 from jac_converge.app_runtime.stores import Document, WriteBatch
 from jac_converge.app_runtime.stores.shelf import Shelf
+from jac_converge.app_runtime.tiers import shelf_file
 from jac_converge.config.load import load_app
 from tests.servers.jac_server import JacServer
 
