@@ -1,9 +1,10 @@
 """One step of a traversal: from nodes, over edges that pass a filter, to nodes that pass another.
 
 jaclang's own step reads every edge of a node and both its ends, whatever the direction, in two
-round trips, and makes an object of each. This one goes by the entries in the list of edges: only
-edges of the direction that is asked for are read, and the nodes behind them in the same round
-trip. What it gives, and in which order, is the same. It changes with the semantics of `-->`.
+round trips, and makes an object of each. This one goes by the entries in the list of edges: the
+nodes behind those of the direction that is asked for are read in one round trip, and the edges
+along with them only where somebody wants to see them. What it gives, and in which order, is the
+same. It changes with the semantics of `-->`.
 """
 
 from collections.abc import Callable, Iterator
@@ -32,7 +33,7 @@ class _Link:
     here: Any
     """Anchor of the node it was found at."""
     edge: Any
-    """Its anchor, read or not."""
+    """Its anchor; None where nobody wants to see it."""
     other: Any = None
     """Anchor of the node at the other end; None: to be seen when the edge was read."""
 
@@ -59,13 +60,14 @@ def refs(
 
 def nodes_of(origin: list[Any], destination: Any) -> list[Any]:
     """The nodes one step away, each once."""
-    nodes = {id(link.other): link.other.archetype for link in _step(origin, destination)}
+    links = _step(origin, destination, edges=destination.edge is not None)
+    nodes = {id(link.other): link.other.archetype for link in links}
     return list(nodes.values())
 
 
 def edges_of(origin: list[Any], destination: Any) -> list[Any]:
     """The edges of one step, each once."""
-    edges = {id(link.edge): link.edge.archetype for link in _step(origin, destination)}
+    edges = {id(link.edge): link.edge.archetype for link in _step(origin, destination, edges=True)}
     return list(edges.values())
 
 
@@ -77,7 +79,7 @@ def edges_with_nodes(
     """The edges of one step and the nodes behind them, each once."""
     del from_visit
     found: dict[int, Any] = {}
-    for link in _step(origin, destination):
+    for link in _step(origin, destination, edges=True):
         for anchor in (link.edge, link.other):
             found.setdefault(id(anchor), anchor.archetype)
     return list(found.values())
@@ -97,20 +99,27 @@ def _narrow(hop: Any, post_filter: Callable[[Any], bool]) -> None:
     hop.nd = post_filter if first is None else lambda node: first(node) and post_filter(node)
 
 
-def _step(origin: list[Any], destination: Any) -> Iterator[_Link]:
-    """Yield the links of one step, in the order of the nodes and their lists of edges."""
+def _step(origin: list[Any], destination: Any, *, edges: bool) -> Iterator[_Link]:
+    """Yield the links of one step, in the order of the nodes and their lists of edges.
+
+    Args:
+        origin: nodes.
+        destination: direction and filters.
+        edges: whether the edges are to be seen.
+    """
     context = Jac.get_context()
     memory: RequestMemory = context.mem
-    direction = destination.direction
-    links = list(_links(origin, memory, _MARKS[direction], read_nodes=destination.edge is None))
     passes, fits = destination.edge, destination.nd
     chosen: list[_Link] = []
-    for link in links:
+    for link in _links(origin, memory, destination, edges=edges):
         edge = link.edge
+        if edge is None:
+            chosen.append(link)
+            continue
         if "archetype" not in edge.__dict__:
             continue  # not stored any more, or of a class that the app has lost
         if not passes or passes(edge.archetype):
-            chosen.extend(_directed(link, direction))
+            chosen.extend(_directed(link, destination.direction))
     memory.load([link.other.id.hex for link in chosen if "archetype" not in link.other.__dict__])
     user_root = context.user_root
     owner = user_root.id
@@ -129,24 +138,26 @@ CHECKS_ARE_FOREIGN = False
 
 
 def _links(
-    origin: list[Any], memory: RequestMemory, marks: str, *, read_nodes: bool
+    origin: list[Any], memory: RequestMemory, destination: Any, *, edges: bool
 ) -> Iterator[_Link]:
     """Yield all edges of the origin that may go the right way, after reading them at once."""
+    marks = _MARKS[destination.direction]
     found: list[tuple[Any, list[str], list[Any]]] = []
     for archetype in origin:
         here = archetype.__jac__
-        edges = here.edges
-        entries, anchors = edges.parts() if isinstance(edges, EdgeList) else ([], list(edges))
+        held = here.edges
+        entries, anchors = held.parts() if isinstance(held, EdgeList) else ([], list(held))
         found.append((here, [entry for entry in entries if entry[32] in marks], anchors))
-    unread = [entry[:32] for _, entries, _ in found for entry in entries]
-    if read_nodes or len(unread) <= TOGETHER:
+    unread = [entry[:32] for _, entries, _ in found for entry in entries] if edges else []
+    if destination.edge is None or len(unread) <= TOGETHER:
         unread += [entry[33:] for _, entries, _ in found for entry in entries]
     for _, _, anchors in found:
         unread += [edge.id.hex for edge in anchors if "archetype" not in edge.__dict__]
     memory.load(unread)
     for here, entries, anchors in found:
         for entry in entries:
-            yield _Link(here, memory.edge(entry[:32]), memory.node(entry[33:]))
+            edge = memory.edge(entry[:32]) if edges else None
+            yield _Link(here, edge, memory.node(entry[33:]))
         for edge in anchors:
             yield _Link(here, edge)
 
