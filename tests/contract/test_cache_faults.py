@@ -158,7 +158,7 @@ def test_an_old_snapshot_is_not_believed(pair: Pair) -> None:
     pair.server.kill9()
     pair.server.start()
     old = next(iter(pair.raw.scan_iter("jac-converge:*:n")))
-    assert b'{"n": 0}' in bytes(pair.raw.get(old) or b"")  # type: ignore[arg-type]
+    assert b'{"n":0}' in bytes(pair.raw.get(old) or b"")  # type: ignore[arg-type]
     assert [1, 1] == [number(pair.near), number(pair.far)]
     assert [2, 2] == [increment(pair.far), number(pair.near)]
     pair.warm()

@@ -49,7 +49,7 @@ def _reads_from(redis: RedisServer, server: JacServer) -> bool:
     server.call("/walker/number")
     with Redis.from_url(redis.url) as raw:
         values = [raw.get(key) for key in raw.scan_iter("jac-converge:*:*")]
-    return any(value and b'"n": 1' in value for value in values)
+    return any(value and b'"n":1' in value for value in values)
 
 
 def test_redis_is_not_imported_without_a_url(tmp_path: Path) -> None:
