@@ -101,6 +101,8 @@ class Loop:
         """Whether that plan left nothing to do: else a good health is that of the state before."""
         self._lease_wanted = Event()
         self._news: deque[str] = deque()
+        self._problem: ConfigError | None = None
+        """What was told of the configuration; once, however much is healed meanwhile."""
         self._until_healthy = False
         self._verdict: Verdict = "stopped"
         self.reason = "the cluster was not read yet"
@@ -208,8 +210,10 @@ class Loop:
         p, mirror = self._p, self._p.converger.mirror
         while self._news:
             p.view.say(self._news.popleft())
-        if p.source.problem:
-            p.view.say(f"{p.source.problem}\nthe last good configuration stays in force")
+        if p.source.problem is not self._problem:
+            self._problem = p.source.problem
+            if self._problem:
+                p.view.say(f"{self._problem}\nthe last good configuration stays in force")
         for note in p.converger.notes:
             p.view.say(note)
         for kind, error in mirror.blocked.items():
