@@ -24,7 +24,7 @@ from jac_converge.app_runtime.bridge.edges import EdgeList, Pages
 from jac_converge.app_runtime.bridge.fields import ATTIC, Layout, layout_of
 from jac_converge.app_runtime.stores import Document
 
-__all__ = ["Known", "StoredEdge", "StoredNode", "body_of", "fill", "kind_of"]
+__all__ = ["Known", "StoredEdge", "StoredNode", "body_of", "fill", "kind_of", "unchanged"]
 
 STORED_HASH: Final = 1
 """jaclang takes a hash of 0 for "never stored", which grants write access to anybody."""
@@ -147,6 +147,27 @@ def fill(anchor: Any, document: Document, known: Known) -> bool:
     same = exact and layout.label == body["class"]
     held["baseline"] = body if same else body_of(anchor)
     return True
+
+
+def unchanged(anchor: Any) -> bool:
+    """Say whether an anchor that was read says what its document says, but for its edges.
+
+    Raises:
+        CannotStore: a field holds what cannot be stored.
+    """
+    held = anchor.__dict__
+    baseline, archetype = held["baseline"], held["archetype"]
+    if "access" in held and _access_of(held["access"]) != baseline.get("access", _NOTHING):
+        return False
+    owner = held["root"]
+    if (owner.hex if owner else None) != baseline.get("owner"):
+        return False
+    layout = layout_of(type(archetype))
+    if ATTIC in archetype.__dict__ or "attic" in baseline or layout.label != baseline["class"]:
+        own = body_of(anchor)
+        rest = {key: value for key, value in baseline.items() if key not in ("edges", "pages")}
+        return own == rest
+    return layout.unchanged(archetype, baseline.get("fields", _NOTHING))
 
 
 def body_of(anchor: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 from jaclang.jac0core.archetype import Anchor, EdgeAnchor, NodeAnchor, Root
 from jaclang.jac0core.runtime import JacRuntimeInterface as Jac
 
-from jac_converge.app_runtime.bridge.anchors import body_of, kind_of
+from jac_converge.app_runtime.bridge.anchors import body_of, kind_of, unchanged
 from jac_converge.app_runtime.bridge.edges import INLINE, EdgeList, Pages, entry_of, page_id
 from jac_converge.app_runtime.bridge.reading import Reader
 from jac_converge.app_runtime.stores import Document, Removal, WriteBatch
@@ -119,12 +119,10 @@ def _create(new: list[Anchor], changes: Changes) -> None:
 
 def _compare(anchor: Any, document: Document, changes: Changes, reader: Reader) -> None:
     held = anchor.__dict__
-    baseline = held["baseline"]
-    own = body_of(anchor)
     body: dict[str, Any] | None = None
-    same = _same(own, baseline)
+    same = unchanged(anchor)
     if not same and Jac.check_write_access(anchor, op_hint="field_write"):
-        body = own
+        body = body_of(anchor)
         if "edges" in document.body:
             body["edges"] = document.body["edges"]
         if "pages" in document.body:
@@ -146,13 +144,6 @@ def _compare(anchor: Any, document: Document, changes: Changes, reader: Reader) 
         if added:
             changes.blind[document.id] = added
     changes.update(anchor, document._replace(body=body))
-
-
-def _same(own: Mapping[str, Any], baseline: Mapping[str, Any]) -> bool:
-    rest = len(baseline) - ("edges" in baseline) - ("pages" in baseline)
-    if len(own) != rest:
-        return False
-    return all(baseline.get(key) == value for key, value in own.items())
 
 
 def _edges_now(anchor: Any, document: Document) -> tuple[list[str], Pages] | None:

@@ -59,6 +59,25 @@ class Layout:
             out[name] = value
         return out
 
+    def unchanged(self, archetype: Any, stored: Mapping[str, Any]) -> bool:
+        """Say whether the fields of an archetype are still those that were stored.
+
+        Raises:
+            CannotStore: a field holds what cannot be stored.
+        """
+        held = archetype.__dict__
+        for name in self._names:
+            if name not in held or name not in stored:
+                return self.stored(archetype) == stored
+            value, before = held[name], stored[name]
+            if type(value) not in PLAIN:
+                where = f"{self.cls.__name__}.{name}"
+                value = encode_value(value, where, (), _parts_of)
+            # 1, 1.0 and True are equal, and not the same.
+            if value is not before and (value != before or type(value) is not type(before)):
+                return False
+        return True
+
     def attic(self, attic: Any) -> Any:
         """Return what an archetype keeps for other versions of its class, as JSON."""
         return encode_value(attic, f"{self.cls.__name__}.{ATTIC}", (), _parts_of)

@@ -12,7 +12,7 @@ from typing import Any, Final
 from jaclang.jac0core import jaclib
 from jaclang.jac0core.archetype import Anchor, NodeAnchor
 from jaclang.jac0core.constant import EdgeDir
-from jaclang.jac0core.osp_kernel import _current_scope, osp_report
+from jaclang.jac0core.osp_kernel import _current_scope
 from jaclang.jac0core.runtime import JacRuntime, JacRuntimeImpl, JacRuntimeInterface, plugin_manager
 
 from jac_converge.app_runtime.bridge import graph
@@ -30,12 +30,13 @@ STRAIGHT: Final = (
 
 def log_report(expr: Any, custom: bool = False) -> bool:  # noqa: FBT001, FBT002 - jaclang's
     """Collect a report; the stock one prints the data of users to standard output as well."""
-    context = JacRuntimeInterface.get_context()
     if custom:
-        context.custom = expr
-    elif _current_scope() is not None:
-        osp_report(expr)
-    elif (state := context.call_state.get(None)) is not None:
+        JacRuntimeInterface.get_context().custom = expr
+        return True
+    scope = _current_scope()
+    if scope is not None:
+        scope.reports.append(expr)
+    elif (state := JacRuntimeInterface.get_context().call_state.get(None)) is not None:
         state.reports.put_nowait(expr)
     return True
 

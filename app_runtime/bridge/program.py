@@ -95,7 +95,9 @@ class Run:
         token = Jac.push_request_context(self._context)
         try:
             isolate_request_walk_stack()
-            self._context.call_state.set(CallState())
+            # Only what a plain function reports comes this way; a walker keeps its own reports.
+            function = isinstance(self._call.spec, FunctionSpec)
+            self._context.call_state.set(CallState() if function else None)
             self._context.set_user_root(self._call.root(self._memory.read).hex)
             yield
         finally:
