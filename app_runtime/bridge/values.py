@@ -47,6 +47,10 @@ def encode_value(value: Any, where: str, seen: tuple[int, ...], parts_of: PartsO
     cls = type(value)
     if cls in PLAIN:
         return value
+    if isinstance(value, Enum):
+        return {"$": "enum", "c": _name(cls), "v": value.name}
+    if (tag := _TAGS.get(cls)) is not None:
+        return {"$": tag, "v": _CODECS[tag][0](value)}
     if id(value) in seen:
         raise CannotStore(f"{where} cannot be stored: it contains itself; connect nodes by edges")
     seen = (*seen, id(value))
@@ -58,10 +62,6 @@ def encode_value(value: Any, where: str, seen: tuple[int, ...], parts_of: PartsO
         return [inner(item) for item in value]
     if cls is dict and all(type(key) is str and key != "$" for key in value):
         return {key: inner(item) for key, item in value.items()}
-    if isinstance(value, Enum):
-        return {"$": "enum", "c": _name(cls), "v": value.name}
-    if (tag := _TAGS.get(cls)) is not None:
-        return {"$": tag, "v": _CODECS[tag][0](value)}
     for plain in (str, int, float):
         if isinstance(value, plain):
             return plain(value)
