@@ -91,29 +91,30 @@ class Identity:
         self._tokens = tokens
         self._calls = calls
 
-    def claims(self, bearer: HTTPAuthorizationCredentials | None) -> Claims | None:
-        """Return what the token of a request says; None if it has none.
+    def speaking(self, token: str | None, *, required: bool) -> Claims | None:
+        """Return what the token of a request says; None if it has none and needs none.
 
         Raises:
-            Problem: 401, the token is not valid.
+            Problem: 401, the token is not valid, or missing.
         """
-        if bearer is None:
+        if token is None:
+            if required:
+                raise _unauthorized("this needs a token; log in and send it as a bearer token")
             return None
         try:
-            return self._tokens.check(bearer.credentials)
+            return self._tokens.check(token)
         except InvalidToken:
             raise _unauthorized("the token is not valid; log in again") from None
 
     async def required(self, bearer: Bearer) -> Claims:
         """Return the claims of a request that must have some (a FastAPI dependency)."""
-        claims = self.claims(bearer)
-        if claims is None:
-            raise _unauthorized("this needs a token; log in and send it as a bearer token")
+        claims = self.speaking(bearer.credentials if bearer else None, required=True)
+        assert claims is not None  # noqa: S101 - what `required` means
         return claims
 
     async def optional(self, bearer: Bearer) -> Claims | None:
         """Return the claims of a request that may have some (a FastAPI dependency)."""
-        return self.claims(bearer)
+        return self.speaking(bearer.credentials if bearer else None, required=False)
 
     def account(self, claims: Claims) -> Account:
         """Return the account that claims speak for; waits for the store.

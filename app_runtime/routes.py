@@ -32,6 +32,7 @@ from jac_converge.app_runtime.signatures import (
     signature_of,
 )
 from jac_converge.app_runtime.stores import Conflict, Unavailable
+from jac_converge.app_runtime.straight import straight
 
 __all__ = ["install"]
 
@@ -57,24 +58,31 @@ def _add(app: FastAPI, spec: WalkerSpec | FunctionSpec, calls: Calls, identity: 
     required = any(field.required for field in spec.fields)
     body_of = Body(...) if required else Body(default=None)
 
-    async def ordered(
-        request: Request, claims: Claims | None, body: BaseModel | None, node: str | None
-    ) -> Order:
-        raw = await request.body()
-        return Order(
+    async def run(claims: Claims | None, raw: bytes, body: Any, node: str | None) -> Response:
+        unused = [body] if isinstance(body, BaseModel) else []
+
+        def fields() -> dict[str, Any]:
+            # What a run did to its values stays with that run.
+            return signature.values(unused.pop()) if unused else signature.fields(raw)
+
+        order = Order(
             spec=spec,
-            fields=lambda: signature.fields(raw),
+            fields=fields,
             root=lambda read: identity.root(claims, GUEST_ROOT, read),
             node=node or getattr(body, "spawn_node", None) or None,
         )
+        return _answer(await _execute(order, calls))
+
+    async def good(request: Request, token: str | None, raw: bytes, body: BaseModel) -> Response:
+        claims = identity.speaking(token, required=not spec.public)
+        return await run(claims, raw, body, request.path_params.get("node"))
 
     async def call(
         request: Request,
         claims: Claims | None = who,
         body: Any = body_of,
     ) -> Response:
-        order = await ordered(request, claims, body, None)
-        return _answer(await _execute(order, calls))
+        return await run(claims, await request.body(), body, None)
 
     async def call_at(
         request: Request,
@@ -82,8 +90,7 @@ def _add(app: FastAPI, spec: WalkerSpec | FunctionSpec, calls: Calls, identity: 
         claims: Claims | None = who,
         body: Any = body_of,
     ) -> Response:
-        order = await ordered(request, claims, body, node)
-        return _answer(await _execute(order, calls))
+        return await run(claims, await request.body(), body, node)
 
     # FastAPI reads the model of a body from its annotation.
     for endpoint in (call, call_at):
@@ -95,14 +102,16 @@ def _add(app: FastAPI, spec: WalkerSpec | FunctionSpec, calls: Calls, identity: 
         "description": spec.doc or None,
         "response_model": signature.response,
         "responses": {code: {"model": Failure} for code in (PUBLIC if spec.public else PRIVATE)},
+        "route_class_override": straight(model, good),
     }
     path = f"/{kind}/{spec.name}"
     summary = spec.doc.partition("\n")[0].rstrip(".") or spec.name
     if spec.public:
         summary += " (public)"
-    app.add_api_route(path, call, summary=summary, operation_id=f"{kind}_{spec.name}", **options)
+    add = app.router.add_api_route
+    add(path, call, summary=summary, operation_id=f"{kind}_{spec.name}", **options)
     if kind == "walker":
-        app.add_api_route(
+        add(
             f"{path}/{{node}}",
             call_at,
             summary=f"{summary}, at a node",
