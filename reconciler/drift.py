@@ -31,6 +31,7 @@ __all__ = [
     "spelled_key",
     "taken_over",
     "value_at",
+    "writers_of",
 ]
 
 type FieldPath = tuple[str, ...]
@@ -243,6 +244,11 @@ def value_at(obj: Object, path: FieldPath) -> Any:
         if here is _ABSENT:
             return None
     return here
+
+
+def writers_of(live: Object, path: FieldPath) -> tuple[str, ...]:
+    """The foreign managers that hold a field, or something above or below it; latest first."""
+    return tuple(dict.fromkeys(str(entry["manager"]) for entry in _authors(live, (path,))))
 
 
 def entries_of(obj: Object) -> Iterable[dict[str, Any]]:

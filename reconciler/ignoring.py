@@ -182,9 +182,12 @@ class _Removal:
         step = _step_of(item, ours) or _step_of(item, theirs)
         ends = [f"[{item['name']}]"] if "name" in item else []
         ends += [spelled_key(step)] if step else []
+        # A port whose number somebody changed is in nobody's list under its old one.
+        ends += [f"[{item['port']},{item.get('protocol', 'TCP')}]"] if "port" in item else []
         below = tuple(dict.fromkeys(f"{path}{end}" for path in paths for end in ends))
         own, foreign = _below(ours, step), _below(theirs, step)
-        if self._goes(own, foreign, below):
+        # Who changed the key of an item owns another item now: what counts is the list.
+        if self._goes(own, theirs, below):
             return None
         rest = self._of_map(item, own, foreign, below) or {}
         return {name: item[name] for name in item if name in rest or name in _ITEM_KEYS} | rest
