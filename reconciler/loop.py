@@ -21,6 +21,7 @@ from jac_converge.reconciler.errors import (
     Invalid,
     Missing,
     NoCluster,
+    Paused,
     Refused,
 )
 from jac_converge.reconciler.fights import PAUSE, Fights
@@ -29,7 +30,15 @@ from jac_converge.reconciler.lease import RENEWAL, Lease
 from jac_converge.reconciler.mirror import DISPENSABLE, READ_OWN_WRITES
 from jac_converge.reconciler.objects import Object, ObjectKey, key_of
 from jac_converge.reconciler.plan import Hold, Plan, Policy, Recreate, Refuse, Update
-from jac_converge.reconciler.render import Heal, Row, heal_of, healed_briefly, summary_of, worst
+from jac_converge.reconciler.render import (
+    Heal,
+    Row,
+    heal_of,
+    healed_briefly,
+    plan_lines,
+    summary_of,
+    worst,
+)
 from jac_converge.reconciler.retry import Backoff
 from jac_converge.reconciler.source import Source
 from jac_converge.reconciler.trigger import Trigger
@@ -48,7 +57,7 @@ NAP: Final = 30.0
 LAST_SECONDS: Final = 0.8
 """Seconds that the end may take: after Ctrl-C nobody waits for more than one."""
 
-HOPELESS: Final = (Held, Invalid, NoCluster, Refused)
+HOPELESS: Final = (Held, Invalid, NoCluster, Paused, Refused)
 """Errors that neither waiting nor the next plan helps against; a person has to act."""
 
 type Verdict = Literal["converged", "failed", "stopped"]
@@ -255,6 +264,11 @@ class Loop:
         self._lease_wanted.set()
         if not p.lease.held and (obstacle := self._acquire(plan)):
             return obstacle
+        if pause := p.lease.paused:
+            told = "\n".join(plan_lines(Plan(steps=plan.writes)))
+            p.view.say(f"{pause.sentence}; not written meanwhile:\n{told}")
+            p.trigger.poke("status")
+            return (Paused(f"{p.lease.name} check", pause.sentence, "end that with --resume"),)
         # Before the write: its own echo will be the latest thing noticed.
         noticed = {s.key: p.converger.mirror.noticed_at(s.key) for s in plan.writes}
         outcome = p.converger.apply(plan)
@@ -355,11 +369,16 @@ class Loop:
     def _hold_lease(self) -> None:
         """Renew what we hold; try again for what a rival holds."""
         p = self._p
+        paused = p.lease.paused
         while not self._stop.is_set():
             if self._lease_wanted.is_set():
                 had = p.lease.held
                 try:
                     if p.lease.acquire() != had or p.lease.rival_lives:
+                        p.trigger.poke("lease")
+                    if p.lease.paused != paused:
+                        paused = p.lease.paused
+                        self._news.append(paused.sentence if paused else "no longer paused")
                         p.trigger.poke("lease")
                 except ClusterError as error:
                     logger.debug("lease not renewed", extra={"cause": error})
