@@ -27,6 +27,7 @@ from jac_converge.reconciler.loop import Loop, Parts, Verdict, keyed, rows_of
 from jac_converge.reconciler.mirror import Mirror
 from jac_converge.reconciler.objects import LEASE, Object, ObjectKey
 from jac_converge.reconciler.ownership import lease_name, selector_of
+from jac_converge.reconciler.pace import Pace
 from jac_converge.reconciler.pause import Pause, pause, pause_of, resume, seconds_of
 from jac_converge.reconciler.plan import Plan, Policy
 from jac_converge.reconciler.render import (
@@ -188,6 +189,7 @@ def _run_loop(
 ) -> int:
     app = source.app
     trigger = Trigger(time.monotonic)
+    cluster.pace = Pace(clock=time.monotonic, wait=converger.stop.wait)
     view = _view(app, cluster, flags)
     recovery = Recovery()
     rng = Random()  # noqa: S311 - jitter
