@@ -19,6 +19,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from jac_converge.config.ignore import IgnoreRule, parse_rule
 from jac_converge.config.quantity import CpuQuantity, MemoryQuantity
 from jac_converge.config.rules import broken_rules
 
@@ -112,6 +113,13 @@ EnvName = Annotated[
 Origin = Annotated[
     str, _spelt(r"\*|https?://[^/\s]+", 'an origin such as "https://shop.example", or "*"')
 ]
+
+
+def _a_rule(text: str) -> str:
+    return str(parse_rule(text))
+
+
+IgnoreLine = Annotated[str, AfterValidator(_a_rule)]
 
 
 class _Table(BaseModel):
@@ -306,8 +314,16 @@ class WatchSettings(_Table):
     mode: Literal["heal", "warn", "off"] = "heal"
     """heal: put it back; warn: report it only; off: neither."""
 
+    ignore: tuple[IgnoreLine, ...] = ()
+    """Fields left to others: `Kind/name:field.path`, for one of them with ` manager=NAME`."""
+
     resync_seconds: Number[Annotated[int, Field(ge=30)]] = 300
     """Seconds between two complete comparisons with the cluster, however quiet the watches."""
+
+    @property
+    def ignored(self) -> tuple[IgnoreRule, ...]:
+        """The lines of `ignore`, read."""
+        return tuple(map(parse_rule, self.ignore))
 
 
 class Settings(_Table):

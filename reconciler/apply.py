@@ -12,6 +12,7 @@ from threading import Event
 from jac_converge.reconciler.cluster import Cluster
 from jac_converge.reconciler.drift import owned_fields, taken_over
 from jac_converge.reconciler.errors import ClusterError, Conflict, Invalid, Unreachable
+from jac_converge.reconciler.ignoring import Rules, is_left
 from jac_converge.reconciler.objects import Object, ObjectKey, key_of, kind_named
 from jac_converge.reconciler.ownership import HANDOVER_MANAGER
 from jac_converge.reconciler.plan import Baseline, Create, Delete, Plan, Recreate, Update
@@ -96,10 +97,10 @@ def _take(step: Write, cluster: Cluster) -> Object | None:
                 return cluster.apply(desired)
             cluster.apply({**desired, "spec": {**desired["spec"], "replicas": replicas}})
             return _hand_over_and_apply(cluster, desired, replicas)
-        case Update(desired=desired, live=live, replicas=replicas, drift=drift):
+        case Update(desired=desired, live=live, replicas=replicas, drift=drift, ignore=ignore):
             guarded = _only_this(desired, live)
             if drift and drift.added:
-                _take_over(cluster, live)
+                _take_over(cluster, live, ignore)
             if replicas is None:
                 return cluster.apply(guarded)
             return _hand_over_and_apply(cluster, guarded, replicas)
@@ -113,11 +114,11 @@ def _only_this(desired: Object, live: Object) -> Object:
     return {**desired, "metadata": {**desired["metadata"], "uid": live["metadata"]["uid"]}}
 
 
-def _take_over(cluster: Cluster, live: Object) -> None:
+def _take_over(cluster: Cluster, live: Object, ignore: Rules) -> None:
     """Make every foreign addition ours, also while a controller writes to the same object."""
     for _ in range(OWNERSHIP_ATTEMPTS):
         try:
-            cluster.patch_ownership(live, taken_over(live))
+            cluster.patch_ownership(live, taken_over(live, partial(is_left, ignore, live)))
         except Invalid:
             # The guard on the version failed: look again at what is there now.
             found = cluster.get(kind_named(live["kind"]), live["metadata"]["name"])

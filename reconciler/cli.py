@@ -21,12 +21,14 @@ from jac_converge.config.load import App, ConfigError, Problem, load_app
 from jac_converge.config.logs import configure_logging, wants_json
 from jac_converge.reconciler.cluster import KubeCluster, connect
 from jac_converge.reconciler.converge import WATCHED, Converger
-from jac_converge.reconciler.errors import ClusterError, Held, NoCluster
-from jac_converge.reconciler.lease import Lease
+from jac_converge.reconciler.errors import ClusterError, Held, NoCluster, Refused
+from jac_converge.reconciler.lease import RENEWAL, Lease
 from jac_converge.reconciler.loop import Loop, Parts, Verdict, keyed, rows_of
 from jac_converge.reconciler.mirror import Mirror
-from jac_converge.reconciler.objects import Object, ObjectKey
-from jac_converge.reconciler.ownership import selector_of
+from jac_converge.reconciler.objects import LEASE, Object, ObjectKey
+from jac_converge.reconciler.ownership import lease_name, selector_of
+from jac_converge.reconciler.pace import Pace
+from jac_converge.reconciler.pause import Pause, pause, pause_of, resume, seconds_of
 from jac_converge.reconciler.plan import Plan, Policy
 from jac_converge.reconciler.render import (
     outcome_json,
@@ -45,6 +47,8 @@ from jac_converge.reconciler.watch import KindWatch, Recovery
 __all__ = ["scale"]
 
 CONVERGED, FAILED, USAGE, CHANGES = 0, 1, 2, 3
+
+VERBS = ("plan", "watch", "status", "pause", "resume", "destroy", "init")
 
 PATIENCE = 10.0
 """Seconds to keep trying one request while its error is transient."""
@@ -85,7 +89,7 @@ def _load(file: str, flags: dict[str, Any]) -> App:
 
 
 def _check_combination(flags: dict[str, Any]) -> None:
-    verbs = [name for name in ("plan", "watch", "status", "destroy", "init") if flags[name]]
+    verbs = [name for name in VERBS if flags[name]]
     if len(verbs) > 1:
         wanted = " and ".join(f"--{verb}" for verb in verbs)
         raise ConfigError(_usage(f"{wanted} do not go together; use one of them"))
@@ -93,6 +97,13 @@ def _check_combination(flags: dict[str, Any]) -> None:
         raise ConfigError(_usage("--data deletes data, and goes with --destroy only"))
     if flags["yes"] and not flags["destroy"]:
         raise ConfigError(_usage("--yes answers --destroy, and goes with it only"))
+    if flags["for_"] is not None:
+        if not flags["pause"]:
+            raise ConfigError(_usage("--for says how long to --pause, and goes with it only"))
+        try:
+            seconds_of(flags["for_"])
+        except ValueError as error:
+            raise ConfigError(_usage(f"--for {error}")) from error
     if flags["timeout"] <= 0:
         raise ConfigError(_usage(f"--timeout is in seconds, above 0, not {flags['timeout']}"))
 
@@ -110,14 +121,16 @@ def _init(app: App) -> int:
 
 def _on_cluster(source: Source, flags: dict[str, Any]) -> int:
     app = source.app
-    removing = flags["destroy"] or flags["status"]
-    if app.settings.kubernetes.image is None and not removing:
+    needs_no_image = any(flags[verb] for verb in ("destroy", "status", "pause", "resume"))
+    if app.settings.kubernetes.image is None and not needs_no_image:
         raise ConfigError(_no_image(app))
     cluster = connect(
         context=app.settings.kubernetes.context,
         namespace=app.namespace,
         selector=selector_of(app.name),
     )
+    if flags["pause"] or flags["resume"]:
+        return _pause(app, cluster, flags)
     converger = Converger(
         cluster=cluster,
         mirror=Mirror([kind.name for kind in WATCHED], time.monotonic),
@@ -130,10 +143,27 @@ def _on_cluster(source: Source, flags: dict[str, Any]) -> int:
     if flags["watch"]:
         return _run_loop(source, cluster, converger, flags)
     if flags["status"]:
-        return _status(app, converger, flags)
+        return _status(app, cluster, converger, flags)
     if flags["destroy"]:
         return _destroy(app, cluster, converger, flags)
     return _plan_and_apply(source, cluster, converger, flags)
+
+
+def _pause(app: App, cluster: KubeCluster, flags: dict[str, Any]) -> int:
+    by, now = f"{getpass.getuser()}@{socket.gethostname()}", time.time()
+    if flags["pause"]:
+        seconds = seconds_of(flags["for_"]) if flags["for_"] else None
+        current = pause(cluster, app.name, by=by, now=now, seconds=seconds)
+        told = f"{current.sentence}; loops notice within {RENEWAL:g} s"
+    else:
+        before, current = resume(cluster, app.name, now=now), None
+        told = f"resumed; it was {before.sentence}" if before else "was not paused"
+    paused = current.as_json if current else None
+    if flags["json"]:
+        print(json.dumps({"app": app.name, "namespace": app.namespace, "paused": paused}))  # noqa: T201
+    else:
+        print(f"{app.name}: {told}")  # noqa: T201
+    return CONVERGED
 
 
 def _plan_and_apply(
@@ -159,6 +189,7 @@ def _run_loop(
 ) -> int:
     app = source.app
     trigger = Trigger(time.monotonic)
+    cluster.pace = Pace(clock=time.monotonic, wait=converger.stop.wait)
     view = _view(app, cluster, flags)
     recovery = Recovery()
     rng = Random()  # noqa: S311 - jitter
@@ -217,7 +248,8 @@ def _stop_on_signal(stop: Callable[[], None]) -> None:
             signal.signal(signum, handle)
 
 
-def _status(app: App, converger: Converger, flags: dict[str, Any]) -> int:
+def _status(app: App, cluster: KubeCluster, converger: Converger, flags: dict[str, Any]) -> int:
+    paused, notes = _paused(app, cluster)
     live = converger.mirror.snapshot()
     deployment = live.get(ObjectKey("Deployment", app.name))
     # Without its Deployment the app is gone, whatever data it left behind.
@@ -225,14 +257,29 @@ def _status(app: App, converger: Converger, flags: dict[str, Any]) -> int:
     rows = rows if deployment else ()
     health = worst(rows)
     if flags["json"]:
-        told = {"app": app.name, "namespace": app.namespace, "objects": [*map(row_json, rows)]}
+        told = {
+            "app": app.name,
+            "namespace": app.namespace,
+            "paused": paused.as_json if paused else None,
+            "notes": notes,
+            "objects": [*map(row_json, rows)],
+        }
         print(json.dumps(told, indent=2))  # noqa: T201
     elif rows:
-        for line in status_lines(rows):
+        pauses = [f"{app.name}: {paused.sentence}"] if paused else []
+        for line in (*pauses, *notes, *status_lines(rows)):
             print(line)  # noqa: T201
     else:
         print(f"{app.name} is not deployed in namespace {app.namespace}")  # noqa: T201
     return CONVERGED if rows and not health else FAILED
+
+
+def _paused(app: App, cluster: KubeCluster) -> tuple[Pause | None, tuple[str, ...]]:
+    """The pause, and what to say when we may not know."""
+    try:
+        return pause_of(cluster.get(LEASE, lease_name(app.name)), time.time()), ()
+    except Refused as error:
+        return None, (f"whether {app.name} is paused is not known: {error.cause}",)
 
 
 def _wanted(app: App, converger: Converger, deployment: Object | None) -> dict[ObjectKey, Object]:
@@ -261,7 +308,7 @@ def _destroy(app: App, cluster: KubeCluster, converger: Converger, flags: dict[s
         outcome = converger.apply(plan)
         left = _wait_until_gone(converger, outcome.plan, flags["timeout"])
     finally:
-        lease.release()
+        lease.release(forget_pause=True)
     if flags["json"]:
         told = {"app": app.name, "steps": outcome_json(outcome), "gone": not left}
         print(json.dumps(told, indent=2))  # noqa: T201

@@ -8,7 +8,7 @@ round trip and its watches lose their place. Every HTTP or transport error leave
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from threading import Lock
@@ -166,6 +166,8 @@ class KubeCluster:
         self._client = client
         self._config_file = config_file
         self._reauthenticating = Lock()
+        self.pace: Callable[[], None] | None = None
+        """Called before every request but a watch; may wait."""
 
     def get(self, kind: Kind, name: str) -> Object | None:
         """See `Cluster.get`."""
@@ -327,6 +329,8 @@ class KubeCluster:
         payload = None if body is None else json.dumps(body, separators=(",", ":")).encode()
         url = f"{self.target.server}{path}{f'?{urlencode(query)}' if query else ''}"
         for renewed in (False, True):
+            if self.pace and not stream:
+                self.pace()
             client = self._client
             headers = {
                 "Accept": "application/json",

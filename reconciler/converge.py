@@ -5,7 +5,7 @@ against.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from secrets import token_urlsafe
 from threading import Event
@@ -22,6 +22,7 @@ from jac_converge.reconciler.build.credentials import (
 from jac_converge.reconciler.cluster import Cluster
 from jac_converge.reconciler.drift import changes_between, owned_fields
 from jac_converge.reconciler.errors import ClusterError, Conflict, Refused, Transient
+from jac_converge.reconciler.ignoring import Rules, left_out, remaining, unmatched
 from jac_converge.reconciler.mirror import DISPENSABLE, Mirror
 from jac_converge.reconciler.objects import (
     KINDS,
@@ -73,6 +74,7 @@ class Converger:
         self._credentials: Credentials | None = None
         self.desired: tuple[Object, ...] = ()
         """What the latest plan wanted."""
+        self._useless: Rules = ()
 
     def read(self) -> None:
         """List every kind into the mirror, once.
@@ -93,10 +95,14 @@ class Converger:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know about this cluster."""
-        refused = self.mirror.blocked.get("Namespace")
-        if refused is None:
-            return ()
-        return (f"the namespace is used as it is: {refused.cause}",)
+        told = [
+            f'[converge.watch] ignore: "{rule}" speaks of no object of this app; '
+            f"there are {', '.join(str(key_of(obj)) for obj in self.desired)}"
+            for rule in self._useless
+        ]
+        if refused := self.mirror.blocked.get("Namespace"):
+            told.append(f"the namespace is used as it is: {refused.cause}")
+        return tuple(told)
 
     def plan(self, app: App, policy: Policy, *, complete: bool = False) -> Plan:
         """Decide what to do now.
@@ -111,15 +117,32 @@ class Converger:
             ClusterError: the comparison could not be made.
         """
         live = self.mirror.snapshot()
-        desired = self.build(app)
-        self._find_unlabelled(desired, live)
+        self.desired = self.build(app)
+        self._find_unlabelled(self.desired, live)
+        self._useless = unmatched(app.settings.watch.ignored, self.desired)
+        policy = replace(policy, ignore=(*app.settings.watch.ignored, *policy.ignore))
+        desired = self._without_ignored(live, policy.ignore)
         snapshot = Snapshot(live=live, baselines=self._baselines)
         surveyed = desired if complete else unsurveyed(desired, snapshot)
         previews = dict(self._previews(surveyed, live))
         self._accept(previews, live)
-        self.desired = desired
         snapshot = Snapshot(live=live, baselines=self._baselines, previews=previews)
         return make_plan(app.name, desired, snapshot, policy)
+
+    def _without_ignored(self, live: dict[ObjectKey, Object], rules: Rules) -> tuple[Object, ...]:
+        """Take out what is left to others, and no longer expect to own it."""
+        if not rules:
+            return self.desired
+        desired = []
+        for whole in self.desired:
+            key = key_of(whole)
+            there, known = live.get(key), self._baselines.get(key)
+            obj = left_out(whole, there, rules)
+            if there and known and left_out(known.desired, there, rules) == obj:
+                fields = remaining(known.fields, known.desired, obj)
+                self._baselines[key] = Baseline(desired=obj, fields=fields)
+            desired.append(obj)
+        return tuple(desired)
 
     def plan_removal(self, app: App, policy: Policy) -> Plan:
         """Decide what a destroy does: a plan with nothing desired."""

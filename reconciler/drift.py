@@ -9,7 +9,7 @@ Source: KEP-555 (server-side apply), structured-merge-diff's FieldsV1 encoding.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,17 +20,25 @@ __all__ = [
     "Change",
     "Drift",
     "FieldPath",
+    "Left",
     "additions",
     "changes_between",
     "drift_of",
+    "entries_of",
+    "key_matches",
     "owned_fields",
     "readable",
+    "spelled_key",
     "taken_over",
     "value_at",
+    "writers_of",
 ]
 
 type FieldPath = tuple[str, ...]
 """A path in FieldsV1 steps: `("f:spec", "f:ports", 'k:{"name":"http"}', "f:port")`."""
+
+type Left = Callable[[str, FieldPath], bool]
+"""Whether a field may stay as this manager made it."""
 
 CONTROLLERS: Final = frozenset(
     {
@@ -79,11 +87,15 @@ class Drift:
     """When the latest of them wrote: RFC 3339, seconds, the server's clock."""
 
 
+def _nothing_left(_manager: str, _path: FieldPath) -> bool:
+    return False
+
+
 def owned_fields(obj: Object, manager: str = FIELD_MANAGER) -> frozenset[FieldPath]:
     """The leaf fields that a manager's apply entry owns."""
     return frozenset(
         path
-        for entry in _entries(obj)
+        for entry in entries_of(obj)
         if entry.get("manager") == manager
         and entry.get("operation") == "Apply"
         and not entry.get("subresource")
@@ -91,12 +103,15 @@ def owned_fields(obj: Object, manager: str = FIELD_MANAGER) -> frozenset[FieldPa
     )
 
 
-def drift_of(live: Object, expected: frozenset[FieldPath]) -> Drift | None:
+def drift_of(
+    live: Object, expected: frozenset[FieldPath], left: Left = _nothing_left
+) -> Drift | None:
     """Compare an object with the fields that our last apply owned.
 
     Args:
         live: as the server has it, with managedFields.
         expected: `owned_fields` of the answer to our last apply.
+        left: what others may add.
 
     Returns:
         None when nothing of ours was touched and nothing was added beside it.
@@ -104,7 +119,9 @@ def drift_of(live: Object, expected: frozenset[FieldPath]) -> Drift | None:
     own = owned_fields(live)
     lost = expected - own
     # What we own but did not apply: somebody applied under our name.
-    added = (own - expected).union(*(paths for _, paths in additions(live))) - (own & expected)
+    added = (own - expected).union(*(paths for _, paths in additions(live, left))) - (
+        own & expected
+    )
     # A field we lost is not an addition too: their entry holds it now.
     added -= lost
     if not lost and not added:
@@ -118,14 +135,16 @@ def drift_of(live: Object, expected: frozenset[FieldPath]) -> Drift | None:
     )
 
 
-def additions(live: Object) -> Iterator[tuple[dict[str, Any], tuple[FieldPath, ...]]]:
+def additions(
+    live: Object, left: Left = _nothing_left
+) -> Iterator[tuple[dict[str, Any], tuple[FieldPath, ...]]]:
     """Each foreign entry that put something beside our fields, and what it put there.
 
     Known controllers are left alone. Metadata is left to whoever writes it, unless a person did
     with kubectl: controllers keep their notes there. `spec.replicas` is the autoscaler's when it
     is not ours, whoever wrote it.
     """
-    for entry in _entries(live):
+    for entry in entries_of(live):
         manager = str(entry.get("manager", ""))
         if manager == FIELD_MANAGER and entry.get("operation") == "Apply":
             continue
@@ -140,12 +159,13 @@ def additions(live: Object) -> Iterator[tuple[dict[str, Any], tuple[FieldPath, .
             and path[:2] != ("f:spec", "f:replicas")
             and _RESTARTED_AT not in path
             and path[-1] != "."
+            and not left(manager, path)
         )
         if paths:
             yield entry, paths
 
 
-def taken_over(live: Object) -> list[dict[str, Any]]:
+def taken_over(live: Object, left: Left = _nothing_left) -> list[dict[str, Any]]:
     """The managedFields that result when every foreign addition becomes ours.
 
     An apply leaves alone what it never owned. Once it is ours, the next apply, which does not name
@@ -155,11 +175,11 @@ def taken_over(live: Object) -> list[dict[str, Any]]:
     Returns:
         The new list; what stays foreign (controllers, statuses, replicas) is as it was.
     """
-    taken = {id(entry): frozenset(paths) for entry, paths in additions(live)}
+    taken = {id(entry): frozenset(paths) for entry, paths in additions(live, left)}
     ours: dict[str, Any] = {}
     others: list[dict[str, Any]] = []
     gained: set[FieldPath] = set()
-    for entry in _entries(live):
+    for entry in entries_of(live):
         if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply":
             ours = entry
             continue
@@ -187,12 +207,21 @@ def readable(path: FieldPath) -> str:
     spelled = ""
     for step in path:
         if step.startswith("k:"):
-            spelled += f"[{','.join(str(v) for v in json.loads(step[2:]).values())}]"
+            spelled += spelled_key(step)
         elif step.startswith(("v:", "i:")):
             spelled += f"[{step[2:]}]"
         elif step != ".":
             spelled += f".{step[2:]}" if spelled else step[2:]
     return spelled
+
+
+def spelled_key(step: str) -> str:
+    """Spell the step that selects one item of a list.
+
+    >>> spelled_key('k:{"port":80,"protocol":"TCP"}')
+    '[80,TCP]'
+    """
+    return f"[{','.join(str(v) for v in json.loads(step[2:]).values())}]"
 
 
 def changes_between(live: Object, desired: Object) -> tuple[Change, ...]:
@@ -217,7 +246,13 @@ def value_at(obj: Object, path: FieldPath) -> Any:
     return here
 
 
-def _entries(obj: Object) -> Iterable[dict[str, Any]]:
+def writers_of(live: Object, path: FieldPath) -> tuple[str, ...]:
+    """The foreign managers that hold a field, or something above or below it; latest first."""
+    return tuple(dict.fromkeys(str(entry["manager"]) for entry in _authors(live, (path,))))
+
+
+def entries_of(obj: Object) -> Iterable[dict[str, Any]]:
+    """What the server recorded about who owns what."""
     return obj["metadata"].get("managedFields") or ()
 
 
@@ -244,7 +279,7 @@ def _authors(live: Object, paths: Iterable[FieldPath]) -> list[dict[str, Any]]:
     wanted = tuple(path[:-1] if path[-1] == "." else path for path in paths)
     found = [
         entry
-        for entry in _entries(live)
+        for entry in entries_of(live)
         if entry.get("manager") != FIELD_MANAGER
         and entry.get("subresource") != "status"
         and any(
@@ -266,12 +301,13 @@ def _descend(here: Any, step: str) -> Any:
     if kind == "k" and isinstance(here, list):
         wanted = json.loads(name)
         for item in here:
-            if isinstance(item, dict) and all(_key_matches(item, k, v) for k, v in wanted.items()):
+            if isinstance(item, dict) and all(key_matches(item, k, v) for k, v in wanted.items()):
                 return item
     return _ABSENT
 
 
-def _key_matches(item: Mapping[str, Any], key: str, value: Any) -> bool:
+def key_matches(item: Mapping[str, Any], key: str, value: Any) -> bool:
+    """Whether an item of a list has this value under one of the list's merge keys."""
     # `protocol` is a merge key with a default that a manifest may leave out.
     return bool(item.get(key, "TCP" if key == "protocol" else None) == value)
 

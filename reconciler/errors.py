@@ -10,6 +10,7 @@
         |-- Refused               401 or 403: who we are may not do this
         |-- Missing               404
         |-- Held                  another process may write to this app, and is at work
+        |-- Paused                a person paused the app
         |-- Conflict              409: the object changed, or is another one, under us
         |-- Gone                  410: the resource version is too old to watch from
         |-- Terminating           the namespace is on its way out
@@ -34,6 +35,7 @@ __all__ = [
     "Invalid",
     "Missing",
     "NoCluster",
+    "Paused",
     "Refused",
     "ServerFault",
     "Terminal",
@@ -116,6 +118,10 @@ class Refused(Terminal):
 
 class Missing(Terminal):
     """There is no such object, or no such namespace."""
+
+
+class Paused(Terminal):
+    """A person paused the app: nothing is written to it until they resume it."""
 
 
 class Conflict(Terminal):

@@ -9,6 +9,13 @@ SCALE_FLAGS: tuple[Flag, ...] = (
     Flag(name="plan", type=bool, help="show what would change, and change nothing (exit code 3)"),
     Flag(name="watch", type=bool, help="stay, and keep the cluster as jac.toml says"),
     Flag(name="status", type=bool, help="show every object and its health"),
+    Flag(
+        name="pause",
+        type=bool,
+        help="write nothing to the app until --resume; loops go on watching",
+    ),
+    Flag(name="for", help="with --pause: end it by itself, such as 10m or 2h", metavar="TIME"),
+    Flag(name="resume", type=bool, help="end a pause"),
     Flag(name="destroy", type=bool, help="delete the app from the cluster; data stays"),
     Flag(
         name="data", type=bool, help="with --destroy: delete data too: volumes, secrets, namespace"

@@ -6,6 +6,7 @@ wall clock on either side steals nothing.
 Source: client-go's tools/leaderelection.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +16,8 @@ from typing import Final
 from jac_converge.reconciler.cluster import Cluster
 from jac_converge.reconciler.errors import Conflict, Held
 from jac_converge.reconciler.objects import LEASE, Object
-from jac_converge.reconciler.ownership import labels_of
+from jac_converge.reconciler.ownership import labels_of, lease_name
+from jac_converge.reconciler.pause import Pause, pause_of
 
 __all__ = ["DURATION", "RENEWAL", "Lease"]
 
@@ -40,18 +42,28 @@ class Lease:
         cluster: where the lease lives.
         holder: who we are, for the others to read: `ann@laptop:4711`.
         clock: monotonic seconds.
+        wall: seconds since the epoch, for the end of a pause.
     """
 
     def __init__(
-        self, *, app_name: str, cluster: Cluster, holder: str, clock: Callable[[], float]
+        self,
+        *,
+        app_name: str,
+        cluster: Cluster,
+        holder: str,
+        clock: Callable[[], float],
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._app_name = app_name
         self._cluster = cluster
         self._holder = holder
         self._clock = clock
+        self._wall = wall
         self._lock = Lock()
         self._seen: _Seen | None = None
         self._mine: Object | None = None
+        self._latest: Object | None = None
+        """As last seen, whoever holds it."""
         self._renewed = 0.0
         self.rival: str | None = None
         """Who holds it, when we do not."""
@@ -61,7 +73,12 @@ class Lease:
     @property
     def name(self) -> str:
         """Of the Lease object."""
-        return f"{self._app_name}-writer"
+        return lease_name(self._app_name)
+
+    @property
+    def paused(self) -> Pause | None:
+        """Whether a person paused the app, as far as the lease was read."""
+        return pause_of(self._latest, self._wall())
 
     @property
     def held(self) -> bool:
@@ -88,6 +105,7 @@ class Lease:
                 except Conflict:
                     self._mine = None
             if self._mine is not None:
+                self._latest = self._mine
                 self._renewed, self.rival, self.rival_lives = now, None, False
             return self._mine is not None
 
@@ -99,29 +117,44 @@ class Lease:
             return Held(subject, rival, "end it there first")
         return Conflict(subject, rival, f"it is free {DURATION:g} s after that has ended")
 
-    def release(self) -> None:
-        """Let the next one in at once; nothing happens when we do not hold it."""
+    def release(self, *, forget_pause: bool = False) -> None:
+        """Let the next one in at once; nothing happens when we do not hold it.
+
+        Args:
+            forget_pause: the app is gone, and so is whatever paused it.
+        """
         with self._lock:
-            if self._mine is None:
-                return
             mine, self._mine = self._mine, None
-            try:
-                self._cluster.delete(mine, unchanged=True)
-            except Conflict:
-                # A rival has it already: nothing of ours is left to release.
-                return
+            for _ in range(2):
+                if mine is None:
+                    return
+                try:
+                    if forget_pause or not pause_of(mine, self._wall()):
+                        self._cluster.delete(mine, unchanged=True)
+                    else:
+                        self._cluster.apply(self._object(mine, holder=None))
+                except Conflict:
+                    # A rival has it already, or somebody paused the app since we renewed.
+                    mine = self._if_still_ours()
+                else:
+                    return
+
+    def _if_still_ours(self) -> Object | None:
+        live = self._cluster.get(LEASE, self.name)
+        return live if live and _holder_of(live) == self._holder else None
 
     def _renew(self) -> Object:
-        return self._cluster.apply(self._object(self._mine))
+        return self._cluster.apply(self._object(self._mine, self._holder))
 
     def _take(self, now: float) -> Object | None:
         live = self._cluster.get(LEASE, self.name)
         if live is None:
-            return self._cluster.create(self._object(None))
-        holder = live["spec"].get("holderIdentity")
+            return self._cluster.create(self._object(None, self._holder))
+        self._latest = live
+        holder = _holder_of(live)
         if holder not in {None, self._holder} and not self._expired(live, holder, now):
             return None
-        return self._cluster.apply(self._object(live))
+        return self._cluster.apply(self._object(live, self._holder))
 
     def _expired(self, live: Object, holder: str, now: float) -> bool:
         version = live["metadata"]["resourceVersion"]
@@ -132,7 +165,7 @@ class Lease:
             self._seen = _Seen(version, now)
         return now - self._seen.at >= DURATION
 
-    def _object(self, live: Object | None) -> Object:
+    def _object(self, live: Object | None, holder: str | None) -> Object:
         # The version makes this a compare-and-set: of two that try, one gets a conflict.
         guard = {"resourceVersion": live["metadata"]["resourceVersion"]} if live else {}
         return {
@@ -144,8 +177,14 @@ class Lease:
                 **guard,
             },
             "spec": {
-                "holderIdentity": self._holder,
+                # Empty for nobody, as client-go does: left out, our create would still own it.
+                "holderIdentity": holder or "",
                 "leaseDurationSeconds": int(DURATION),
                 "renewTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             },
         }
+
+
+def _holder_of(live: Object) -> str | None:
+    holder = (live.get("spec") or {}).get("holderIdentity")
+    return str(holder) if holder else None

@@ -7,7 +7,7 @@ state writes nothing and says nothing.
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from threading import Event, Thread
 from typing import Final, Literal, Protocol
@@ -21,14 +21,24 @@ from jac_converge.reconciler.errors import (
     Invalid,
     Missing,
     NoCluster,
+    Paused,
     Refused,
 )
+from jac_converge.reconciler.fights import PAUSE, Fights
 from jac_converge.reconciler.health import Health, health_of
 from jac_converge.reconciler.lease import RENEWAL, Lease
 from jac_converge.reconciler.mirror import DISPENSABLE, READ_OWN_WRITES
 from jac_converge.reconciler.objects import Object, ObjectKey, key_of
-from jac_converge.reconciler.plan import Hold, Plan, Policy, Recreate, Refuse
-from jac_converge.reconciler.render import Heal, Row, heal_of, healed_briefly, summary_of, worst
+from jac_converge.reconciler.plan import Hold, Plan, Policy, Recreate, Refuse, Update
+from jac_converge.reconciler.render import (
+    Heal,
+    Row,
+    heal_of,
+    healed_briefly,
+    plan_lines,
+    summary_of,
+    worst,
+)
 from jac_converge.reconciler.retry import Backoff
 from jac_converge.reconciler.source import Source
 from jac_converge.reconciler.trigger import Trigger
@@ -47,7 +57,7 @@ NAP: Final = 30.0
 LAST_SECONDS: Final = 0.8
 """Seconds that the end may take: after Ctrl-C nobody waits for more than one."""
 
-HOPELESS: Final = (Held, Invalid, NoCluster, Refused)
+HOPELESS: Final = (Held, Invalid, NoCluster, Paused, Refused)
 """Errors that neither waiting nor the next plan helps against; a person has to act."""
 
 type Verdict = Literal["converged", "failed", "stopped"]
@@ -96,6 +106,9 @@ class Loop:
         self._backoff = Backoff()
         self._known: set[ObjectKey] = set()
         self._healed: dict[ObjectKey, str] = {}
+        self._fights = Fights()
+        self._app: App | None = None
+        """The configuration of the latest pass."""
         self._plan: Plan | None = None
         self._carried_out = False
         """Whether that plan left nothing to do: else a good health is that of the state before."""
@@ -241,8 +254,13 @@ class Loop:
         return "failed" if "failed" in verdicts else None
 
     def _policy(self, app: App) -> Policy:
-        mode = app.settings.watch.mode
-        return Policy(adopt=self._adopt, heal=mode == "heal")
+        if app != self._app:
+            self._fights = Fights()
+            self._app = app
+        live = self._p.converger.mirror.snapshot()
+        ignore = self._fights.rules(live, self._p.clock())
+        heal = app.settings.watch.mode == "heal"
+        return Policy(adopt=self._adopt, heal=heal, ignore=ignore)
 
     def _write(self, plan: Plan) -> tuple[ClusterError, ...]:
         """Take the steps if we may; returns why something is left to do."""
@@ -250,6 +268,11 @@ class Loop:
         self._lease_wanted.set()
         if not p.lease.held and (obstacle := self._acquire(plan)):
             return obstacle
+        if pause := p.lease.paused:
+            told = "\n".join(plan_lines(Plan(steps=plan.writes)))
+            p.view.say(f"{pause.sentence}; not written meanwhile:\n{told}")
+            p.trigger.poke("status")
+            return (Paused(f"{p.lease.name} check", pause.sentence, "end that with --resume"),)
         # Before the write: its own echo will be the latest thing noticed.
         noticed = {s.key: p.converger.mirror.noticed_at(s.key) for s in plan.writes}
         outcome = p.converger.apply(plan)
@@ -268,8 +291,17 @@ class Loop:
         self._healed |= {heal.key: healed_briefly(heal) for heal in heals}
         self._known |= {r.step.key for r in outcome.results if not r.error}
         p.view.applied(outcome, heals)
+        self._give_in(outcome)
         p.trigger.poke("status")
         return outcome.errors
+
+    def _give_in(self, outcome: Outcome) -> None:
+        """Stop healing what a rival changes again and again, and say so."""
+        p, now = self._p, self._p.clock()
+        healed = [r.step for r in outcome.results if not r.error and isinstance(r.step, Update)]
+        for fight in self._fights.heal(healed, now):
+            p.view.say(fight.sentence)
+            p.trigger.poke_at(now + PAUSE, "fight")
 
     def _acquire(self, plan: Plan) -> tuple[ClusterError, ...]:
         """Take the lease; it lives in the namespace, which may have to be made first."""
@@ -306,6 +338,7 @@ class Loop:
         desired = keyed(self._p.converger.desired)
         live = mirror.snapshot()
         rows = rows_of(desired, live, mirror.pods(), plan=plan, healed=self._healed)
+        rows = tuple(replace(row, left=self._fights.lines(row.key)) for row in rows)
         self._known |= live.keys()
         self._p.view.show(rows)
         worst_health = worst(rows)
@@ -340,11 +373,16 @@ class Loop:
     def _hold_lease(self) -> None:
         """Renew what we hold; try again for what a rival holds."""
         p = self._p
+        paused = p.lease.paused
         while not self._stop.is_set():
             if self._lease_wanted.is_set():
                 had = p.lease.held
                 try:
                     if p.lease.acquire() != had or p.lease.rival_lives:
+                        p.trigger.poke("lease")
+                    if p.lease.paused != paused:
+                        paused = p.lease.paused
+                        self._news.append(paused.sentence if paused else "no longer paused")
                         p.trigger.poke("lease")
                 except ClusterError as error:
                     logger.debug("lease not renewed", extra={"cause": error})

@@ -16,6 +16,7 @@ __all__ = [
     "MANAGED_BY_LABEL",
     "Owner",
     "labels_of",
+    "lease_name",
     "owner_of",
     "selector_of",
 ]
@@ -46,6 +47,11 @@ def labels_of(app_name: str, component: str) -> dict[str, str]:
         "app.kubernetes.io/part-of": app_name,
         MANAGED_BY_LABEL: FIELD_MANAGER,
     }
+
+
+def lease_name(app_name: str) -> str:
+    """The name of the Lease that the app's one writer holds."""
+    return f"{app_name}-writer"
 
 
 def selector_of(app_name: str) -> str:

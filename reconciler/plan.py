@@ -6,6 +6,7 @@ nothing desired.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 from jac_converge.reconciler.drift import (
@@ -20,6 +21,7 @@ from jac_converge.reconciler.drift import (
 )
 from jac_converge.reconciler.errors import ClusterError, Immutable, Invalid, Refused
 from jac_converge.reconciler.health import health_of
+from jac_converge.reconciler.ignoring import Rules, is_left
 from jac_converge.reconciler.objects import Object, ObjectKey, key_of, kind_named
 from jac_converge.reconciler.ownership import owner_of
 
@@ -102,6 +104,8 @@ class Policy:
     """Delete what left the desired state."""
     data: bool = False
     """Delete data too: the namespace, volumes, generated secrets."""
+    ignore: Rules = ()
+    """Drift that is left to whoever made it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +135,8 @@ class Update:
     """Set when somebody else made the difference."""
     replicas: int | None = None
     """Count to hand over to the autoscaler; None: nothing to hand over."""
+    ignore: Rules = ()
+    """What others may keep beside our fields."""
 
     @property
     def key(self) -> ObjectKey:
@@ -290,7 +296,7 @@ def _step_for(
         return Hold(key=key, reason=f"it is being deleted (finalizers: {finalizers})")
     if obstacle := _obstacle(app_name, key, live, policy):
         return obstacle
-    changes, drift = _compare(obj, live, snapshot)
+    changes, drift = _compare(obj, live, snapshot, policy.ignore)
     if left_alone and changes:
         return Keep(key=key, reason=_LEFT_ALONE, drift=drift)
     if preview and preview.answer is None and not _is_in_the_way(drift, preview.rejected):
@@ -303,11 +309,18 @@ def _step_for(
         return _rejected(obj, live, Immutable(f"{key} apply", "somebody set immutable: true"))
     replicas = _replicas_to_hand_over(obj, live)
     told = changes if replicas is None else _handed_over(changes)
-    return Update(desired=obj, live=live, changes=told, drift=drift, replicas=replicas)
+    return Update(
+        desired=obj,
+        live=live,
+        changes=told,
+        drift=drift,
+        replicas=replicas,
+        ignore=policy.ignore,
+    )
 
 
 def _compare(
-    obj: Object, live: Object, snapshot: Snapshot
+    obj: Object, live: Object, snapshot: Snapshot, ignore: Rules
 ) -> tuple[tuple[Change, ...], Drift | None]:
     """Compare by the server's own answer where there is one, else by ownership."""
     baseline, preview = snapshot.baselines.get(key_of(obj)), snapshot.previews.get(key_of(obj))
@@ -318,7 +331,7 @@ def _compare(
     else:
         # Rejected before it ever was accepted: all that can be told is what others added.
         expected = accepted.fields if accepted else owned_fields(live)
-    drift = drift_of(live, expected)
+    drift = drift_of(live, expected, partial(is_left, ignore, live))
     changes = changes_between(live, answer) if answer is not None else ()
     if drift and not changes:
         changes = _drifted(live, obj, drift)

@@ -83,6 +83,8 @@ class Row:
     live: str
     health: Health
     healed: str = ""
+    left: tuple[str, ...] = ()
+    """Fields no longer healed, because a rival changes them again: as lines of `ignore`."""
 
 
 def plan_lines(plan: Plan, *, verbose: bool = False) -> list[str]:
@@ -227,6 +229,7 @@ def row_json(row: Row) -> dict[str, Any]:
         "live": row.live,
         "health": row.health.state,
         "message": row.health.sentence,
+        "left": list(row.left),
     }
 
 

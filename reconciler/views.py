@@ -124,7 +124,8 @@ class TableView(PlainView):
             current = row.health.state == "current"
             health = Text("ready" if current else row.health.sentence, colours[row.health.state])
             cells = (str(row.key), row.desired, row.live)
-            table.add_row(*map(Text, cells), health, Text(row.healed))
+            heal = f"not healed: {', '.join(row.left)}" if row.left else row.healed
+            table.add_row(*map(Text, cells), health, Text(heal))
         self._live.update(table, refresh=True)
 
     def line(self, text: str) -> None:

@@ -17,6 +17,7 @@ from jac_converge.reconciler.lease import Lease
 from jac_converge.reconciler.loop import Loop, Parts
 from jac_converge.reconciler.mirror import Mirror
 from jac_converge.reconciler.ownership import selector_of
+from jac_converge.reconciler.pace import Pace
 from jac_converge.reconciler.render import Heal, Row
 from jac_converge.reconciler.source import Source
 from jac_converge.reconciler.trigger import Trigger
@@ -112,7 +113,9 @@ def running_loop(
         )
         for kind in WATCHED
     )
-    converger = Converger(cluster=cluster, mirror=mirror, clock=clock, stop=Event(), patience=5.0)
+    stop = Event()
+    cluster.pace = Pace(clock=clock, wait=stop.wait)
+    converger = Converger(cluster=cluster, mirror=mirror, clock=clock, stop=stop, patience=5.0)
     loop = Loop(
         Parts(
             converger=converger,

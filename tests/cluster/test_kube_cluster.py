@@ -207,3 +207,14 @@ def test_connect_lists_the_contexts_when_there_is_no_such(control_plane: Control
             selector=selector_of("shop"),
             config_file=str(control_plane.kubeconfig),
         )
+
+
+def test_requests_keep_to_the_pace_and_watches_do_not(cluster: KubeCluster) -> None:
+    """Reads and writes take a token each; a watch, which stays open, takes none."""
+    asked: list[str] = []
+    cluster.pace = lambda: asked.append("token")
+    cluster.apply(config_map("one"))
+    version = cluster.list_kind(CONFIG_MAP).version
+    cluster.watch(CONFIG_MAP, version, 1).close()
+    assert cluster.get(CONFIG_MAP, "one") is not None
+    assert ["token"] * 3 == asked

@@ -82,6 +82,8 @@ def test_scale_names_file_key_and_fix_of_a_wrong_setting(
         pytest.param(["--plan", "--watch"], ["--plan and --watch", "one of them"], id="two verbs"),
         pytest.param(["--data"], ["--data", "--destroy"], id="data without destroy"),
         pytest.param(["--yes"], ["--yes", "--destroy"], id="yes without destroy"),
+        pytest.param(["--for", "10m"], ["--for", "--pause"], id="how long without pause"),
+        pytest.param(["--pause", "--for", "ten"], ["--for", "10m", "'ten'"], id="no duration"),
         pytest.param(["--timeout", "0"], ["--timeout", "above 0"], id="no time"),
         pytest.param(["--profile", "moon"], ["--profile", "moon"], id="no such profile"),
     ],

@@ -348,7 +348,7 @@ autoscaling = { max_replicas = 0, cpu_target = [
 env.DEBUG = 1
 [converge.watch]
 mode = "heals"
-ignore = []
+hush = []
 """
     )
     assert [
@@ -378,7 +378,7 @@ ignore = []
         ),
         "jac.toml:17: converge.kubernetes.env.DEBUG: must be a string in quotes",
         "jac.toml:19: converge.watch.mode: must be 'heal', 'warn' or 'off', not \"heals\"",
-        "jac.toml:20: converge.watch.ignore: unknown key; known here: mode, resync_seconds",
+        "jac.toml:20: converge.watch.hush: unknown key; known here: ignore, mode, resync_seconds",
     ] == sorted(problems(app), key=lambda line: int(line.split(":")[1]))
 
 

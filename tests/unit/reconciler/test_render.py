@@ -420,6 +420,7 @@ def test_row_json_has_the_documented_keys() -> None:
         "live": "8080",
         "health": "failed",
         "message": "no endpoints",
+        "left": [],
     } == row_json(row("failed", "no endpoints"))
 
 
