@@ -28,6 +28,7 @@ from jac_converge.reconciler.mirror import Mirror
 from jac_converge.reconciler.objects import Object, ObjectKey
 from jac_converge.reconciler.ownership import selector_of
 from jac_converge.reconciler.plan import Plan, Policy
+from jac_converge.reconciler.release_table import history_lines, release_json
 from jac_converge.reconciler.render import (
     outcome_json,
     plan_json,
@@ -45,6 +46,8 @@ from jac_converge.reconciler.watch import KindWatch, Recovery
 __all__ = ["scale"]
 
 CONVERGED, FAILED, USAGE, CHANGES = 0, 1, 2, 3
+
+VERBS = ("plan", "watch", "status", "history", "destroy", "init")
 
 PATIENCE = 10.0
 """Seconds to keep trying one request while its error is transient."""
@@ -85,7 +88,7 @@ def _load(file: str, flags: dict[str, Any]) -> App:
 
 
 def _check_combination(flags: dict[str, Any]) -> None:
-    verbs = [name for name in ("plan", "watch", "status", "destroy", "init") if flags[name]]
+    verbs = [name for name in VERBS if flags[name]]
     if len(verbs) > 1:
         wanted = " and ".join(f"--{verb}" for verb in verbs)
         raise ConfigError(_usage(f"{wanted} do not go together; use one of them"))
@@ -110,8 +113,8 @@ def _init(app: App) -> int:
 
 def _on_cluster(source: Source, flags: dict[str, Any]) -> int:
     app = source.app
-    removing = flags["destroy"] or flags["status"]
-    if app.settings.kubernetes.image is None and not removing:
+    imageless = flags["destroy"] or flags["status"] or flags["history"]
+    if app.settings.kubernetes.image is None and not imageless:
         raise ConfigError(_no_image(app))
     cluster = connect(
         context=app.settings.kubernetes.context,
@@ -131,6 +134,8 @@ def _on_cluster(source: Source, flags: dict[str, Any]) -> int:
         return _run_loop(source, cluster, converger, flags)
     if flags["status"]:
         return _status(app, converger, flags)
+    if flags["history"]:
+        return _history(app, converger, flags)
     if flags["destroy"]:
         return _destroy(app, cluster, converger, flags)
     return _plan_and_apply(source, cluster, converger, flags)
@@ -233,6 +238,21 @@ def _status(app: App, converger: Converger, flags: dict[str, Any]) -> int:
     else:
         print(f"{app.name} is not deployed in namespace {app.namespace}")  # noqa: T201
     return CONVERGED if rows and not health else FAILED
+
+
+def _history(app: App, converger: Converger, flags: dict[str, Any]) -> int:
+    history = converger.read_history(app.name)
+    for note in converger.notes:
+        print(f"jac scale: {note}", file=sys.stderr)  # noqa: T201
+    if flags["json"]:
+        releases = [release_json(history, release) for release in history.releases]
+        told = {"app": app.name, "namespace": app.namespace, "releases": releases}
+        print(json.dumps(told, indent=2))  # noqa: T201
+        return CONVERGED
+    none = [f"no release of {app.name} is recorded in namespace {app.namespace}"]
+    for line in history_lines(history) or none:
+        print(line)  # noqa: T201
+    return CONVERGED
 
 
 def _wanted(app: App, converger: Converger, deployment: Object | None) -> dict[ObjectKey, Object]:

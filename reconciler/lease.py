@@ -47,7 +47,7 @@ class Lease:
     ) -> None:
         self._app_name = app_name
         self._cluster = cluster
-        self._holder = holder
+        self.holder = holder
         self._clock = clock
         self._lock = Lock()
         self._seen: _Seen | None = None
@@ -119,7 +119,7 @@ class Lease:
         if live is None:
             return self._cluster.create(self._object(None))
         holder = live["spec"].get("holderIdentity")
-        if holder not in {None, self._holder} and not self._expired(live, holder, now):
+        if holder not in {None, self.holder} and not self._expired(live, holder, now):
             return None
         return self._cluster.apply(self._object(live))
 
@@ -144,7 +144,7 @@ class Lease:
                 **guard,
             },
             "spec": {
-                "holderIdentity": self._holder,
+                "holderIdentity": self.holder,
                 "leaseDurationSeconds": int(DURATION),
                 "renewTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             },

@@ -30,6 +30,7 @@ from jac_converge.reconciler.objects import Object, ObjectKey, key_of
 from jac_converge.reconciler.plan import Hold, Plan, Policy, Recreate, Refuse
 from jac_converge.reconciler.render import Heal, Row, heal_of, healed_briefly, summary_of, worst
 from jac_converge.reconciler.retry import Backoff
+from jac_converge.reconciler.rollout import Rollouts
 from jac_converge.reconciler.source import Source
 from jac_converge.reconciler.trigger import Trigger
 from jac_converge.reconciler.watch import KindWatch
@@ -94,6 +95,9 @@ class Loop:
         self._adopt = adopt
         self._stop = parts.converger.stop
         self._backoff = Backoff()
+        self._rollouts = Rollouts(
+            converger=parts.converger, lease=parts.lease, wall=parts.wall, say=parts.view.say
+        )
         self._known: set[ObjectKey] = set()
         self._healed: dict[ObjectKey, str] = {}
         self._plan: Plan | None = None
@@ -303,6 +307,8 @@ class Loop:
         live = mirror.snapshot()
         rows = rows_of(desired, live, mirror.pods(), plan=plan, healed=self._healed)
         self._known |= live.keys()
+        if self._carried_out:
+            self._rollouts.judge(self._p.source.app, plan, rows)
         self._p.view.show(rows)
         worst_health = worst(rows)
         if not self._carried_out:

@@ -1,0 +1,110 @@
+"""Releases as a user meets them: recorded, listed, restored; on a real control plane."""
+
+import base64
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.foreign_edits import path_of
+from tests.e2e.scale_command import Done, run_scale, write_app
+from tests.servers.api import ApiFailed
+from tests.servers.control_plane import ControlPlane
+
+UNPULLABLE = "registry.invalid/shop:2"
+SECRET = "a-secret-of-the-user"
+
+
+class Shop:
+    """An app in a namespace of its own, edited and deployed by its user."""
+
+    def __init__(self, server: ControlPlane, namespace: str, folder: Path) -> None:
+        self.kubeconfig, self.api, self.namespace = server.kubeconfig, server.api, namespace
+        self._folder = folder
+        self.file = self.write()
+
+    def write(
+        self, image: str = "example/shop:1", *, env: str = "1", secret: str = SECRET, more: str = ""
+    ) -> Path:
+        """Save jac.toml."""
+        toml = (
+            f'[converge.kubernetes]\nnamespace = "{self.namespace}"\nimage = "{image}"\n{more}\n'
+            f'[converge.kubernetes.env]\nA = "{env}"\n'
+            "[converge.kubernetes.redis]\nenabled = false\n"
+            '[converge.database]\nmongodb_uri = "mongodb://elsewhere/shop"\n'
+            f'[converge.secrets]\nMAIL = "{secret}"\n'
+        )
+        return write_app(self._folder, toml)
+
+    def scale(self, *flags: str) -> Done:
+        """Run the command."""
+        return run_scale(self.file, *flags, kubeconfig=self.kubeconfig)
+
+    def releases(self) -> list[dict[str, Any]]:
+        """Read what `--history` lists."""
+        done = self.scale("--history", "--json")
+        assert (0, "") == (done.code, done.err)
+        listed = json.loads(done.out)["releases"]
+        assert isinstance(listed, list)
+        return listed
+
+    def outcomes(self) -> list[tuple[int, str, str]]:
+        """Number, image and outcome of each."""
+        return [(r["number"], r["image"], r["outcome"]) for r in self.releases()]
+
+    def live(self, kind: str, name: str = "shop") -> dict[str, Any]:
+        """One object as it is."""
+        return self.api.get(path_of(kind, self.namespace, name))
+
+    @property
+    def image(self) -> str:
+        """What the live Deployment runs."""
+        template = self.live("Deployment")["spec"]["template"]
+        return str(template["spec"]["containers"][0]["image"])
+
+
+@pytest.fixture
+def shop(cluster_with_controllers: ControlPlane, unused_namespace: str, tmp_path: Path) -> Shop:
+    """An app that is not deployed yet."""
+    return Shop(cluster_with_controllers, unused_namespace, tmp_path)
+
+
+def test_history_lists_each_release_and_no_secret(shop: Shop) -> None:
+    """A new template is a release, more pods are none, and a failed one tells why."""
+    none = shop.scale("--history")
+    assert (0, f"no release of shop is recorded in namespace {shop.namespace}\n") == (
+        none.code,
+        none.out,
+    )
+    assert 0 == shop.scale().code
+    shop.write(env="2")
+    assert 0 == shop.scale().code
+    shop.write(env="2", more="replicas = 2")
+    assert 0 == shop.scale().code
+    shop.write(UNPULLABLE, env="2")
+    assert 1 == shop.scale().code
+    first, second = "example/shop:1", UNPULLABLE
+    expected = [(1, first, "healthy"), (2, first, "healthy"), (3, second, "failed")]
+    assert expected == shop.outcomes()
+    failed = shop.releases()[-1]
+    assert ("ImagePullBackOff" in failed["reason"], True) == (True, "@" in failed["who"])
+    assert UNPULLABLE in shop.scale("--history").out.splitlines()[0]
+    record = shop.live("ConfigMap", "shop-releases")["binaryData"]["releases.json.gz"]
+    text = gzip.decompress(base64.b64decode(record)).decode()
+    assert (True, False) == ("MAIL" in text, SECRET in text)
+
+
+def test_history_is_not_written_twice_and_goes_with_the_app(shop: Shop) -> None:
+    """The second run leaves it as it is; a destroy deletes it."""
+    assert 0 == shop.scale().code
+    before = shop.live("ConfigMap", "shop-releases")
+    assert (0, True) == ((again := shop.scale()).code, "nothing to do" in again.out)
+    assert before == shop.live("ConfigMap", "shop-releases")
+    shop.write(more="replicas = 2")
+    assert 0 == shop.scale().code
+    assert before == shop.live("ConfigMap", "shop-releases")
+    assert 0 == shop.scale("--destroy", "--yes").code
+    with pytest.raises(ApiFailed, match="404"):
+        shop.live("ConfigMap", "shop-releases")
