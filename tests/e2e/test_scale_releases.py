@@ -12,6 +12,7 @@ from tests.cluster.foreign_edits import path_of
 from tests.e2e.scale_command import Done, run_scale, write_app
 from tests.servers.api import ApiFailed
 from tests.servers.control_plane import ControlPlane
+from tests.servers.process import wait_until
 
 UNPULLABLE = "registry.invalid/shop:2"
 SECRET = "a-secret-of-the-user"
@@ -108,3 +109,52 @@ def test_history_is_not_written_twice_and_goes_with_the_app(shop: Shop) -> None:
     assert 0 == shop.scale("--destroy", "--yes").code
     with pytest.raises(ApiFailed, match="404"):
         shop.live("ConfigMap", "shop-releases")
+
+
+@pytest.mark.parametrize(
+    ("image", "reason"),
+    [
+        pytest.param(UNPULLABLE, "ImagePullBackOff: Back-off pulling image", id="no image"),
+        pytest.param(
+            "crashing.invalid/shop:2",
+            "CrashLoopBackOff: exit code 1: starting KeyError: 'MAIL'",
+            id="crash, with the last lines of its log",
+        ),
+        pytest.param(
+            "unconfigured.invalid/shop:2",
+            'CreateContainerConfigError: secret "x" not found',
+            id="missing secret",
+        ),
+    ],
+)
+def test_rollout_fails_at_once_where_waiting_cannot_help(
+    shop: Shop, image: str, reason: str
+) -> None:
+    """Far before any time limit, with the cause in the one message."""
+    shop.write(image)
+    done = shop.scale("--timeout", "290")
+    assert (1, True) == (done.code, reason in done.one_message), done.err
+
+
+def test_rollout_fails_at_once_where_a_quota_forbids_the_pod(shop: Shop) -> None:
+    """There is no pod to blame: the Deployment's own condition tells."""
+    assert 0 == shop.scale().code
+    quotas = f"/api/v1/namespaces/{shop.namespace}/resourcequotas"
+    meta = {"name": "one-pod"}
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": meta}
+    shop.api.post(quotas, {**quota, "spec": {"hard": {"pods": "1"}}})
+    wait_until(
+        lambda: "used" in shop.api.get(f"{quotas}/one-pod").get("status", {}),
+        within=20,
+        what="the quota's controller",
+    )
+    shop.write("example/shop:2")
+    done = shop.scale("--timeout", "290")
+    assert (1, True) == (done.code, "exceeded quota: one-pod" in done.one_message), done.err
+
+
+def test_rollout_tells_what_the_scheduler_says(shop: Shop) -> None:
+    """A node may join, so it is waited for; the reason stands in the message all the same."""
+    shop.write(more='cpu_request = "17"')
+    done = shop.scale("--timeout", "5")
+    assert (1, True) == (done.code, "Insufficient cpu" in done.one_message), done.err
