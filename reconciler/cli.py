@@ -155,7 +155,8 @@ def _plan_and_apply(
         live = converger.mirror.snapshot()
         rows = rows_of(keyed(converger.desired), live, converger.mirror.pods(), plan=plan)
         if not worst(rows):
-            return _print_result(app, "converged", "", flags)
+            failed = converger.stand_in
+            return _print_result(app, "failed" if failed else "converged", failed, flags)
     return _run_loop(source, cluster, converger, flags)
 
 
@@ -230,10 +231,11 @@ def _status(app: App, converger: Converger, flags: dict[str, Any]) -> int:
     rows = rows if deployment else ()
     health = worst(rows)
     if flags["json"]:
-        told = {"app": app.name, "namespace": app.namespace, "objects": [*map(row_json, rows)]}
+        objects, notes = [*map(row_json, rows)], converger.notes
+        told = {"app": app.name, "namespace": app.namespace, "notes": notes, "objects": objects}
         print(json.dumps(told, indent=2))  # noqa: T201
     elif rows:
-        for line in status_lines(rows):
+        for line in (*converger.notes, *status_lines(rows)):
             print(line)  # noqa: T201
     else:
         print(f"{app.name} is not deployed in namespace {app.namespace}")  # noqa: T201

@@ -43,15 +43,9 @@ from jac_converge.reconciler.plan import (
     make_plan,
     unsurveyed,
 )
-from jac_converge.reconciler.releases import (
-    History,
-    Version,
-    history_from,
-    record_key,
-    record_object,
-    version_of,
-)
+from jac_converge.reconciler.releases import History, history_from, record_key, record_object
 from jac_converge.reconciler.retry import retried
+from jac_converge.reconciler.version import Version, restored, version_of
 
 __all__ = ["WATCHED", "Converger"]
 
@@ -109,7 +103,13 @@ class Converger:
         """What the user should know about this cluster."""
         refused = self.mirror.blocked.get("Namespace")
         used = (f"the namespace is used as it is: {refused.cause}",) if refused else ()
-        return (*used, *((str(self._unreadable),) if self._unreadable else ()))
+        unreadable = (str(self._unreadable),) if self._unreadable else ()
+        return (*used, *unreadable, *((self.stand_in,) if self.stand_in else ()))
+
+    @property
+    def stand_in(self) -> str:
+        """What runs in place of what jac.toml says, and why; empty when nothing does."""
+        return self.history.told(self.version) if self.version else ""
 
     def plan(self, app: App, policy: Policy, *, complete: bool = False) -> Plan:
         """Decide what to do now.
@@ -169,7 +169,8 @@ class Converger:
         self._credentials = self._current_credentials(app, secret)
         objects = build(app, self._credentials)
         self.version = version_of(objects, app.name, key=self._credentials.jwt_secret)
-        self.read_history(app.name)
+        if release := self.read_history(app.name).pinned(self.version):
+            objects = restored(objects, app.name, release.version)
         return tuple(
             obj for obj in objects if obj["kind"] not in self.mirror.blocked.keys() & DISPENSABLE
         )

@@ -307,9 +307,11 @@ class Loop:
         live = mirror.snapshot()
         rows = rows_of(desired, live, mirror.pods(), plan=plan, healed=self._healed)
         self._known |= live.keys()
-        if self._carried_out:
-            self._rollouts.judge(self._p.source.app, plan, rows)
+        returns = self._carried_out and self._rollouts.judge(self._p.source.app, plan, rows)
         self._p.view.show(rows)
+        if returns:
+            self._p.trigger.poke("rollback")
+            return None
         worst_health = worst(rows)
         if not self._carried_out:
             return None
@@ -318,8 +320,10 @@ class Loop:
                 self.reason = f"{row.key}: {row.health.sentence}"
         if worst_health and worst_health.state == "failed":
             return "failed"
-        done = not worst_health and not plan.holds and not plan.refusals
-        return "converged" if done else None
+        if worst_health or plan.holds or plan.refusals:
+            return None
+        self.reason = self._p.converger.stand_in
+        return "failed" if self.reason else "converged"
 
     def _attend(self) -> None:
         """Notice edits of the configuration, and sleep of the machine."""

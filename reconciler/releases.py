@@ -1,18 +1,15 @@
 """What was rolled out, how it went, and what is pinned: the record of one app's releases. Pure.
 
-A release is the app's pod template and the configuration it reads, as we described them. Of secrets
-only a keyed hash of each is kept: enough to tell whether one changed, too little to guess it. The
-record is a ConfigMap: it says no more than the Deployment and its ConfigMap do, so whoever may read
-those may read it, and a destroy takes it along. It changes when a release has to remember more.
+The record is a ConfigMap: it says no more than the Deployment and its ConfigMap do, so whoever may
+read those may read it, and a destroy takes it along. It changes when a release has to remember
+more.
 """
 
 import base64
 import gzip
-import hashlib
-import hmac
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 
@@ -21,17 +18,17 @@ from jac_converge.reconciler.build.manifest import manifest
 from jac_converge.reconciler.errors import Invalid
 from jac_converge.reconciler.health import Health
 from jac_converge.reconciler.objects import Object, ObjectKey, key_of
+from jac_converge.reconciler.version import Version
 
 __all__ = [
     "History",
     "Pin",
     "Release",
-    "Version",
     "history_from",
     "judged",
+    "obstacle",
     "record_key",
     "record_object",
-    "version_of",
 ]
 
 KEPT: Final = 10
@@ -41,29 +38,6 @@ _KEY: Final = "releases.json.gz"
 
 type Outcome = Literal["healthy", "failed", "retried"]
 """retried: it failed, and somebody asked to try it again."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Version:
-    """Everything that makes an app's pods what they are."""
-
-    template: Object
-    """The pod template, as we describe it."""
-    config: Mapping[str, str]
-    """What the pods read from the ConfigMap."""
-    secrets: Mapping[str, str]
-    """Name of each secret variable -> keyed hash of its value."""
-
-    @property
-    def mark(self) -> str:
-        """A hash; equal for equal versions."""
-        text = json.dumps([self.template, dict(self.config)], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    @property
-    def image(self) -> str:
-        """Of the app's container."""
-        return str(self.template["spec"]["containers"][0]["image"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,41 +81,29 @@ class History:
             return None
         return self.numbered(self.pin.number)
 
+    def told(self, version: Version) -> str:
+        """What stands in for a version, why, and what to do; empty when nothing does."""
+        pinned, failed = self.pinned(version), self.releases[-1] if self.releases else None
+        if pinned is None or failed is None:
+            return ""
+        return (
+            f"{failed} failed: {failed.reason}; {pinned} was restored, and stays until jac.toml "
+            "changes; correct what is wrong there"
+        )
+
+    @property
+    def last_good(self) -> Release | None:
+        """The latest release that was healthy."""
+        return next((r for r in reversed(self.releases) if r.outcome == "healthy"), None)
+
     def numbered(self, number: int) -> Release | None:
         """The release of a number."""
         return next((r for r in self.releases if r.number == number), None)
 
 
-def version_of(desired: Iterable[Object], app_name: str, *, key: str) -> Version:
-    """Take an app's version out of its desired objects.
-
-    Args:
-        desired: as `build` describes it.
-        app_name: name of the app.
-        key: secret of the app, for the hashes of its secrets.
-    """
-    objects = {key_of(obj): obj for obj in desired}
-    template = objects[ObjectKey("Deployment", app_name)]["spec"]["template"]
-    config, secrets = (objects[source].get("data") or {} for source in _sources(template))
-    return Version(
-        template=template, config=config, secrets={n: _hashed(key, n, secrets[n]) for n in secrets}
-    )
-
-
-def _sources(template: Object) -> tuple[ObjectKey, ObjectKey]:
-    """The ConfigMap and the Secret that the app's container takes its environment from."""
-    config, secrets = template["spec"]["containers"][0]["envFrom"]
-    return (
-        ObjectKey("ConfigMap", config["configMapRef"]["name"]),
-        ObjectKey("Secret", secrets["secretRef"]["name"]),
-    )
-
-
-def _hashed(key: str, name: str, value: str) -> str:
-    return hmac.new(key.encode(), f"{name}={value}".encode(), hashlib.sha256).hexdigest()
-
-
-def judged(history: History, version: Version, health: Health, *, at: str, who: str) -> History:
+def judged(
+    history: History, version: Version, health: Health, *, at: str, who: str, rollback: bool
+) -> History:
     """Note how the roll-out of a version stands; the same history when there is nothing new.
 
     A release that was healthy once stays so: what befalls it later is no failed roll-out.
@@ -152,14 +114,44 @@ def judged(history: History, version: Version, health: Health, *, at: str, who: 
         health: of the app's Deployment.
         at: now, RFC 3339.
         who: who rolls it out.
+        rollback: whether the last good release takes the place of a version that fails.
     """
     if health.state == "progressing" or history.pinned(version):
         return history
     outcome: Outcome = "healthy" if health.state == "current" else "failed"
     newest = history.releases[-1] if history.releases else None
     same = newest is not None and newest.version.mark == version.mark
-    if newest and same and newest.outcome in {"healthy", outcome}:
+    if newest and same and newest.outcome == "healthy":
         return replace(history, pin=None)
+    if newest and same and newest.outcome == outcome:
+        noted = replace(history, pin=None)
+    else:
+        noted = _noted(history, version, health, at=at, who=who)
+    good = noted.last_good
+    if outcome == "healthy" or not rollback or good is None or obstacle(good, version):
+        return noted
+    return replace(noted, pin=Pin(number=good.number, instead_of=version.mark, by_hand=False))
+
+
+def obstacle(release: Release, version: Version) -> str:
+    """Why a release cannot take the place of a version; empty when it can.
+
+    Of its secrets it knows hashes only, so they have to be what they were.
+    """
+    then, now = release.version.secrets, version.secrets
+    changed = sorted(name for name in then if then[name] != now.get(name))
+    if not changed:
+        return ""
+    return (
+        f"{release} cannot be restored, because {', '.join(changed)} had another value then; "
+        "secrets are not kept: give that value again"
+    )
+
+
+def _noted(history: History, version: Version, health: Health, *, at: str, who: str) -> History:
+    newest = history.releases[-1] if history.releases else None
+    same = newest is not None and newest.version.mark == version.mark
+    outcome: Outcome = "healthy" if health.state == "current" else "failed"
     release = Release(
         number=newest.number + (not same) if newest else 1,
         at=at,

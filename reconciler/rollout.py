@@ -1,4 +1,4 @@
-"""How the roll-out of the app goes, and what follows from that: a line in its record.
+"""How the roll-out of the app goes, and what follows: a line in its record, or the way back.
 
 It runs with every look at the statuses, and writes when an outcome is known, never in between. It
 changes when something else is to follow from a roll-out.
@@ -15,7 +15,7 @@ from jac_converge.reconciler.health import Health
 from jac_converge.reconciler.lease import Lease
 from jac_converge.reconciler.objects import ObjectKey
 from jac_converge.reconciler.plan import Create, Keep, Plan, Update
-from jac_converge.reconciler.releases import History, judged
+from jac_converge.reconciler.releases import History, judged, obstacle
 from jac_converge.reconciler.render import Row
 
 __all__ = ["Rollouts"]
@@ -37,30 +37,45 @@ class Rollouts:
     wall: Callable[[], float]
     say: Callable[[str], None]
 
-    def judge(self, app: App, plan: Plan, rows: Iterable[Row]) -> None:
-        """Note how the roll-out stands, once that is known.
+    def judge(self, app: App, plan: Plan, rows: Iterable[Row]) -> bool:
+        """Note how the roll-out stands, once that is known, and pin the last good one if it failed.
 
         Args:
             app: what is rolled out.
             plan: a plan that was carried out.
             rows: every object and its health, afterwards.
+
+        Returns:
+            Whether another release is desired from now on.
         """
         health, version = _health_of_app(app, plan, rows), self.converger.version
         if health is None or version is None:
-            return
+            return False
+        before = self.converger.history
         history = judged(
-            self.converger.history, version, health, at=self._now(), who=self._person()
+            before,
+            version,
+            health,
+            at=self._now(),
+            who=self._person(),
+            rollback=app.settings.kubernetes.rollback,
         )
-        if history != self.converger.history:
-            self._record(app, history)
+        if history == before or not self._record(app, history):
+            return False
+        good, failed = history.last_good, history.releases[-1].outcome == "failed"
+        if failed and good and (why := obstacle(good, version)):
+            self.say(why)
+        return history.pinned(version) is not None
 
-    def _record(self, app: App, history: History) -> None:
+    def _record(self, app: App, history: History) -> bool:
         try:
             if self.lease.held or self.lease.acquire():
                 self.converger.record(app, history)
+                return True
         except ClusterError as error:
             # The app is none the worse for it; the next look tries again.
             self.say(f"the release is not recorded: {error}")
+        return False
 
     def _now(self) -> str:
         return datetime.fromtimestamp(self.wall(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

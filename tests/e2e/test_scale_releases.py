@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.cluster.foreign_edits import path_of
-from tests.e2e.scale_command import Done, run_scale, write_app
+from tests.e2e.scale_command import Done, run_scale, running_scale, write_app
+from tests.e2e.test_scale import versions
 from tests.servers.api import ApiFailed
 from tests.servers.control_plane import ControlPlane
 from tests.servers.process import wait_until
@@ -151,6 +152,74 @@ def test_rollout_fails_at_once_where_a_quota_forbids_the_pod(shop: Shop) -> None
     shop.write("example/shop:2")
     done = shop.scale("--timeout", "290")
     assert (1, True) == (done.code, "exceeded quota: one-pod" in done.one_message), done.err
+
+
+def test_failed_rollout_returns_to_the_last_good_release(shop: Shop) -> None:
+    """Exit code 1, cause and cure in one message; a second run writes nothing and repeats it."""
+    assert 0 == shop.scale().code
+    before = shop.live("Deployment")
+    shop.write(UNPULLABLE, env="2", more="replicas = 2")
+    done = shop.scale()
+    words = ["release 2 (registry.invalid/shop:2) failed", "ImagePullBackOff", "restored"]
+    assert (1, []) == (done.code, [word for word in words if word not in done.one_message])
+    assert "release 1 (example/shop:1) was restored" in done.one_message
+    after = shop.live("Deployment")
+    assert before["spec"]["template"] == after["spec"]["template"]
+    assert (2, "1") == (
+        after["spec"]["replicas"],
+        shop.live("ConfigMap", "shop-config")["data"]["A"],
+    )
+    written = versions(shop.api, shop.namespace)
+    again = shop.scale()
+    assert (1, True) == (again.code, "release 1 (example/shop:1) was restored" in again.one_message)
+    assert (0, True) == ((plan := shop.scale("--plan")).code, "nothing to do" in plan.out)
+    assert written == versions(shop.api, shop.namespace)
+    shop.write("example/shop:3")
+    assert (0, "example/shop:3") == (shop.scale().code, shop.image)
+    expected = [
+        (1, "example/shop:1", "healthy"),
+        (2, UNPULLABLE, "failed"),
+        (3, "example/shop:3", "healthy"),
+    ]
+    assert expected == shop.outcomes()
+
+
+def test_failed_rollout_stays_where_rollback_is_off(shop: Shop) -> None:
+    """Whoever wants to look at the broken pods."""
+    assert 0 == shop.scale().code
+    shop.write(UNPULLABLE, more="rollback = false")
+    assert (1, UNPULLABLE) == (shop.scale().code, shop.image)
+
+
+def test_failed_rollout_says_why_it_cannot_return(shop: Shop) -> None:
+    """The secret of the last good release is not kept anywhere."""
+    assert 0 == shop.scale().code
+    shop.write(UNPULLABLE, secret="another")
+    done = shop.scale()
+    assert (1, UNPULLABLE) == (done.code, shop.image)
+    assert "release 1 (example/shop:1) cannot be restored, because MAIL had another" in done.out
+
+
+def test_watch_returns_too_and_keeps_to_it_when_started_again(shop: Shop) -> None:
+    """The pin is in the cluster: neither a heal nor a new process forgets it."""
+    with running_scale(shop.file, "--watch", kubeconfig=shop.kubeconfig) as watching:
+        watching.wait_for("Deployment/shop: ready")
+        shop.write(UNPULLABLE)
+        watching.wait_for(r"release 1 \(example/shop:1\) was restored")
+        wait_until(lambda: shop.image == "example/shop:1", within=20, what="the return")
+        assert 0 == watching.end()
+    with running_scale(shop.file, "--watch", kubeconfig=shop.kubeconfig) as again:
+        again.wait_for("Deployment/shop: ready")
+        again.wait_for(r"release 1 \(example/shop:1\) was restored")
+        edit = {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 99}}}}
+        shop.api.patch(path_of("Deployment", shop.namespace, "shop"), edit)
+        again.wait_for(r"Deployment/shop .*terminationGracePeriodSeconds.* healed")
+        assert "example/shop:1" == shop.image
+        seen = len(again.lines)
+        shop.write("example/shop:3")
+        again.wait_for(r"Deployment/shop configured: .*example/shop:3", after=seen)
+        wait_until(lambda: len(shop.outcomes()) == 3, within=40, what="the third release")
+        assert 0 == again.end()
 
 
 def test_rollout_tells_what_the_scheduler_says(shop: Shop) -> None:
