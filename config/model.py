@@ -298,6 +298,9 @@ class KubernetesSettings(_Table):
     env: dict[EnvName, str] = {}
     """Extra plain environment variables of the app's container."""
 
+    rollback: bool = True
+    """Return to the last good release when a roll-out fails; it stays until jac.toml changes."""
+
     autoscaling: AutoscalingSettings | None = None
     """`[converge.kubernetes.autoscaling]`; absent: a fixed number of replicas."""
 

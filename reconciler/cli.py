@@ -30,6 +30,7 @@ from jac_converge.reconciler.ownership import lease_name, selector_of
 from jac_converge.reconciler.pace import Pace
 from jac_converge.reconciler.pause import Pause, pause, pause_of, resume, seconds_of
 from jac_converge.reconciler.plan import Plan, Policy
+from jac_converge.reconciler.release_table import history_lines, release_json
 from jac_converge.reconciler.render import (
     outcome_json,
     plan_json,
@@ -48,7 +49,7 @@ __all__ = ["scale"]
 
 CONVERGED, FAILED, USAGE, CHANGES = 0, 1, 2, 3
 
-VERBS = ("plan", "watch", "status", "pause", "resume", "destroy", "init")
+VERBS = ("plan", "watch", "status", "history", "pause", "resume", "destroy", "init")
 
 PATIENCE = 10.0
 """Seconds to keep trying one request while its error is transient."""
@@ -121,8 +122,8 @@ def _init(app: App) -> int:
 
 def _on_cluster(source: Source, flags: dict[str, Any]) -> int:
     app = source.app
-    needs_no_image = any(flags[verb] for verb in ("destroy", "status", "pause", "resume"))
-    if app.settings.kubernetes.image is None and not needs_no_image:
+    imageless = ("destroy", "status", "history", "pause", "resume")
+    if app.settings.kubernetes.image is None and not any(flags[verb] for verb in imageless):
         raise ConfigError(_no_image(app))
     cluster = connect(
         context=app.settings.kubernetes.context,
@@ -144,6 +145,8 @@ def _on_cluster(source: Source, flags: dict[str, Any]) -> int:
         return _run_loop(source, cluster, converger, flags)
     if flags["status"]:
         return _status(app, cluster, converger, flags)
+    if flags["history"]:
+        return _history(app, converger, flags)
     if flags["destroy"]:
         return _destroy(app, cluster, converger, flags)
     return _plan_and_apply(source, cluster, converger, flags)
@@ -180,7 +183,8 @@ def _plan_and_apply(
         live = converger.mirror.snapshot()
         rows = rows_of(keyed(converger.desired), live, converger.mirror.pods(), plan=plan)
         if not worst(rows):
-            return _print_result(app, "converged", "", flags)
+            failed = converger.stand_in
+            return _print_result(app, "failed" if failed else "converged", failed, flags)
     return _run_loop(source, cluster, converger, flags)
 
 
@@ -249,7 +253,8 @@ def _stop_on_signal(stop: Callable[[], None]) -> None:
 
 
 def _status(app: App, cluster: KubeCluster, converger: Converger, flags: dict[str, Any]) -> int:
-    paused, notes = _paused(app, cluster)
+    paused, unknown = _paused(app, cluster)
+    notes = (*unknown, *converger.notes)
     live = converger.mirror.snapshot()
     deployment = live.get(ObjectKey("Deployment", app.name))
     # Without its Deployment the app is gone, whatever data it left behind.
@@ -280,6 +285,21 @@ def _paused(app: App, cluster: KubeCluster) -> tuple[Pause | None, tuple[str, ..
         return pause_of(cluster.get(LEASE, lease_name(app.name)), time.time()), ()
     except Refused as error:
         return None, (f"whether {app.name} is paused is not known: {error.cause}",)
+
+
+def _history(app: App, converger: Converger, flags: dict[str, Any]) -> int:
+    history = converger.read_history(app.name)
+    for note in converger.notes:
+        print(f"jac scale: {note}", file=sys.stderr)  # noqa: T201
+    if flags["json"]:
+        releases = [release_json(history, release) for release in history.releases]
+        told = {"app": app.name, "namespace": app.namespace, "releases": releases}
+        print(json.dumps(told, indent=2))  # noqa: T201
+        return CONVERGED
+    none = [f"no release of {app.name} is recorded in namespace {app.namespace}"]
+    for line in history_lines(history) or none:
+        print(line)  # noqa: T201
+    return CONVERGED
 
 
 def _wanted(app: App, converger: Converger, deployment: Object | None) -> dict[ObjectKey, Object]:

@@ -21,7 +21,7 @@ from jac_converge.reconciler.build.credentials import (
 )
 from jac_converge.reconciler.cluster import Cluster
 from jac_converge.reconciler.drift import changes_between, owned_fields
-from jac_converge.reconciler.errors import ClusterError, Conflict, Refused, Transient
+from jac_converge.reconciler.errors import ClusterError, Conflict, Invalid, Refused, Transient
 from jac_converge.reconciler.ignoring import Rules, left_out, remaining, unmatched
 from jac_converge.reconciler.mirror import DISPENSABLE, Mirror
 from jac_converge.reconciler.objects import (
@@ -34,6 +34,7 @@ from jac_converge.reconciler.objects import (
 )
 from jac_converge.reconciler.plan import (
     Baseline,
+    Create,
     Delete,
     Plan,
     Policy,
@@ -43,7 +44,9 @@ from jac_converge.reconciler.plan import (
     make_plan,
     unsurveyed,
 )
+from jac_converge.reconciler.releases import History, history_from, record_key, record_object
 from jac_converge.reconciler.retry import retried
+from jac_converge.reconciler.version import Version, restored, version_of
 
 __all__ = ["WATCHED", "Converger"]
 
@@ -72,6 +75,11 @@ class Converger:
     def __post_init__(self) -> None:
         self._baselines: dict[ObjectKey, Baseline] = {}
         self._credentials: Credentials | None = None
+        self._unreadable: Invalid | None = None
+        self.history = History()
+        """The releases so far, as of the latest plan."""
+        self.version: Version | None = None
+        """What jac.toml wants to run, as of the latest plan."""
         self.desired: tuple[Object, ...] = ()
         """What the latest plan wanted."""
         self._useless: Rules = ()
@@ -102,7 +110,16 @@ class Converger:
         ]
         if refused := self.mirror.blocked.get("Namespace"):
             told.append(f"the namespace is used as it is: {refused.cause}")
+        if self._unreadable:
+            told.append(str(self._unreadable))
+        if self.stand_in:
+            told.append(self.stand_in)
         return tuple(told)
+
+    @property
+    def stand_in(self) -> str:
+        """What runs in place of what jac.toml says, and why; empty when nothing does."""
+        return self.history.told(self.version) if self.version else ""
 
     def plan(self, app: App, policy: Policy, *, complete: bool = False) -> Plan:
         """Decide what to do now.
@@ -177,11 +194,42 @@ class Converger:
         key = ObjectKey("Secret", secret_name(app.name))
         secret = live.get(key) or self._get(key, live)
         self._credentials = self._current_credentials(app, secret)
+        objects = build(app, self._credentials)
+        self.version = version_of(objects, app.name, key=self._credentials.jwt_secret)
+        if release := self.read_history(app.name).pinned(self.version):
+            objects = restored(objects, app.name, release.version)
         return tuple(
-            obj
-            for obj in build(app, self._credentials)
-            if obj["kind"] not in self.mirror.blocked.keys() & DISPENSABLE
+            obj for obj in objects if obj["kind"] not in self.mirror.blocked.keys() & DISPENSABLE
         )
+
+    def read_history(self, app_name: str) -> History:
+        """Take the releases from the live record; what we know stands where there is none."""
+        record = self.mirror.snapshot().get(record_key(app_name))
+        self._unreadable = None
+        if record is not None:
+            try:
+                self.history = history_from(record)
+            except Invalid as error:
+                self._unreadable = error
+        return self.history
+
+    def record(self, app: App, history: History) -> None:
+        """Write the releases down, where the record says something else.
+
+        Raises:
+            ClusterError: it could not be written; `Conflict` when somebody else just did.
+        """
+        live = self.mirror.snapshot().get(record_key(app.name))
+        if live is not None and self._unreadable is None and history == self.read_history(app.name):
+            return
+        record = record_object(app, history)
+        if live is not None:
+            # A compare-and-set: a roll-back by hand may have come in between.
+            record["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"]
+        outcome = self.apply(Plan(steps=(Create(desired=record),)))
+        for error in outcome.errors:
+            raise error
+        self.history = history
 
     def _current_credentials(self, app: App, secret: Object | None) -> Credentials:
         """The live ones; what is missing there comes from our memory before it is minted.

@@ -9,6 +9,7 @@ SCALE_FLAGS: tuple[Flag, ...] = (
     Flag(name="plan", type=bool, help="show what would change, and change nothing (exit code 3)"),
     Flag(name="watch", type=bool, help="stay, and keep the cluster as jac.toml says"),
     Flag(name="status", type=bool, help="show every object and its health"),
+    Flag(name="history", type=bool, help="list the releases of the app, and how each one went"),
     Flag(
         name="pause",
         type=bool,

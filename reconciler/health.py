@@ -87,13 +87,19 @@ def _current_pods(
     looks like that: then the ReplicaSet that the controller last spoke of has to do. It comes
     second because, after a change back, that is the wrong one for a moment.
     """
-    own = tuple(_pods_of(obj, pods))
+    own = tuple(pod for pod in _pods_of(obj, pods) if _is_replica_of(obj, pod))
     made = tuple(pod for pod in own if _is_made_from(obj["spec"]["template"], pod))
     named = _REPLICA_SET.search(progress.get("message", ""))
     if made or named is None:
         return made or own
     owner = ("ReplicaSet", named[1])
     return tuple(pod for pod in own if owner in _owners(pod))
+
+
+def _is_replica_of(deployment: Object, pod: Object) -> bool:
+    """Whether a ReplicaSet of this Deployment made a pod, and not somebody by hand."""
+    prefix = f"{deployment['metadata']['name']}-"
+    return any(kind == "ReplicaSet" and name.startswith(prefix) for kind, name in _owners(pod))
 
 
 def _is_made_from(template: Mapping[str, Any], pod: Object) -> bool:

@@ -56,7 +56,7 @@ class Lease:
     ) -> None:
         self._app_name = app_name
         self._cluster = cluster
-        self._holder = holder
+        self.holder = holder
         self._clock = clock
         self._wall = wall
         self._lock = Lock()
@@ -141,20 +141,20 @@ class Lease:
 
     def _if_still_ours(self) -> Object | None:
         live = self._cluster.get(LEASE, self.name)
-        return live if live and _holder_of(live) == self._holder else None
+        return live if live and _holder_of(live) == self.holder else None
 
     def _renew(self) -> Object:
-        return self._cluster.apply(self._object(self._mine, self._holder))
+        return self._cluster.apply(self._object(self._mine, self.holder))
 
     def _take(self, now: float) -> Object | None:
         live = self._cluster.get(LEASE, self.name)
         if live is None:
-            return self._cluster.create(self._object(None, self._holder))
+            return self._cluster.create(self._object(None, self.holder))
         self._latest = live
         holder = _holder_of(live)
-        if holder not in {None, self._holder} and not self._expired(live, holder, now):
+        if holder not in {None, self.holder} and not self._expired(live, holder, now):
             return None
-        return self._cluster.apply(self._object(live, self._holder))
+        return self._cluster.apply(self._object(live, self.holder))
 
     def _expired(self, live: Object, holder: str, now: float) -> bool:
         version = live["metadata"]["resourceVersion"]

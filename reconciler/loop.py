@@ -40,6 +40,7 @@ from jac_converge.reconciler.render import (
     worst,
 )
 from jac_converge.reconciler.retry import Backoff
+from jac_converge.reconciler.rollout import Rollouts
 from jac_converge.reconciler.source import Source
 from jac_converge.reconciler.trigger import Trigger
 from jac_converge.reconciler.watch import KindWatch
@@ -104,6 +105,9 @@ class Loop:
         self._adopt = adopt
         self._stop = parts.converger.stop
         self._backoff = Backoff()
+        self._rollouts = Rollouts(
+            converger=parts.converger, lease=parts.lease, wall=parts.wall, say=parts.view.say
+        )
         self._known: set[ObjectKey] = set()
         self._healed: dict[ObjectKey, str] = {}
         self._fights = Fights()
@@ -340,7 +344,11 @@ class Loop:
         rows = rows_of(desired, live, mirror.pods(), plan=plan, healed=self._healed)
         rows = tuple(replace(row, left=self._fights.lines(row.key)) for row in rows)
         self._known |= live.keys()
+        returns = self._carried_out and self._rollouts.judge(self._p.source.app, plan, rows)
         self._p.view.show(rows)
+        if returns:
+            self._p.trigger.poke("rollback")
+            return None
         worst_health = worst(rows)
         if not self._carried_out:
             return None
@@ -349,8 +357,10 @@ class Loop:
                 self.reason = f"{row.key}: {row.health.sentence}"
         if worst_health and worst_health.state == "failed":
             return "failed"
-        done = not worst_health and not plan.holds and not plan.refusals
-        return "converged" if done else None
+        if worst_health or plan.holds or plan.refusals:
+            return None
+        self.reason = self._p.converger.stand_in
+        return "failed" if self.reason else "converged"
 
     def _attend(self) -> None:
         """Notice edits of the configuration, and sleep of the machine."""

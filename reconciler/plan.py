@@ -24,6 +24,7 @@ from jac_converge.reconciler.health import health_of
 from jac_converge.reconciler.ignoring import Rules, is_left
 from jac_converge.reconciler.objects import Object, ObjectKey, key_of, kind_named
 from jac_converge.reconciler.ownership import owner_of
+from jac_converge.reconciler.releases import record_key
 
 __all__ = [
     "Baseline",
@@ -452,6 +453,8 @@ def _prune(
     for obj in leavers:
         key = key_of(obj)
         in_use = key.kind == "PersistentVolumeClaim" and key.name.startswith(claimed)
+        # Nothing describes the record of the releases; it lives as long as the app.
+        in_use = in_use or (bool(desired) and key == record_key(app_name))
         if in_use or owner_of(obj, app_name) != "us":
             continue
         if obj["metadata"].get("deletionTimestamp"):

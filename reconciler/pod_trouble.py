@@ -6,7 +6,7 @@ from typing import Any
 
 from jac_converge.reconciler.objects import Object
 
-__all__ = ["Trouble", "condition_of", "cut", "trouble_of"]
+__all__ = ["Trouble", "condition_of", "cut", "cut_front", "trouble_of"]
 
 _LONGEST_MESSAGE = 256
 """Characters of somebody else's words."""
@@ -76,7 +76,8 @@ def _container_trouble(container: Mapping[str, Any]) -> str:
 def _exit(ended: Mapping[str, Any]) -> str:
     if ended.get("reason") == "OOMKilled":
         return "OOMKilled: it used more memory than its limit"
-    words = cut(ended.get("message") or "")
+    # The last lines of its log: what it died of stands at their end.
+    words = cut_front(ended.get("message") or "")
     return f"exit code {ended.get('exitCode')}{f': {words}' if words else ''}"
 
 
@@ -86,6 +87,16 @@ def condition_of(obj: Object, kind: str) -> Mapping[str, Any]:
         if condition["type"] == kind:
             return dict(condition)
     return {}
+
+
+def cut_front(text: str) -> str:
+    r"""Shorten to one line as `cut` does, but keep the end.
+
+    >>> cut_front("Traceback\n  " + "x" * 300 + "\nKeyError: 'A'")[-20:]
+    "xxxxxx KeyError: 'A'"
+    """
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST_MESSAGE else f"...{line[3 - _LONGEST_MESSAGE :]}"
 
 
 def cut(text: str) -> str:

@@ -42,6 +42,8 @@ def container(
             "capabilities": {"drop": ["ALL"]},
             "readOnlyRootFilesystem": True,
         },
+        # What a container wrote last is then in its status, where whoever sees the pod sees it.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [{"name": mounts[path], "mountPath": path} for path in sorted(mounts)],
         **rest,
     }

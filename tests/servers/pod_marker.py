@@ -21,6 +21,7 @@ NODE = "node-1"
 PROVISIONER = "jac-converge.test/nowhere"
 NODE_SIZE = {"cpu": "16", "memory": "64Gi", "pods": "250"}
 RETRY = 0.1  # s; the API server may be down on purpose
+LAST_WORDS = "starting\nKeyError: 'MAIL'"
 # What another actor did in between: the watch tells, and the next event is acted upon.
 OVERTAKEN = {404, 409}
 
@@ -30,7 +31,9 @@ class PodMarker:
 
     It adds a ready Node and a default StorageClass to the cluster. As with a real kubelet, an image
     of a host below .invalid (a name no network resolves) cannot be pulled: such a Pod waits in
-    ImagePullBackOff. And a Pod too large for the node (16 CPU, 64 Gi) stays unscheduled.
+    ImagePullBackOff. One of the host crashing.invalid ends at once, with `LAST_WORDS` in its log;
+    one of unconfigured.invalid misses a Secret. And a Pod too large for the node (16 CPU, 64 Gi)
+    stays unscheduled.
     """
 
     def __init__(self, api: Api) -> None:
@@ -194,7 +197,7 @@ def _marked(pod: Json, address: str) -> Json:
 
 def _container_status(container: Json, *, run: bool) -> Json:
     image = container["image"]
-    waiting = {"reason": "ImagePullBackOff", "message": f'Back-off pulling image "{image}"'}
+    crashed = _host(image) == "crashing.invalid"
     return {
         "name": container["name"],
         "image": image,
@@ -202,12 +205,32 @@ def _container_status(container: Json, *, run: bool) -> Json:
         "ready": run,
         "started": run,
         "restartCount": 0,
-        "state": {"running": {"startedAt": _now()}} if run else {"waiting": waiting},
+        "state": {"running": {"startedAt": _now()}} if run else {"waiting": _waiting(image)},
+        **({"lastState": {"terminated": _ended(container)}} if crashed else {}),
     }
 
 
+def _waiting(image: str) -> Json:
+    match _host(image):
+        case "crashing.invalid":
+            return {"reason": "CrashLoopBackOff", "message": "back-off 10s restarting"}
+        case "unconfigured.invalid":
+            return {"reason": "CreateContainerConfigError", "message": 'secret "x" not found'}
+        case _:
+            return {"reason": "ImagePullBackOff", "message": f'Back-off pulling image "{image}"'}
+
+
+def _ended(container: Json) -> Json:
+    shown = container["terminationMessagePolicy"] == "FallbackToLogsOnError"
+    return {"exitCode": 1, "reason": "Error", **({"message": LAST_WORDS} if shown else {})}
+
+
 def _is_invalid(image: str) -> bool:
-    return image.partition("/")[0].partition(":")[0].endswith(".invalid")
+    return _host(image).endswith(".invalid")
+
+
+def _host(image: str) -> str:
+    return image.partition("/")[0].partition(":")[0]
 
 
 def _condition(name: str, *, true: bool = True) -> Json:

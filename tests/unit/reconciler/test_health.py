@@ -396,6 +396,12 @@ def test_health_is_progressing_during_deletion(obj: Object, sentence: str) -> No
             id="unschedulable",
         ),
         pytest.param(
+            waits("CrashLoopBackOff", last={"exitCode": 1, "message": f"{'x' * 300}\nKeyError"}),
+            "failed",
+            f"CrashLoopBackOff: exit code 1: ...{'x' * 244} KeyError",
+            id="long log",
+        ),
+        pytest.param(
             {"phase": "Failed", "reason": "Evicted"}, "progressing", "Evicted", id="evicted"
         ),
         pytest.param(
@@ -439,6 +445,8 @@ OLD = "ReplicaSet/shop-old"
         pytest.param(pod(owner=OLD, image="shop:1", **CRASHING), id="another image"),
         pytest.param(pod(owner=OLD, config="old", **CRASHING), id="another configuration"),
         pytest.param({"metadata": {"name": "x"}, "status": CRASHING}, id="no labels"),
+        pytest.param(pod(owner="ReplicaSet/other-new", **CRASHING), id="made by somebody else"),
+        pytest.param(pod(owner="Job/shop-new", **CRASHING), id="made by another controller"),
         pytest.param(
             {
                 "metadata": {"name": "x", "labels": LABELS, "deletionTimestamp": "2026-01-01"},

@@ -60,7 +60,11 @@ def test_rows_ask_the_pods_for_reasons() -> None:
     waiting = {"reason": "ImagePullBackOff", "message": "no such image"}
     pod = {
         "kind": "Pod",
-        "metadata": {"name": "shop-1", "labels": {"app": "shop"}},
+        "metadata": {
+            "name": "shop-1",
+            "labels": {"app": "shop"},
+            "ownerReferences": [{"kind": "ReplicaSet", "name": "shop-5d9"}],
+        },
         "spec": {"containers": [{"name": "app", "image": "shop:1"}]},
         "status": {
             "phase": "Pending",

@@ -665,3 +665,13 @@ def test_plan_of_a_converged_cluster_has_no_writes(
         there = seen(*converged, baselines=baselines, previews=previews)
         assert all(not changes_between(it, it) for it in converged)
         assert () == make_plan("shop", desired, there, policy).writes
+
+
+def test_plan_keeps_the_record_of_the_releases_as_long_as_the_app() -> None:
+    """It is no part of the desired state, and no leftover; with the app it goes."""
+    record = live(obj("ConfigMap", "shop-releases"), ours("f:binaryData"))
+    there = seen(record)
+    verbs = [step.verb for step in make_plan("shop", (obj("Service"),), there, HEAL).steps]
+    assert ["create"] == verbs
+    (gone,) = make_plan("shop", (), there, HEAL).steps
+    assert Delete(live=record) == gone

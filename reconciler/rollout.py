@@ -1,0 +1,94 @@
+"""How the roll-out of the app goes, and what follows: a line in its record, or the way back.
+
+It runs with every look at the statuses, and writes when an outcome is known, never in between. It
+changes when something else is to follow from a roll-out.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from jac_converge.config.load import App
+from jac_converge.reconciler.converge import Converger
+from jac_converge.reconciler.errors import ClusterError
+from jac_converge.reconciler.health import Health
+from jac_converge.reconciler.lease import Lease
+from jac_converge.reconciler.objects import ObjectKey
+from jac_converge.reconciler.plan import Create, Keep, Plan, Update
+from jac_converge.reconciler.releases import History, judged, obstacle
+from jac_converge.reconciler.render import Row
+
+__all__ = ["Rollouts"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollouts:
+    """Follows the roll-outs of one app.
+
+    Args:
+        converger: knows what is desired, and keeps the record.
+        lease: nothing is written without it.
+        wall: seconds since the epoch.
+        say: tells a person.
+    """
+
+    converger: Converger
+    lease: Lease
+    wall: Callable[[], float]
+    say: Callable[[str], None]
+
+    def judge(self, app: App, plan: Plan, rows: Iterable[Row]) -> bool:
+        """Note how the roll-out stands, once that is known, and pin the last good one if it failed.
+
+        Args:
+            app: what is rolled out.
+            plan: a plan that was carried out.
+            rows: every object and its health, afterwards.
+
+        Returns:
+            Whether another release is desired from now on.
+        """
+        health, version = _health_of_app(app, plan, rows), self.converger.version
+        if health is None or version is None:
+            return False
+        before = self.converger.history
+        history = judged(
+            before,
+            version,
+            health,
+            at=self._now(),
+            who=self._person(),
+            rollback=app.settings.kubernetes.rollback,
+        )
+        if history == before or not self._record(app, history):
+            return False
+        good, failed = history.last_good, history.releases[-1].outcome == "failed"
+        if failed and good and (why := obstacle(good, version)):
+            self.say(why)
+        return history.pinned(version) is not None
+
+    def _record(self, app: App, history: History) -> bool:
+        try:
+            if self.lease.held or self.lease.acquire():
+                self.converger.record(app, history)
+                return True
+        except ClusterError as error:
+            # The app is none the worse for it; the next look tries again.
+            self.say(f"the release is not recorded: {error}")
+        return False
+
+    def _now(self) -> str:
+        return datetime.fromtimestamp(self.wall(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def _person(self) -> str:
+        return self.lease.holder.rpartition(":")[0]
+
+
+def _health_of_app(app: App, plan: Plan, rows: Iterable[Row]) -> Health | None:
+    """Of the app's Deployment; None while it is not what we want it to be."""
+    key = ObjectKey("Deployment", app.name)
+    step = next((step for step in plan.steps if step.key == key), None)
+    asked = isinstance(step, Create | Update) or (isinstance(step, Keep) and not step.reason)
+    if not asked or plan.refusals:
+        return None
+    return next((row.health for row in rows if row.key == key), None)
