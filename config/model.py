@@ -290,6 +290,9 @@ class KubernetesSettings(_Table):
     env: dict[EnvName, str] = {}
     """Extra plain environment variables of the app's container."""
 
+    network_policies: bool = True
+    """Close every pod to all traffic but its own. Takes effect where the cluster's network can."""
+
     autoscaling: AutoscalingSettings | None = None
     """`[converge.kubernetes.autoscaling]`; absent: a fixed number of replicas."""
 

@@ -66,6 +66,13 @@ KINDS: tuple[Kind, ...] = (
         rank=3,
         prune="keep-data",
     ),
+    Kind(
+        # Before the first pod: none is open, not even for a moment.
+        name="NetworkPolicy",
+        api_version="networking.k8s.io/v1",
+        plural="networkpolicies",
+        rank=3,
+    ),
     Kind(name="StatefulSet", api_version="apps/v1", plural="statefulsets", rank=4),
     Kind(name="Deployment", api_version="apps/v1", plural="deployments", rank=5),
     Kind(

@@ -11,6 +11,7 @@ from jac_converge.reconciler.build.app import app_objects, namespace
 from jac_converge.reconciler.build.autoscaling import scaling_objects
 from jac_converge.reconciler.build.credentials import Credentials, credentials_secret
 from jac_converge.reconciler.build.mongo import mongo_objects, runs_mongodb
+from jac_converge.reconciler.build.policies import policy_objects
 from jac_converge.reconciler.build.redis import redis_objects, runs_redis
 from jac_converge.reconciler.objects import Object, kind_named
 
@@ -36,6 +37,7 @@ def build(app: App, credentials: Credentials) -> tuple[Object, ...]:
         *app_objects(app, credentials),
         *(redis_objects(app, credentials) if runs_redis(app) else ()),
         *(mongo_objects(app) if runs_mongodb(app) else ()),
+        *policy_objects(app),
         *scaling_objects(app),
     ]
     return tuple(sorted(objects, key=lambda obj: kind_named(obj["kind"]).rank))

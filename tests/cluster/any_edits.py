@@ -137,6 +137,12 @@ OF_KIND: Mapping[str, Mapping[str, Callable[..., object]]] = {
         "node port": _merge(spec={"type": "NodePort"}),
         "apply a port": _apply(spec={"ports": [{"port": 81, "name": "b", "protocol": "TCP"}]}),
     },
+    "NetworkPolicy": {
+        "open to all": _merge(spec={"ingress": [{}]}),
+        "one way only": _merge(spec={"policyTypes": ["Ingress"]}),
+        "other pods": _merge(spec={"podSelector": {"matchLabels": {"app": "evil"}}}),
+        "apply a rule": _apply(spec={"podSelector": {}, "egress": [{}]}),
+    },
     **{
         kind: {
             "image": _container({"image": "example/evil:1"}),
@@ -179,6 +185,8 @@ TARGETS = (
     ("Secret", "-credentials"),
     ("Service", ""),
     ("Service", "-redis"),
+    ("NetworkPolicy", ""),
+    ("NetworkPolicy", "-redis"),
     ("StatefulSet", "-redis"),
     ("Deployment", ""),
     ("HorizontalPodAutoscaler", ""),

@@ -16,7 +16,7 @@ from tests.servers.control_plane import ControlPlane
 RBAC = "rbac.authorization.k8s.io"
 READ = ("get", "list", "watch")
 WRITTEN = ("leases", *sorted(kind.plural for kind in KINDS if kind.namespaced))
-GROUPS = ("", "apps", "autoscaling", "policy", "coordination.k8s.io")
+GROUPS = ("", "apps", "autoscaling", "policy", "networking.k8s.io", "coordination.k8s.io")
 
 
 def toml(namespace: str) -> str:

@@ -25,6 +25,7 @@ def test_kinds_that_hold_data_are_kept() -> None:
         ("ConfigMap", "Deployment"),
         ("Secret", "StatefulSet"),
         ("Service", "StatefulSet"),
+        ("NetworkPolicy", "StatefulSet"),
         ("StatefulSet", "Deployment"),
         ("Deployment", "HorizontalPodAutoscaler"),
         ("Deployment", "PodDisruptionBudget"),
