@@ -28,6 +28,7 @@ from jac_converge.reconciler.mirror import Mirror
 from jac_converge.reconciler.objects import Object, ObjectKey
 from jac_converge.reconciler.ownership import selector_of
 from jac_converge.reconciler.plan import Plan, Policy
+from jac_converge.reconciler.reach import reach
 from jac_converge.reconciler.render import (
     outcome_json,
     plan_json,
@@ -150,7 +151,7 @@ def _plan_and_apply(
         live = converger.mirror.snapshot()
         rows = rows_of(keyed(converger.desired), live, converger.mirror.pods(), plan=plan)
         if not worst(rows):
-            return _print_result(app, "converged", "", flags)
+            return _print_result(app, "converged", "", live, flags)
     return _run_loop(source, cluster, converger, flags)
 
 
@@ -196,7 +197,8 @@ def _run_loop(
         verdict = loop.run(until_healthy=True, timeout=flags["timeout"])
     finally:
         view.close()
-    return _print_result(app, verdict, loop.reason, flags)
+    live = converger.mirror.snapshot()
+    return _print_result(source.app, verdict, loop.reason, live, flags)
 
 
 def _lease(app: App, cluster: KubeCluster) -> Lease:
@@ -340,15 +342,21 @@ def _print_plan(app: App, plan: Plan, notes: tuple[str, ...], flags: dict[str, A
         print(line, flush=True)  # noqa: T201
 
 
-def _print_result(app: App, verdict: Verdict, reason: str, flags: dict[str, Any]) -> int:
+def _print_result(
+    app: App,
+    verdict: Verdict,
+    reason: str,
+    live: dict[ObjectKey, Object],
+    flags: dict[str, Any],
+) -> int:
     converged = verdict == "converged"
-    told = {"event": "end", "app": app.name, "verdict": verdict}
     if flags["json"]:
-        print(json.dumps(told if converged else {**told, "reason": reason}))  # noqa: T201
+        why = {"reach": reach(app, live)} if converged else {"reason": reason}
+        told = {"event": "end", "app": app.name, "verdict": verdict, **why}
+        print(json.dumps(told))  # noqa: T201
     elif converged:
         print(f"{app.name}: {verdict}")  # noqa: T201
-        forward = f"kubectl -n {app.namespace} port-forward service/{app.name} 8000:80"
-        print(f"reach it:  {forward}  # then http://127.0.0.1:8000/docs")  # noqa: T201
+        print(f"reach it:  {reach(app, live)}")  # noqa: T201
     else:
         print(f"jac scale: {app.name} {verdict}: {reason}", file=sys.stderr)  # noqa: T201
     return CONVERGED if converged else FAILED

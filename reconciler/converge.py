@@ -157,7 +157,7 @@ class Converger:
         return tuple(
             obj
             for obj in build(app, self._credentials)
-            if obj["kind"] not in self.mirror.blocked.keys() & DISPENSABLE
+            if obj["kind"] != "Namespace" or "Namespace" not in self.mirror.blocked
         )
 
     def _current_credentials(self, app: App, secret: Object | None) -> Credentials:

@@ -18,7 +18,7 @@ from jac_converge.reconciler.drift import (
     readable,
     value_at,
 )
-from jac_converge.reconciler.errors import ClusterError, Immutable, Invalid, Refused
+from jac_converge.reconciler.errors import ClusterError, Immutable, Invalid, Refused, Unserved
 from jac_converge.reconciler.health import health_of
 from jac_converge.reconciler.objects import Object, ObjectKey, key_of, kind_named
 from jac_converge.reconciler.ownership import owner_of
@@ -52,7 +52,9 @@ _RECREATED = frozenset(
     {
         "ConfigMap",
         "Deployment",
+        "HTTPRoute",
         "HorizontalPodAutoscaler",
+        "Ingress",
         "NetworkPolicy",
         "PodDisruptionBudget",
         "Service",
@@ -423,6 +425,9 @@ def _rejected(obj: Object, live: Object, error: ClusterError | None) -> Step:
 
 
 def _refused(key: ObjectKey, error: ClusterError | None) -> Refuse:
+    needs = kind_named(key.kind).needs
+    if isinstance(error, Unserved) and needs:
+        return Refuse(key=key, reason=f"this cluster does not know {key.kind}; install {needs}")
     cause = error.cause if error else "the server did not say why"
     return Refuse(key=key, reason=f"the server does not accept it: {cause}")
 

@@ -1,4 +1,4 @@
-"""The app itself: its namespace, identity, environment, Deployment and Service. Pure.
+"""The app itself: its namespace, identity, environment and Deployment. Pure.
 
 What an image has to be: its entry point is `jac serve app.jac`, in exec form, run in `/app` by a
 user with a number other than 0; it writes nowhere but to `/tmp`, and to the shelf's folder. This
@@ -15,7 +15,6 @@ from jac_converge.config.problems import ConfigError, Problem
 from jac_converge.reconciler.build.credentials import Credentials, encoded
 from jac_converge.reconciler.build.manifest import manifest, selector_labels
 from jac_converge.reconciler.build.mongo import mongodb_uri
-from jac_converge.reconciler.build.network import service
 from jac_converge.reconciler.build.pods import (
     consumed,
     container,
@@ -44,7 +43,7 @@ def namespace(app: App) -> Object:
 
 
 def app_objects(app: App, credentials: Credentials) -> tuple[Object, ...]:
-    """Everything of the app's own, but its autoscaling.
+    """Everything of the app's own, but how it is reached and scaled.
 
     Raises:
         ConfigError: no image is given, or the shelf has no folder of its own.
@@ -60,7 +59,6 @@ def app_objects(app: App, credentials: Credentials) -> tuple[Object, ...]:
             "ConfigMap", app, "app", name=_config_name(app), **({"data": config} if config else {})
         ),
         manifest("Secret", app, "app", name=_secrets_name(app), data=encoded(secrets)),
-        service(app, "app", port_name="http", port=80),
         _deployment(app, annotations),
     )
 

@@ -29,6 +29,8 @@ def test_kinds_that_hold_data_are_kept() -> None:
         ("StatefulSet", "Deployment"),
         ("Deployment", "HorizontalPodAutoscaler"),
         ("Deployment", "PodDisruptionBudget"),
+        ("Deployment", "Ingress"),
+        ("Service", "HTTPRoute"),
     ],
 )
 def test_kinds_come_after_what_they_need(first: str, second: str) -> None:

@@ -48,6 +48,13 @@ APPS: Mapping[str, App] = {
             },
             "redis": {"image": "valkey/valkey:8", "cpu": "1", "memory": "1Gi"},
             "mongodb": {"storage": "100Gi", "storage_class": "fast", "memory": "4Gi"},
+            "exposure": {
+                "kind": "ingress",
+                "host": "shop.example",
+                "tls_secret": "shop-tls",
+                "class_name": "traefik",
+                "annotations": {"cert-manager.io/cluster-issuer": "letsencrypt"},
+            },
         },
         server={"drain_seconds": 120},
         jwt={"secret": "a-secret-that-was-given-by-the-user"},
@@ -67,6 +74,7 @@ APPS: Mapping[str, App] = {
             "memory_limit": "",
             "redis": {"enabled": False},
             "mongodb": {"enabled": False},
+            "exposure": {"kind": "nodeport"},
         }
     ),
 }
