@@ -320,6 +320,9 @@ class KubernetesSettings(_Table):
     image: Given[Image] = None
     """Image that runs `jac serve` on this app. Needed by `jac scale`."""
 
+    image_pull_secrets: tuple[ObjectName, ...] = ()
+    """Secrets of the namespace with logins to registries, for every pod."""
+
     replicas: Number[Annotated[int, Field(ge=0, le=1000)]] = 1
     """App pods, when autoscaling is off."""
 
@@ -337,6 +340,10 @@ class KubernetesSettings(_Table):
 
     memory_limit: Given[MemoryQuantity] = "512Mi"
     """Memory at which a pod is killed."""
+
+    pre_stop_seconds: Number[Annotated[int, Field(ge=1, le=300)]] = 5
+    """Seconds that a leaving pod goes on taking requests, until whoever sends them has heard. 5 is
+    enough inside a cluster; a cloud's load balancer that sends to pods directly needs 15 to 30."""
 
     env: dict[EnvName, str] = {}
     """Extra plain environment variables of the app's container."""

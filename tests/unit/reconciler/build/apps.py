@@ -37,6 +37,8 @@ APPS: Mapping[str, App] = {
     "everything": app_with(
         {
             "container_port": 9000,
+            "image_pull_secrets": ["registry-login", "mirror-login"],
+            "pre_stop_seconds": 20,
             "cpu_limit": "2",
             "env": {"LOG_LEVEL": "debug", "COLOUR": "blue"},
             "autoscaling": {
