@@ -24,6 +24,10 @@ image = "example/shop:1"
 [converge.kubernetes.autoscaling]
 min_replicas = 2
 max_replicas = 6
+
+[converge.kubernetes.exposure]
+kind = "ingress"
+host = "shop.example"
 """
 
 

@@ -19,6 +19,8 @@ def _days(value: Any) -> Any:
 
 
 _SCALING = ("kubernetes", "autoscaling")
+_EXPOSURE = ("kubernetes", "exposure")
+_DOMAIN = ("kubernetes", "domain")
 
 SAME_MEANING: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("database", "mongodb_uri"): ("database", "mongodb_uri"),
@@ -38,6 +40,7 @@ SAME_MEANING: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("kubernetes", "min_replicas"): (*_SCALING, "min_replicas"),
     ("kubernetes", "max_replicas"): (*_SCALING, "max_replicas"),
     ("kubernetes", "cpu_utilization_target"): (*_SCALING, "cpu_utilization_target"),
+    _DOMAIN: (*_EXPOSURE, "host"),
     ("kubernetes", "mongodb_enabled"): ("kubernetes", "mongodb", "enabled"),
     ("kubernetes", "mongodb_storage_size"): ("kubernetes", "mongodb", "storage"),
     ("kubernetes", "redis_enabled"): ("kubernetes", "redis", "enabled"),
@@ -49,8 +52,11 @@ SAME_MEANING: Mapping[tuple[str, ...], tuple[str, ...]] = {
 
 _CONVERSIONS: Mapping[tuple[str, ...], Callable[[Any], Any]] = {("jwt", "exp_delta_days"): _days}
 
-_SCALING_DEFAULTS = {"min_replicas": 1, "max_replicas": 3, "cpu_utilization_target": 50}
-"""jac-scale's, for an app that gives only some of the three."""
+_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "autoscaling": {"min_replicas": 1, "max_replicas": 3, "cpu_utilization_target": 50},
+    "exposure": {"kind": "ingress"},
+}
+"""jac-scale's, for an app that gives only some keys of what is a table here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,10 +80,14 @@ def translate(layers: tuple[Layer, ...]) -> Translation:
     used: dict[str, None] = {}
     unused: dict[str, None] = {}
     translated = tuple(_translate_layer(layer, used, unused) for layer in layers)
-    if any("autoscaling" in layer.table.get("kubernetes", {}) for layer in translated):
-        table = {"kubernetes": {"autoscaling": _SCALING_DEFAULTS}}
-        defaults = Layer(table=table, origin="jac-scale's defaults")
-        translated = (defaults, *translated)
+    defaults = {
+        key: values
+        for key, values in _DEFAULTS.items()
+        if any(key in layer.table.get("kubernetes", {}) for layer in translated)
+    }
+    if defaults:
+        layer = Layer(table={"kubernetes": defaults}, origin="jac-scale's defaults")
+        translated = (layer, *translated)
     return Translation(layers=translated, used=tuple(used), unused=tuple(unused))
 
 
@@ -86,6 +96,8 @@ def _translate_layer(layer: Layer, used: dict[str, None], unused: dict[str, None
     renamed: dict[KeyPath, KeyPath] = {}
     for path, value in _leaves(layer.table):
         ours = path if path[0] == "secrets" and len(path) > 1 else SAME_MEANING.get(path)
+        if path == _DOMAIN and value == "":
+            ours = None  # "" is its default: no host, and then no Ingress either
         (unused if ours is None else used)[".".join(path)] = None
         if ours is None:
             continue

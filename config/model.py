@@ -26,6 +26,7 @@ from jac_converge.config.rules import broken_rules
 __all__ = [
     "AutoscalingSettings",
     "DatabaseSettings",
+    "ExposureSettings",
     "JwtSettings",
     "KubernetesSettings",
     "MongodbSettings",
@@ -109,6 +110,27 @@ Image = Annotated[
 ]
 EnvName = Annotated[
     str, _spelt(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable: A-Z, 0-9 and _")
+]
+Host = Annotated[
+    str,
+    _spelt(
+        r"(?=.{1,253}$)([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)*[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?",
+        'a host name in lower case, such as "shop.example"',
+    ),
+]
+ObjectName = Annotated[
+    str,
+    _spelt(
+        r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?",
+        "the name of an object in the cluster: a-z, 0-9, - and .",
+    ),
+]
+Annotation = Annotated[
+    str,
+    _spelt(
+        r"([a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?",
+        'the name of an annotation, such as "cert-manager.io/cluster-issuer"',
+    ),
 ]
 Origin = Annotated[
     str, _spelt(r"\*|https?://[^/\s]+", 'an origin such as "https://shop.example", or "*"')
@@ -262,6 +284,35 @@ class MongodbSettings(_Table):
     """Memory request and limit."""
 
 
+class ExposureSettings(_Table):
+    """`[converge.kubernetes.exposure]`: how the app is reached from outside the cluster."""
+
+    kind: Literal["none", "nodeport", "loadbalancer", "ingress", "gateway"] = "none"
+    """none: by port-forward only, so that nothing is public unasked; or a NodePort, a load
+    balancer, an Ingress, or a route of the Gateway API."""
+
+    host: Given[Host] = None
+    """Host name that an Ingress or Gateway answers to; none: any."""
+
+    tls_secret: Given[ObjectName] = None
+    """Secret with the certificate of `host`, for an Ingress. A Gateway has its own."""
+
+    class_name: Given[ObjectName] = None
+    """Class of the Ingress; none: the cluster's default one."""
+
+    annotations: dict[Annotation, str] = {}
+    """Annotations of the object that is reached: NodePort or balanced Service, Ingress, route."""
+
+    node_port: Given[Port] = None
+    """Port on every node; none: the cluster picks one, usually of 30000-32767."""
+
+    gateway: Given[ObjectName] = None
+    """Name of the Gateway that the route attaches to."""
+
+    gateway_namespace: Given[Namespace] = None
+    """Namespace of that Gateway; none: the app's own."""
+
+
 class KubernetesSettings(_Table):
     """`[converge.kubernetes]`: the app on the cluster."""
 
@@ -276,6 +327,9 @@ class KubernetesSettings(_Table):
 
     image: Given[Image] = None
     """Image that runs `jac serve` on this app. Needed by `jac scale`."""
+
+    image_pull_secrets: tuple[ObjectName, ...] = ()
+    """Secrets of the namespace with logins to registries, for every pod."""
 
     replicas: Number[Annotated[int, Field(ge=0, le=1000)]] = 1
     """App pods, when autoscaling is off."""
@@ -295,11 +349,21 @@ class KubernetesSettings(_Table):
     memory_limit: Given[MemoryQuantity] = "512Mi"
     """Memory at which a pod is killed."""
 
+    pre_stop_seconds: Number[Annotated[int, Field(ge=1, le=300)]] = 5
+    """Seconds that a leaving pod goes on taking requests, until whoever sends them has heard. 5 is
+    enough inside a cluster; a cloud's load balancer that sends to pods directly needs 15 to 30."""
+
     env: dict[EnvName, str] = {}
     """Extra plain environment variables of the app's container."""
 
     rollback: bool = True
     """Return to the last good release when a roll-out fails; it stays until jac.toml changes."""
+
+    network_policies: bool = True
+    """Close every pod to all traffic but its own. Takes effect where the cluster's network can."""
+
+    exposure: ExposureSettings = ExposureSettings()
+    """`[converge.kubernetes.exposure]`."""
 
     autoscaling: AutoscalingSettings | None = None
     """`[converge.kubernetes.autoscaling]`; absent: a fixed number of replicas."""

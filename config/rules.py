@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 from jac_converge.config.quantity import cpu_millis, memory_bytes
 
 if TYPE_CHECKING:
-    from jac_converge.config.model import JwtSettings, KubernetesSettings, Settings
+    from jac_converge.config.model import (
+        ExposureSettings,
+        JwtSettings,
+        KubernetesSettings,
+        Settings,
+    )
 
 __all__ = ["Broken", "broken_rules"]
 
@@ -30,6 +35,17 @@ _PUBLISHED_SECRETS = {
         "a well-known default",
     ),
 }
+
+_EXPOSED_BY = {
+    "host": ("ingress", "gateway"),
+    "tls_secret": ("ingress",),
+    "class_name": ("ingress",),
+    "annotations": ("nodeport", "loadbalancer", "ingress", "gateway"),
+    "node_port": ("nodeport",),
+    "gateway": ("gateway",),
+    "gateway_namespace": ("gateway",),
+}
+"""Key of `[converge.kubernetes.exposure]` -> the kinds with which it means something."""
 
 _OURS = {
     "MONGODB_URI": "[converge.database] mongodb_uri",
@@ -52,6 +68,7 @@ def broken_rules(settings: "Settings") -> Iterator[Broken]:
     yield from _jwt(settings.jwt)
     yield from _resources(settings.kubernetes)
     yield from _autoscaling(settings.kubernetes)
+    yield from _exposure(settings.kubernetes.exposure)
     yield from _shelf_on_several_pods(settings)
     yield from _environment(settings.kubernetes.env, settings.secrets)
 
@@ -129,6 +146,24 @@ def _shelf_on_several_pods(settings: "Settings") -> Iterator[Broken]:
             "[converge.kubernetes.mongodb] enabled is false and [converge.database] mongodb_uri "
             f"is not set; set one of them, or {name} = 1",
         )
+
+
+def _exposure(exposure: "ExposureSettings") -> Iterator[Broken]:
+    table = ("kubernetes", "exposure")
+    for key, kinds in _EXPOSED_BY.items():
+        if getattr(exposure, key) and exposure.kind not in kinds:
+            fitting = " or ".join(f'"{kind}"' for kind in kinds)
+            yield Broken(
+                (*table, key),
+                f'means nothing with kind = "{exposure.kind}"; '
+                f"leave it out, or set kind = {fitting}",
+            )
+    if exposure.kind == "gateway" and exposure.gateway is None:
+        message = 'is not given; kind = "gateway" needs the name of the Gateway to attach to'
+        yield Broken((*table, "gateway"), message)
+    if exposure.kind == "ingress" and exposure.tls_secret and exposure.host is None:
+        message = "is for a host that is not given; set host, which the certificate is for"
+        yield Broken((*table, "tls_secret"), message)
 
 
 def _environment(env: Iterable[str], secrets: Iterable[str]) -> Iterator[Broken]:

@@ -30,6 +30,7 @@ from jac_converge.reconciler.ownership import lease_name, selector_of
 from jac_converge.reconciler.pace import Pace
 from jac_converge.reconciler.pause import Pause, pause, pause_of, resume, seconds_of
 from jac_converge.reconciler.plan import Plan, Policy
+from jac_converge.reconciler.reach import reach
 from jac_converge.reconciler.release_table import history_lines, release_json
 from jac_converge.reconciler.render import (
     outcome_json,
@@ -184,7 +185,8 @@ def _plan_and_apply(
         rows = rows_of(keyed(converger.desired), live, converger.mirror.pods(), plan=plan)
         if not worst(rows):
             failed = converger.stand_in
-            return _print_result(app, "failed" if failed else "converged", failed, flags)
+            verdict: Verdict = "failed" if failed else "converged"
+            return _print_result(app, verdict, failed, live, flags)
     return _run_loop(source, cluster, converger, flags)
 
 
@@ -231,7 +233,8 @@ def _run_loop(
         verdict = loop.run(until_healthy=True, timeout=flags["timeout"])
     finally:
         view.close()
-    return _print_result(app, verdict, loop.reason, flags)
+    live = converger.mirror.snapshot()
+    return _print_result(source.app, verdict, loop.reason, live, flags)
 
 
 def _lease(app: App, cluster: KubeCluster) -> Lease:
@@ -254,13 +257,12 @@ def _stop_on_signal(stop: Callable[[], None]) -> None:
 
 def _status(app: App, cluster: KubeCluster, converger: Converger, flags: dict[str, Any]) -> int:
     paused, unknown = _paused(app, cluster)
-    notes = (*unknown, *converger.notes)
     live = converger.mirror.snapshot()
     deployment = live.get(ObjectKey("Deployment", app.name))
     # Without its Deployment the app is gone, whatever data it left behind.
     rows = rows_of(_wanted(app, converger, deployment) | live, live, converger.mirror.pods())
     rows = rows if deployment else ()
-    health = worst(rows)
+    health, notes = worst(rows), (*unknown, *converger.notes)
     if flags["json"]:
         told = {
             "app": app.name,
@@ -407,15 +409,21 @@ def _print_plan(app: App, plan: Plan, notes: tuple[str, ...], flags: dict[str, A
         print(line, flush=True)  # noqa: T201
 
 
-def _print_result(app: App, verdict: Verdict, reason: str, flags: dict[str, Any]) -> int:
+def _print_result(
+    app: App,
+    verdict: Verdict,
+    reason: str,
+    live: dict[ObjectKey, Object],
+    flags: dict[str, Any],
+) -> int:
     converged = verdict == "converged"
-    told = {"event": "end", "app": app.name, "verdict": verdict}
     if flags["json"]:
-        print(json.dumps(told if converged else {**told, "reason": reason}))  # noqa: T201
+        why = {"reach": reach(app, live)} if converged else {"reason": reason}
+        told = {"event": "end", "app": app.name, "verdict": verdict, **why}
+        print(json.dumps(told))  # noqa: T201
     elif converged:
         print(f"{app.name}: {verdict}")  # noqa: T201
-        forward = f"kubectl -n {app.namespace} port-forward service/{app.name} 8000:80"
-        print(f"reach it:  {forward}  # then http://127.0.0.1:8000/docs")  # noqa: T201
+        print(f"reach it:  {reach(app, live)}")  # noqa: T201
     else:
         print(f"jac scale: {app.name} {verdict}: {reason}", file=sys.stderr)  # noqa: T201
     return CONVERGED if converged else FAILED

@@ -29,6 +29,7 @@ from jac_converge.reconciler.errors import (
     Refused,
     ServerFault,
     Unreachable,
+    Unserved,
     classify,
 )
 from jac_converge.reconciler.objects import LEASE, Kind, Object, kind_named
@@ -173,7 +174,7 @@ class KubeCluster:
         """See `Cluster.get`."""
         try:
             return self._request(f"{kind.name}/{name} get", "GET", self._path(kind, name))
-        except Missing:
+        except (Missing, Unserved):
             return None
 
     def list_kind(self, kind: Kind, version: str = "") -> Listed:

@@ -199,7 +199,9 @@ class Converger:
         if release := self.read_history(app.name).pinned(self.version):
             objects = restored(objects, app.name, release.version)
         return tuple(
-            obj for obj in objects if obj["kind"] not in self.mirror.blocked.keys() & DISPENSABLE
+            obj
+            for obj in objects
+            if obj["kind"] != "Namespace" or "Namespace" not in self.mirror.blocked
         )
 
     def read_history(self, app_name: str) -> History:

@@ -8,6 +8,7 @@
     `-- Terminal                  the same request will fail again
         |-- NoCluster             the kubeconfig names no usable cluster
         |-- Refused               401 or 403: who we are may not do this
+        |   `-- Unserved          404: the cluster does not know this kind of object
         |-- Missing               404
         |-- Held                  another process may write to this app, and is at work
         |-- Paused                a person paused the app
@@ -43,6 +44,7 @@ __all__ = [
     "Throttled",
     "Transient",
     "Unreachable",
+    "Unserved",
     "classify",
 ]
 
@@ -116,6 +118,10 @@ class Refused(Terminal):
         self.expired = expired
 
 
+class Unserved(Refused):
+    """The cluster does not know this kind of object: a person has to install it."""
+
+
 class Missing(Terminal):
     """There is no such object, or no such namespace."""
 
@@ -151,6 +157,9 @@ class Invalid(Terminal):
 _IMMUTABLE = re.compile(
     r"immutable|may not change once set|updates to statefulset spec for fields other than"
 )
+_UNSERVED = re.compile(r"^404 page not found|could not find the requested resource")
+"""The first where the whole API group is not there."""
+
 _EXPIRED = "log in again, or check the credentials of this kubeconfig context"
 
 
@@ -174,6 +183,8 @@ def classify(subject: str, status: int, body: bytes, headers: Mapping[str, str])
             return Terminating(subject, message)
         case 403:
             return Refused(subject, message, "ask for this permission, or use another context")
+        case 404 if _UNSERVED.search(message):
+            return Unserved(subject, "this cluster does not know this kind of object")
         case 404:
             return Missing(subject, message)
         case 409:

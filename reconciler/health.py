@@ -18,6 +18,7 @@ __all__ = ["Health", "health_of"]
 
 type State = Literal["current", "progressing", "failed"]
 
+_ROUTE_CONDITIONS = frozenset({"Accepted", "ResolvedRefs"})
 _UNSEEN = "waiting for its controller to see the change"
 
 # "ReplicaSet "shop-5d9" is progressing.", "Created new replica set "shop-5d9"": since 1.6.
@@ -203,8 +204,25 @@ def _service(obj: Object, _: tuple[Object, ...]) -> Health:
     return _current("it is there")
 
 
+def _route(obj: Object, _: tuple[Object, ...]) -> Health:
+    told = [
+        condition
+        for parent in _status(obj).get("parents") or ()
+        for condition in parent.get("conditions") or ()
+        if condition.get("observedGeneration", 0) >= obj["metadata"].get("generation", 0)
+    ]
+    if not told:
+        name = obj["spec"]["parentRefs"][0]["name"]
+        return _progressing(f"waiting for Gateway {name} to take the route")
+    for condition in told:
+        if condition["type"] in _ROUTE_CONDITIONS and condition["status"] == "False":
+            return Health(state="failed", sentence=cut(condition.get("message", "")))
+    return _current("its Gateway takes it")
+
+
 _JUDGES: Mapping[str, Callable[[Object, tuple[Object, ...]], Health]] = {
     "Deployment": _deployment,
+    "HTTPRoute": _route,
     "HorizontalPodAutoscaler": _autoscaler,
     "PersistentVolumeClaim": _claim,
     "Pod": _pod,

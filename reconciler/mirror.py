@@ -22,9 +22,10 @@ type Noticed = Literal["nothing", "status", "content"]
 READ_OWN_WRITES: Final = 5.0
 """Seconds to hold back older events of an object we wrote; then the watch is believed again."""
 
-DISPENSABLE: Final = frozenset({"Namespace"})
-"""Kinds without which an app can be deployed: who has rights inside one namespace only may not
-read it, and uses it as it is."""
+DISPENSABLE: Final = frozenset({"HTTPRoute", "Ingress", "Namespace", "NetworkPolicy"})
+"""Kinds without which an app can be deployed, so that not being shown them is no end: the cluster
+does not know one, or we have rights inside one namespace only. Where one is desired all the same,
+the plan says what the server says to that; but a namespace is used as it is."""
 
 _REMEMBERED: Final = 16
 """Resource versions kept per object, to tell an echo that came before its answer."""

@@ -32,6 +32,8 @@ class Kind:
     """Creates go in ascending rank, deletes in descending."""
     namespaced: bool = True
     prune: PrunePolicy = "prune"
+    needs: str = ""
+    """What a cluster must have installed to know the kind; empty: every cluster knows it."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -66,6 +68,13 @@ KINDS: tuple[Kind, ...] = (
         rank=3,
         prune="keep-data",
     ),
+    Kind(
+        # Before the first pod: none is open, not even for a moment.
+        name="NetworkPolicy",
+        api_version="networking.k8s.io/v1",
+        plural="networkpolicies",
+        rank=3,
+    ),
     Kind(name="StatefulSet", api_version="apps/v1", plural="statefulsets", rank=4),
     Kind(name="Deployment", api_version="apps/v1", plural="deployments", rank=5),
     Kind(
@@ -80,9 +89,17 @@ KINDS: tuple[Kind, ...] = (
         plural="poddisruptionbudgets",
         rank=6,
     ),
+    Kind(name="Ingress", api_version="networking.k8s.io/v1", plural="ingresses", rank=7),
+    Kind(
+        name="HTTPRoute",
+        api_version="gateway.networking.k8s.io/v1",
+        plural="httproutes",
+        rank=7,
+        needs="the Gateway API (https://gateway-api.sigs.k8s.io), and a controller for it",
+    ),
 )
 
-POD = Kind(name="Pod", api_version="v1", plural="pods", rank=7)
+POD = Kind(name="Pod", api_version="v1", plural="pods", rank=8)
 """Read only, for the reasons why something is not healthy."""
 
 LEASE = Kind(name="Lease", api_version="coordination.k8s.io/v1", plural="leases", rank=1)

@@ -19,7 +19,7 @@ from jac_converge.reconciler.drift import (
     readable,
     value_at,
 )
-from jac_converge.reconciler.errors import ClusterError, Immutable, Invalid, Refused
+from jac_converge.reconciler.errors import ClusterError, Immutable, Invalid, Refused, Unserved
 from jac_converge.reconciler.health import health_of
 from jac_converge.reconciler.ignoring import Rules, is_left
 from jac_converge.reconciler.objects import Object, ObjectKey, key_of, kind_named
@@ -55,7 +55,10 @@ _RECREATED = frozenset(
     {
         "ConfigMap",
         "Deployment",
+        "HTTPRoute",
         "HorizontalPodAutoscaler",
+        "Ingress",
+        "NetworkPolicy",
         "PodDisruptionBudget",
         "Service",
         "ServiceAccount",
@@ -436,6 +439,9 @@ def _rejected(obj: Object, live: Object, error: ClusterError | None) -> Step:
 
 
 def _refused(key: ObjectKey, error: ClusterError | None) -> Refuse:
+    needs = kind_named(key.kind).needs
+    if isinstance(error, Unserved) and needs:
+        return Refuse(key=key, reason=f"this cluster does not know {key.kind}; install {needs}")
     cause = error.cause if error else "the server did not say why"
     return Refuse(key=key, reason=f"the server does not accept it: {cause}")
 

@@ -264,6 +264,10 @@ def summary_of(obj: Object | None, *, live: bool) -> str:
             return f"{spec.get('minReplicas', 1)}-{spec['maxReplicas']}{targets}"
         case "Service":
             return ", ".join(str(port["port"]) for port in spec.get("ports") or ())
+        case "Ingress":
+            return ", ".join(rule.get("host", "any host") for rule in spec.get("rules") or ())
+        case "HTTPRoute":
+            return ", ".join(spec.get("hostnames") or ("any host",))
         case "Secret" | "ConfigMap":
             count = len(obj.get("data") or {})
             return f"{count} key" if count == 1 else f"{count} keys"

@@ -10,7 +10,9 @@ from jac_converge.config.load import App
 from jac_converge.reconciler.build.app import app_objects, namespace
 from jac_converge.reconciler.build.autoscaling import scaling_objects
 from jac_converge.reconciler.build.credentials import Credentials, credentials_secret
+from jac_converge.reconciler.build.exposure import exposure_objects
 from jac_converge.reconciler.build.mongo import mongo_objects, runs_mongodb
+from jac_converge.reconciler.build.policies import policy_objects
 from jac_converge.reconciler.build.redis import redis_objects, runs_redis
 from jac_converge.reconciler.objects import Object, kind_named
 
@@ -34,8 +36,10 @@ def build(app: App, credentials: Credentials) -> tuple[Object, ...]:
         namespace(app),
         credentials_secret(app, credentials),
         *app_objects(app, credentials),
+        *exposure_objects(app),
         *(redis_objects(app, credentials) if runs_redis(app) else ()),
         *(mongo_objects(app) if runs_mongodb(app) else ()),
+        *policy_objects(app),
         *scaling_objects(app),
     ]
     return tuple(sorted(objects, key=lambda obj: kind_named(obj["kind"]).rank))

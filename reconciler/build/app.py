@@ -1,4 +1,4 @@
-"""The app itself: its namespace, identity, environment, Deployment and Service. Pure.
+"""The app itself: its namespace, identity, environment and Deployment. Pure.
 
 What an image has to be: its entry point is `jac serve app.jac`, in exec form, run in `/app` by a
 user with a number other than 0; it writes nowhere but to `/tmp`, and to the shelf's folder. This
@@ -15,7 +15,6 @@ from jac_converge.config.problems import ConfigError, Problem
 from jac_converge.reconciler.build.credentials import Credentials, encoded
 from jac_converge.reconciler.build.manifest import manifest, selector_labels
 from jac_converge.reconciler.build.mongo import mongodb_uri
-from jac_converge.reconciler.build.network import service
 from jac_converge.reconciler.build.pods import (
     consumed,
     container,
@@ -29,11 +28,8 @@ from jac_converge.reconciler.objects import Object
 __all__ = ["app_objects", "autoscaled", "namespace"]
 
 _APP_FOLDER = "/app"
-_PRE_STOP_SECONDS = 5
-"""Requests still arrive until every node has heard that the pod is leaving."""
-
 _MARGIN_SECONDS = 10
-"""From the end of the drain to SIGKILL."""
+"""From the end of the drain to SIGKILL; the server needs half of it to end its workers."""
 
 
 def namespace(app: App) -> Object:
@@ -44,7 +40,7 @@ def namespace(app: App) -> Object:
 
 
 def app_objects(app: App, credentials: Credentials) -> tuple[Object, ...]:
-    """Everything of the app's own, but its autoscaling.
+    """Everything of the app's own, but how it is reached and scaled.
 
     Raises:
         ConfigError: no image is given, or the shelf has no folder of its own.
@@ -60,7 +56,6 @@ def app_objects(app: App, credentials: Credentials) -> tuple[Object, ...]:
             "ConfigMap", app, "app", name=_config_name(app), **({"data": config} if config else {})
         ),
         manifest("Secret", app, "app", name=_secrets_name(app), data=encoded(secrets)),
-        service(app, "app", port_name="http", port=80),
         _deployment(app, annotations),
     )
 
@@ -92,7 +87,6 @@ def _secret_environment(app: App, credentials: Credentials) -> dict[str, str]:
 
 def _deployment(app: App, annotations: Mapping[str, str]) -> Object:
     kubernetes = app.settings.kubernetes
-    drain = app.settings.server.drain_seconds
     folders = {"/tmp": "tmp", **_shelf_folder(app)}  # noqa: S108 - a volume of the pod's own
     template = pod_template(
         app,
@@ -101,7 +95,9 @@ def _deployment(app: App, annotations: Mapping[str, str]) -> Object:
         user={},
         volumes=[scratch(name, "1Gi") for name in folders.values()],
         annotations=annotations,
-        grace_seconds=_PRE_STOP_SECONDS + drain + _MARGIN_SECONDS,
+        grace_seconds=kubernetes.pre_stop_seconds
+        + app.settings.server.drain_seconds
+        + _MARGIN_SECONDS,
         topologySpreadConstraints=[
             _spread(app, "kubernetes.io/hostname"),
             _spread(app, "topology.kubernetes.io/zone"),
@@ -149,7 +145,7 @@ def _container(app: App, folders: Mapping[str, str]) -> dict[str, Any]:
         startupProbe={**live, "periodSeconds": 1, "timeoutSeconds": 3, "failureThreshold": 120},
         readinessProbe={**ready, "periodSeconds": 5, "timeoutSeconds": 3, "failureThreshold": 2},
         livenessProbe={**live, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 3},
-        lifecycle={"preStop": {"sleep": {"seconds": _PRE_STOP_SECONDS}}},
+        lifecycle={"preStop": {"sleep": {"seconds": kubernetes.pre_stop_seconds}}},
         **({"resources": sized} if sized else {}),
     )
 

@@ -72,6 +72,7 @@ def pod_template(
         grace_seconds: from the first signal to the last.
         rest: further fields of the pod's spec.
     """
+    logins = [{"name": name} for name in app.settings.kubernetes.image_pull_secrets]
     metadata: dict[str, Any] = {"labels": labels_of(app.name, component)}
     if annotations:
         metadata["annotations"] = dict(annotations)
@@ -89,6 +90,8 @@ def pod_template(
             "terminationGracePeriodSeconds": grace_seconds,
             "containers": list(containers),
             "volumes": list(volumes),
+            # None rather than an empty list: the server does not store that.
+            **({"imagePullSecrets": logins} if logins else {}),
             **rest,
         },
     }

@@ -103,6 +103,7 @@ def _through_v1(api: Api, path: str, _live: Object, manager: str) -> None:
     api.patch(f"{old}?fieldManager={manager}", {"spec": {"targetCPUUtilizationPercentage": 33}})
 
 
+NOWHERE = {"apiGroup": "example.com", "kind": "Page", "name": "evil"}
 LABELS = ("app.kubernetes.io/managed-by", "app.kubernetes.io/instance", "app.kubernetes.io/name")
 ANY_KIND: Mapping[str, Callable[..., object]] = {
     "delete": _delete,
@@ -136,6 +137,18 @@ OF_KIND: Mapping[str, Mapping[str, Callable[..., object]]] = {
         "affinity": _merge(spec={"sessionAffinity": "ClientIP"}),
         "node port": _merge(spec={"type": "NodePort"}),
         "apply a port": _apply(spec={"ports": [{"port": 81, "name": "b", "protocol": "TCP"}]}),
+    },
+    "Ingress": {
+        "host": _merge(spec={"rules": [{"host": "evil.example"}]}),
+        "no rule": _merge(spec={"rules": None, "defaultBackend": {"resource": NOWHERE}}),
+        "class": _merge(spec={"ingressClassName": "evil"}),
+        "certificate": _apply(spec={"tls": [{"secretName": "evil"}]}),
+    },
+    "NetworkPolicy": {
+        "open to all": _merge(spec={"ingress": [{}]}),
+        "one way only": _merge(spec={"policyTypes": ["Ingress"]}),
+        "other pods": _merge(spec={"podSelector": {"matchLabels": {"app": "evil"}}}),
+        "apply a rule": _apply(spec={"podSelector": {}, "egress": [{}]}),
     },
     **{
         kind: {
@@ -179,10 +192,13 @@ TARGETS = (
     ("Secret", "-credentials"),
     ("Service", ""),
     ("Service", "-redis"),
+    ("NetworkPolicy", ""),
+    ("NetworkPolicy", "-redis"),
     ("StatefulSet", "-redis"),
     ("Deployment", ""),
     ("HorizontalPodAutoscaler", ""),
     ("PodDisruptionBudget", ""),
+    ("Ingress", ""),
 )
 
 

@@ -121,17 +121,23 @@ _EDITS: tuple[tuple[str, str, str, Change | None], ...] = (
     ),
     ("maximum", "HorizontalPodAutoscaler", "{app}", _merge(spec={"maxReplicas": 99})),
     ("minimum", "HorizontalPodAutoscaler", "{app}", _merge(spec={"minReplicas": 1})),
+    ("open to all", "NetworkPolicy", "{app}-redis", _merge(spec={"ingress": [{}]})),
+    ("one way only", "NetworkPolicy", "{app}", _merge(spec={"policyTypes": ["Ingress"]})),
     ("budget", "PodDisruptionBudget", "{app}", _merge(spec={"maxUnavailable": 2})),
+    ("host", "Ingress", "{app}", _merge(spec={"rules": [{"host": "evil.example"}]})),
+    ("class", "Ingress", "{app}", _merge(spec={"ingressClassName": "evil"})),
     ("deleted", "ServiceAccount", "{app}", None),
     ("deleted", "ConfigMap", "{app}-config", None),
     ("deleted", "Secret", "{app}-secrets", None),
     ("deleted", "Secret", "{app}-credentials", None),
     ("deleted", "Service", "{app}", None),
     ("deleted", "Service", "{app}-mongodb", None),
+    ("deleted", "NetworkPolicy", "{app}-mongodb", None),
     ("deleted", "StatefulSet", "{app}-redis", None),
     ("deleted", "Deployment", "{app}", None),
     ("deleted", "HorizontalPodAutoscaler", "{app}", None),
     ("deleted", "PodDisruptionBudget", "{app}", None),
+    ("deleted", "Ingress", "{app}", None),
 )
 EDITS = tuple(
     Edit(title=title, kind=kind, name=name, change=change) for title, kind, name, change in _EDITS

@@ -55,6 +55,15 @@ KUBERNETES = st.fixed_dictionaries(
         "cpu_limit": st.sampled_from(["1", "2"]),
         "env": st.dictionaries(st.sampled_from(["ONE", "TWO"]), st.sampled_from(["1", "2"])),
         "image": st.sampled_from(["example/shop:1", "example/shop:2"]),
+        "network_policies": st.booleans(),
+        "exposure": st.sampled_from(
+            [
+                {"kind": "nodeport"},
+                {"kind": "loadbalancer", "annotations": {"example.com/internal": "true"}},
+                {"kind": "ingress", "host": "shop.example", "annotations": {"a": "1"}},
+                {"kind": "ingress", "class_name": "nginx"},
+            ]
+        ),
     },
 )
 TABLES = st.fixed_dictionaries(
@@ -265,6 +274,7 @@ EVERYTHING: Mapping[str, Any] = {
     "kubernetes": {
         "autoscaling": {"min_replicas": 2, "max_replicas": 4},
         "env": {"ONE": "1", "TWO": "2"},
+        "exposure": {"kind": "ingress", "host": "shop.example"},
     }
 }
 

@@ -16,7 +16,7 @@ from tests.servers.control_plane import ControlPlane
 RBAC = "rbac.authorization.k8s.io"
 READ = ("get", "list", "watch")
 WRITTEN = ("leases", *sorted(kind.plural for kind in KINDS if kind.namespaced))
-GROUPS = ("", "apps", "autoscaling", "policy", "coordination.k8s.io")
+GROUPS = ("", "apps", "autoscaling", "policy", "networking.k8s.io", "coordination.k8s.io")
 
 
 def toml(namespace: str) -> str:
@@ -72,7 +72,7 @@ def names_in(api: Api, namespace: str) -> set[str]:
     return {
         f"{kind.name}/{obj['metadata']['name']}"
         for kind in KINDS
-        if kind.namespaced
+        if kind.namespaced and not kind.needs
         for obj in api.get(path_of(kind.name, namespace))["items"]
         if "shop" in obj["metadata"]["name"]
     }
@@ -166,6 +166,25 @@ def test_scale_uses_the_namespace_as_it_is_when_it_may_not_read_it(
     gone = run_scale(file, "--destroy", "--data", "--yes", kubeconfig=kubeconfig)
     assert (0, set()) == (gone.code, names_in(server.api, namespace))
     assert before == server.api.get(path_of("Namespace", namespace, namespace))
+
+
+def test_scale_needs_no_right_to_kinds_that_the_app_has_not(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    """Who may not touch policies deploys without them, and is told which right is missing else."""
+    user = "unpolitical"
+    allow(control_plane.api, user, namespace, READ, ["pods"])
+    kinds = [plural for plural in WRITTEN if plural not in {"networkpolicies", "ingresses"}]
+    allow(control_plane.api, user, namespace, ["*"], kinds)
+    kubeconfig = control_plane.kubeconfig_for(user)
+    with_policies = toml(namespace)
+    refused = run_scale(write_app(tmp_path, with_policies), kubeconfig=kubeconfig)
+    assert (1, set()) == (refused.code, names_in(control_plane.api, namespace))
+    assert f'User "{user}" cannot get resource "networkpolicies"' in refused.one_message
+
+    without = with_policies.replace("image =", "network_policies = false\nimage =")
+    plan = run_scale(write_app(tmp_path, without), "--plan", kubeconfig=kubeconfig)
+    assert (3, "") == (plan.code, plan.err)
 
 
 def test_scale_uses_our_namespace_as_it_is_when_it_may_not_change_it(

@@ -29,6 +29,7 @@ enabled = false
 [converge.kubernetes.mongodb]
 enabled = false
 """
+WATCHABLE = [kind for kind in KINDS if kind.namespaced and not kind.needs]
 MAIL_PASSWORD = "correct-horse-battery-staple"
 
 
@@ -85,7 +86,7 @@ def shop(
 
 def objects(api: Api, namespace: str) -> dict[str, dict[str, Any]]:
     """Every object of every kind that we write, and the leases."""
-    paths = {kind.name: path_of(kind.name, namespace) for kind in KINDS if kind.namespaced}
+    paths = {kind.name: path_of(kind.name, namespace) for kind in WATCHABLE}
     paths[LEASE.name] = f"/apis/{LEASE.api_version}/namespaces/{namespace}/{LEASE.plural}"
     return {
         f"{kind}/{obj['metadata']['name']}": obj

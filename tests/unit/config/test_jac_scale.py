@@ -60,6 +60,20 @@ def load(folder: Path, toml: str, **environ: str) -> App:
     return load_app(folder / "main.jac", environ=environ)
 
 
+@pytest.mark.parametrize(
+    ("domain", "expected"),
+    [("shop.example", ("ingress", "shop.example")), ("", ("none", None))],
+    ids=["given", "its default"],
+)
+def test_jac_scale_domain_becomes_an_ingress(
+    folder: Path, domain: str, expected: tuple[str, str | None]
+) -> None:
+    """The host of the Ingress that jac-scale makes; ours is served by the cluster's controller."""
+    app = load(folder, f'[plugins.scale.kubernetes]\ndomain = "{domain}"\n')
+    exposure = app.settings.kubernetes.exposure
+    assert expected == (exposure.kind, exposure.host)
+
+
 def test_jac_scale_table_is_read_as_ours(folder: Path) -> None:
     """Every key that means the same arrives, converted and interpolated."""
     app = load(folder, WHOLE, **ENVIRON)

@@ -84,6 +84,14 @@ def test_settings_hide_secrets_in_repr() -> None:
         ({"watch": {"mode": "fix"}}, "watch.mode"),
         ({"watch": {"resync_seconds": 1}}, "watch.resync_seconds"),
         ({"kubernetes": {"autoscaling": 3}}, "kubernetes.autoscaling"),
+        ({"kubernetes": {"exposure": {"kind": "public"}}}, "kubernetes.exposure.kind"),
+        ({"kubernetes": {"exposure": {"host": "http://shop.example"}}}, "kubernetes.exposure.host"),
+        ({"kubernetes": {"exposure": {"host": "Shop.example"}}}, "kubernetes.exposure.host"),
+        ({"kubernetes": {"exposure": {"host": "a." * 127}}}, "kubernetes.exposure.host"),
+        ({"kubernetes": {"exposure": {"tls_secret": "a/b"}}}, "kubernetes.exposure.tls_secret"),
+        ({"kubernetes": {"exposure": {"node_port": 0}}}, "kubernetes.exposure.node_port"),
+        ({"kubernetes": {"exposure": {"annotations": {"a b": "c"}}}},
+         "kubernetes.exposure.annotations.a b.[key]"),
         ({"kubernetes": {"autoscaling": {"cpu_utilization_target": 0}}},
          "kubernetes.autoscaling.cpu_utilization_target"),
     ],
@@ -227,6 +235,46 @@ def test_settings_refuse_what_does_not_agree(table: dict[str, Any], key: str, sa
     assert key == at
     assert said in message
     assert ";" in message or "instead" in message
+
+
+@pytest.mark.parametrize(
+    ("exposure", "keys"),
+    [
+        ({"host": "shop.example"}, ["host"]),
+        ({"annotations": {"a": "b"}}, ["annotations"]),
+        ({"kind": "nodeport", "host": "shop.example"}, ["host"]),
+        ({"kind": "loadbalancer", "node_port": 30080}, ["node_port"]),
+        ({"kind": "nodeport", "tls_secret": "a", "class_name": "b"}, ["tls_secret", "class_name"]),
+        ({"kind": "ingress", "tls_secret": "shop-tls"}, ["tls_secret"]),
+        ({"kind": "ingress", "gateway": "public"}, ["gateway"]),
+        ({"kind": "gateway"}, ["gateway"]),
+        ({"kind": "gateway", "gateway": "g", "tls_secret": "shop-tls"}, ["tls_secret"]),
+        ({"kind": "none", "gateway_namespace": "infra"}, ["gateway_namespace"]),
+    ],
+)  # fmt: skip
+def test_exposure_refuses_keys_that_do_not_go_together(
+    exposure: dict[str, Any], keys: list[str]
+) -> None:
+    """Each at its own key, with what to write instead: a key without effect would be a surprise."""
+    found = broken({"kubernetes": {"exposure": exposure}})
+    assert [f"kubernetes.exposure.{key}" for key in keys] == [key for key, _ in found]
+    assert all(";" in message for _, message in found)
+
+
+@pytest.mark.parametrize(
+    "exposure",
+    [
+        {"kind": "none", "host": "", "gateway": ""},
+        {"kind": "nodeport", "node_port": 30080, "annotations": {"a": "b"}},
+        {"kind": "loadbalancer", "annotations": {"example.com/internal": "true"}},
+        {"kind": "ingress"},
+        {"kind": "ingress", "host": "shop.example", "tls_secret": "tls", "class_name": "nginx"},
+        {"kind": "gateway", "gateway": "public", "gateway_namespace": "infra", "host": "a.b"},
+    ],
+)  # fmt: skip
+def test_exposure_accepts_what_goes_together(exposure: dict[str, Any]) -> None:
+    """Every kind with all that it may have."""
+    assert Settings.model_validate({"kubernetes": {"exposure": exposure}})
 
 
 def test_settings_never_print_a_refused_secret() -> None:

@@ -16,6 +16,7 @@ from jac_converge.reconciler.errors import (
     ServerFault,
     Terminating,
     Throttled,
+    Unserved,
     classify,
 )
 
@@ -34,7 +35,13 @@ ANSWERS: dict[str, tuple[int, bytes, type[ClusterError]]] = {
         status("is being terminated", causes=[{"reason": "NamespaceTerminating"}]),
         Terminating,
     ),
-    "not there": (404, status("not found"), Missing),
+    "not there": (404, status('services "shop" not found'), Missing),
+    "no such group": (404, b"404 page not found\n", Unserved),
+    "no such kind": (
+        404,
+        status("the server could not find the requested resource"),
+        Unserved,
+    ),
     "lost race": (409, status("the object has been modified"), Conflict),
     "version too old": (410, status("too old resource version"), Gone),
     "a successor of the same name": (

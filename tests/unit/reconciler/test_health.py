@@ -39,9 +39,18 @@ def stateful_set(*, replicas: int = 1, **status: Any) -> Object:
     return live("StatefulSet", spec=spec, **status)
 
 
-def condition(kind: str, status: str = "True", reason: str = "", message: str = "") -> Any:
+def condition(
+    kind: str, status: str = "True", reason: str = "", message: str = "", **more: Any
+) -> Any:
     """Make a condition."""
-    return {"type": kind, "status": status, "reason": reason, "message": message}
+    return {"type": kind, "status": status, "reason": reason, "message": message, **more}
+
+
+def route(*conditions: Any) -> Object:
+    """Make a live HTTPRoute of the second generation."""
+    spec = {"parentRefs": [{"name": "public"}]}
+    parents = [{"conditions": list(conditions)}] if conditions else []
+    return live("HTTPRoute", spec=spec, generation=2, parents=parents)
 
 
 def progressing(replica_set: str, reason: str = "ReplicaSetUpdated") -> Any:
@@ -242,6 +251,30 @@ UNSCHEDULABLE: dict[str, Any] = {
             "progressing",
             "it cannot scale (FailedGetScale): not found",
             id="autoscaler without a target",
+        ),
+        pytest.param(
+            route(), "progressing", "waiting for Gateway public to take the route", id="route new"
+        ),
+        pytest.param(
+            route(condition("Accepted", observedGeneration=1)),
+            "progressing",
+            "waiting for Gateway public to take the route",
+            id="route changed since",
+        ),
+        pytest.param(
+            route(condition("Accepted", observedGeneration=2)),
+            "current",
+            "its Gateway takes it",
+            id="route taken",
+        ),
+        pytest.param(
+            route(
+                condition("Accepted", observedGeneration=2),
+                condition("ResolvedRefs", "False", message="no such Service", observedGeneration=2),
+            ),
+            "failed",
+            "no such Service",
+            id="route refused",
         ),
         pytest.param(
             live("PodDisruptionBudget", currentHealthy=2, desiredHealthy=1),

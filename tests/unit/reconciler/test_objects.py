@@ -25,9 +25,12 @@ def test_kinds_that_hold_data_are_kept() -> None:
         ("ConfigMap", "Deployment"),
         ("Secret", "StatefulSet"),
         ("Service", "StatefulSet"),
+        ("NetworkPolicy", "StatefulSet"),
         ("StatefulSet", "Deployment"),
         ("Deployment", "HorizontalPodAutoscaler"),
         ("Deployment", "PodDisruptionBudget"),
+        ("Deployment", "Ingress"),
+        ("Service", "HTTPRoute"),
     ],
 )
 def test_kinds_come_after_what_they_need(first: str, second: str) -> None:

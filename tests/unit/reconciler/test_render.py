@@ -486,6 +486,19 @@ CPU = {"resource": {"name": "cpu", "target": {"averageUtilization": 70}}}
         pytest.param(
             obj("Namespace", status={"phase": "Active"}), "there", "Active", id="with a phase"
         ),
+        pytest.param(
+            obj("Ingress", spec={"rules": [{"host": "shop.example"}, {}]}),
+            "shop.example, any host",
+            "shop.example, any host",
+            id="ingress",
+        ),
+        pytest.param(
+            obj("HTTPRoute", spec={"hostnames": ["shop.example"]}),
+            "shop.example",
+            "shop.example",
+            id="route",
+        ),
+        pytest.param(obj("HTTPRoute", spec={}), "any host", "any host", id="route without a host"),
         pytest.param(obj("ServiceAccount"), "there", "there", id="nothing to tell"),
     ],
 )

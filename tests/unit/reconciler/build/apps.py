@@ -37,6 +37,8 @@ APPS: Mapping[str, App] = {
     "everything": app_with(
         {
             "container_port": 9000,
+            "image_pull_secrets": ["registry-login", "mirror-login"],
+            "pre_stop_seconds": 20,
             "cpu_limit": "2",
             "env": {"LOG_LEVEL": "debug", "COLOUR": "blue"},
             "autoscaling": {
@@ -48,6 +50,13 @@ APPS: Mapping[str, App] = {
             },
             "redis": {"image": "valkey/valkey:8", "cpu": "1", "memory": "1Gi"},
             "mongodb": {"storage": "100Gi", "storage_class": "fast", "memory": "4Gi"},
+            "exposure": {
+                "kind": "ingress",
+                "host": "shop.example",
+                "tls_secret": "shop-tls",
+                "class_name": "traefik",
+                "annotations": {"cert-manager.io/cluster-issuer": "letsencrypt"},
+            },
         },
         server={"drain_seconds": 120},
         jwt={"secret": "a-secret-that-was-given-by-the-user"},
@@ -67,6 +76,7 @@ APPS: Mapping[str, App] = {
             "memory_limit": "",
             "redis": {"enabled": False},
             "mongodb": {"enabled": False},
+            "exposure": {"kind": "nodeport"},
         }
     ),
 }

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from jac_converge.app_runtime.supervisor import SLACK
 from jac_converge.config.load import App
 from jac_converge.config.problems import ConfigError
 from jac_converge.reconciler.build import build
@@ -167,9 +168,28 @@ def test_secret_environment_leaves_out_stores_that_are_off() -> None:
 
 def test_pod_has_time_to_drain() -> None:
     """SIGKILL comes after the pre-stop pause, the drain and a margin."""
-    app = app_with(server={"drain_seconds": 120})
+    app = app_with({"pre_stop_seconds": 20}, server={"drain_seconds": 120})
+    spec = template_of(app)["spec"]
 
-    assert 135 == template_of(app)["spec"]["terminationGracePeriodSeconds"]
+    assert 150 == spec["terminationGracePeriodSeconds"]
+    assert {"preStop": {"sleep": {"seconds": 20}}} == spec["containers"][0]["lifecycle"]
+
+
+def test_server_ends_before_it_is_killed() -> None:
+    """A worker has some seconds on top of its drain; SIGKILL must come after those."""
+    spec = template_of(app_with(server={"drain_seconds": 0}))["spec"]
+    pause = spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+
+    assert spec["terminationGracePeriodSeconds"] > pause + SLACK
+
+
+@pytest.mark.parametrize("workload", ["Deployment/shop", "StatefulSet/shop-redis"])
+def test_pods_log_in_to_registries(workload: str) -> None:
+    """Every pod: the stores may come from a mirror that asks who is there."""
+    app = app_with({"image_pull_secrets": ["a", "b"]})
+
+    assert [{"name": "a"}, {"name": "b"}] == template_of(app, workload)["spec"]["imagePullSecrets"]
+    assert "imagePullSecrets" not in template_of(app_with(), workload)["spec"]
 
 
 @pytest.mark.parametrize(

@@ -156,11 +156,10 @@ def test_build_selects_the_pods_of_one_component_each(app: App) -> None:
     objects = built(app)
     pods = {key.partition("/")[2]: pod for key, pod in pods_of(objects).items()}
     selectors = {
-        (key, obj["metadata"]["name"]): obj["spec"]["selector"].get(
-            "matchLabels", obj["spec"]["selector"]
-        )
+        (key, obj["metadata"]["name"]): selector.get("matchLabels", selector)
         for key, obj in objects.items()
-        if obj["kind"] in {*WORKLOADS, "Service", "PodDisruptionBudget"}
+        if obj["kind"] in {*WORKLOADS, "Service", "PodDisruptionBudget", "NetworkPolicy"}
+        for selector in [obj["spec"].get("selector") or obj["spec"]["podSelector"]]
     }
 
     found = {
