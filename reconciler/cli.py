@@ -20,24 +20,32 @@ from typing import Any
 from jac_converge.config.load import App, ConfigError, Problem, load_app
 from jac_converge.config.logs import configure_logging, wants_json
 from jac_converge.reconciler.cluster import KubeCluster, connect
+from jac_converge.reconciler.console import (
+    CHANGES,
+    CONVERGED,
+    FAILED,
+    USAGE,
+    complain,
+    print_history,
+    print_plan,
+    print_result,
+)
 from jac_converge.reconciler.converge import WATCHED, Converger
 from jac_converge.reconciler.errors import ClusterError, Held, NoCluster
 from jac_converge.reconciler.lease import Lease
-from jac_converge.reconciler.loop import Loop, Parts, Verdict, keyed, rows_of
+from jac_converge.reconciler.loop import Loop, Parts, keyed, rows_of
 from jac_converge.reconciler.mirror import Mirror
 from jac_converge.reconciler.objects import Object, ObjectKey
 from jac_converge.reconciler.ownership import selector_of
 from jac_converge.reconciler.plan import Plan, Policy
-from jac_converge.reconciler.release_table import history_lines, release_json
 from jac_converge.reconciler.render import (
     outcome_json,
-    plan_json,
-    plan_lines,
     result_line,
     row_json,
     status_lines,
     worst,
 )
+from jac_converge.reconciler.rollback import rolled_back
 from jac_converge.reconciler.source import Source
 from jac_converge.reconciler.trigger import Trigger
 from jac_converge.reconciler.views import JsonView, PlainView, TableView
@@ -45,9 +53,7 @@ from jac_converge.reconciler.watch import KindWatch, Recovery
 
 __all__ = ["scale"]
 
-CONVERGED, FAILED, USAGE, CHANGES = 0, 1, 2, 3
-
-VERBS = ("plan", "watch", "status", "history", "destroy", "init")
+VERBS = ("plan", "watch", "status", "history", "rollback", "destroy", "init")
 
 PATIENCE = 10.0
 """Seconds to keep trying one request while its error is transient."""
@@ -66,11 +72,11 @@ def scale(*, file: str, **flags: Any) -> int:
             return _init(source.app)
         return _on_cluster(source, flags)
     except (ConfigError, NoCluster) as error:
-        return _complain(str(error), USAGE, flags)
+        return complain(str(error), USAGE, flags)
     except ClusterError as error:
-        return _complain(str(error), FAILED, flags)
+        return complain(str(error), FAILED, flags)
     except KeyboardInterrupt:
-        return _complain("interrupted", FAILED, flags)
+        return complain("interrupted", FAILED, flags)
 
 
 def _load(file: str, flags: dict[str, Any]) -> App:
@@ -94,6 +100,8 @@ def _check_combination(flags: dict[str, Any]) -> None:
         raise ConfigError(_usage(f"{wanted} do not go together; use one of them"))
     if flags["data"] and not flags["destroy"]:
         raise ConfigError(_usage("--data deletes data, and goes with --destroy only"))
+    if flags["release"] is not None and not flags["rollback"]:
+        raise ConfigError(_usage("--release names what --rollback restores, and goes with it only"))
     if flags["yes"] and not flags["destroy"]:
         raise ConfigError(_usage("--yes answers --destroy, and goes with it only"))
     if flags["timeout"] <= 0:
@@ -135,10 +143,54 @@ def _on_cluster(source: Source, flags: dict[str, Any]) -> int:
     if flags["status"]:
         return _status(app, converger, flags)
     if flags["history"]:
-        return _history(app, converger, flags)
+        history = converger.read_history(app.name)
+        return print_history(app, history, converger.notes, flags)
     if flags["destroy"]:
         return _destroy(app, cluster, converger, flags)
+    if flags["rollback"]:
+        return _rollback(source, cluster, converger, flags)
     return _plan_and_apply(source, cluster, converger, flags)
+
+
+def _rollback(
+    source: Source, cluster: KubeCluster, converger: Converger, flags: dict[str, Any]
+) -> int:
+    app = source.app
+    version = converger.read_version(app)
+    history = rolled_back(converger.history, version, flags["release"])
+    converger.record(app, history)
+    lease = _lease(app, cluster)
+    if lease.acquire():
+        lease.release()
+        return _plan_and_apply(source, cluster, converger, flags)
+    return _follow(app, converger, f"{lease.rival} keeps this app converged", flags)
+
+
+def _follow(app: App, converger: Converger, rival: str, flags: dict[str, Any]) -> int:
+    """Wait while another process does what is desired."""
+    deadline = time.monotonic() + flags["timeout"]
+    while True:
+        converger.read()
+        converger.mirror.settle()
+        plan = converger.plan(app, Policy())
+        if _is_converged(converger, plan):
+            return _print_end(app, converger, flags)
+        if time.monotonic() >= deadline:
+            reason = f"{rival}, but has not restored it after {flags['timeout']} s"
+            return print_result(app, "failed", reason, flags)
+        time.sleep(0.2)
+
+
+def _is_converged(converger: Converger, plan: Plan) -> bool:
+    if plan.writes or plan.holds:
+        return False
+    live = converger.mirror.snapshot()
+    return not worst(rows_of(keyed(converger.desired), live, converger.mirror.pods(), plan=plan))
+
+
+def _print_end(app: App, converger: Converger, flags: dict[str, Any]) -> int:
+    failure = converger.failure
+    return print_result(app, "failed" if failure else "converged", failure, flags)
 
 
 def _plan_and_apply(
@@ -146,17 +198,13 @@ def _plan_and_apply(
 ) -> int:
     app = source.app
     plan = converger.plan(app, Policy(adopt=flags["adopt"]), complete=True)
-    _print_plan(app, plan, converger.notes, flags)
+    print_plan(app, plan, converger.notes, flags)
     if plan.refusals:
         return FAILED
     if flags["plan"]:
         return CHANGES if plan.writes or plan.holds else CONVERGED
-    if not plan.writes and not plan.holds:
-        live = converger.mirror.snapshot()
-        rows = rows_of(keyed(converger.desired), live, converger.mirror.pods(), plan=plan)
-        if not worst(rows):
-            failed = converger.stand_in
-            return _print_result(app, "failed" if failed else "converged", failed, flags)
+    if _is_converged(converger, plan):
+        return _print_end(app, converger, flags)
     return _run_loop(source, cluster, converger, flags)
 
 
@@ -202,7 +250,7 @@ def _run_loop(
         verdict = loop.run(until_healthy=True, timeout=flags["timeout"])
     finally:
         view.close()
-    return _print_result(app, verdict, loop.reason, flags)
+    return print_result(app, verdict, loop.reason, flags)
 
 
 def _lease(app: App, cluster: KubeCluster) -> Lease:
@@ -242,21 +290,6 @@ def _status(app: App, converger: Converger, flags: dict[str, Any]) -> int:
     return CONVERGED if rows and not health else FAILED
 
 
-def _history(app: App, converger: Converger, flags: dict[str, Any]) -> int:
-    history = converger.read_history(app.name)
-    for note in converger.notes:
-        print(f"jac scale: {note}", file=sys.stderr)  # noqa: T201
-    if flags["json"]:
-        releases = [release_json(history, release) for release in history.releases]
-        told = {"app": app.name, "namespace": app.namespace, "releases": releases}
-        print(json.dumps(told, indent=2))  # noqa: T201
-        return CONVERGED
-    none = [f"no release of {app.name} is recorded in namespace {app.namespace}"]
-    for line in history_lines(history) or none:
-        print(line)  # noqa: T201
-    return CONVERGED
-
-
 def _wanted(app: App, converger: Converger, deployment: Object | None) -> dict[ObjectKey, Object]:
     """What should be there, with the image that runs where this command was given none."""
     kubernetes = app.settings.kubernetes
@@ -272,7 +305,7 @@ def _wanted(app: App, converger: Converger, deployment: Object | None) -> dict[O
 def _destroy(app: App, cluster: KubeCluster, converger: Converger, flags: dict[str, Any]) -> int:
     plan = converger.plan_removal(app, Policy(data=flags["data"]))
     if not flags["json"]:
-        _print_plan(app, plan, converger.notes, flags)
+        print_plan(app, plan, converger.notes, flags)
     if not plan.writes:
         return CONVERGED
     if not flags["yes"] and not _confirmed(app, cluster, flags):
@@ -292,14 +325,14 @@ def _destroy(app: App, cluster: KubeCluster, converger: Converger, flags: dict[s
             print(result_line(result))  # noqa: T201
     if left and not outcome.errors:
         names = ", ".join(str(key) for key in left)
-        _complain(f"still there after {flags['timeout']} s: {names}", FAILED, flags)
+        complain(f"still there after {flags['timeout']} s: {names}", FAILED, flags)
     return FAILED if left or outcome.errors else CONVERGED
 
 
 def _confirmed(app: App, cluster: KubeCluster, flags: dict[str, Any]) -> bool:
     if flags["json"] or not sys.stdin.isatty():
         problem = _usage("--destroy asks first, and nobody is there to answer; add --yes to go on")
-        _complain(str(problem), USAGE, flags)
+        complain(str(problem), USAGE, flags)
         return False
     where = f"namespace {app.namespace} of {cluster.target.context}"
     return input(f"Delete {app.name} from {where}? [y/N] ").strip().lower() in {"y", "yes"}
@@ -348,34 +381,6 @@ def _time_of_day() -> str:
     return time.strftime("%H:%M:%S ")
 
 
-def _print_plan(app: App, plan: Plan, notes: tuple[str, ...], flags: dict[str, Any]) -> None:
-    notes = (*app.notes, *notes)
-    if flags["json"]:
-        told = {"app": app.name, "namespace": app.namespace, "notes": notes}
-        steps = plan_json(plan)
-        if flags["plan"]:
-            print(json.dumps({**told, "steps": steps}, indent=2))  # noqa: T201
-        else:
-            print(json.dumps({"event": "plan", **told, "steps": steps}), flush=True)  # noqa: T201
-        return
-    for line in (*notes, *plan_lines(plan)):
-        print(line, flush=True)  # noqa: T201
-
-
-def _print_result(app: App, verdict: Verdict, reason: str, flags: dict[str, Any]) -> int:
-    converged = verdict == "converged"
-    told = {"event": "end", "app": app.name, "verdict": verdict}
-    if flags["json"]:
-        print(json.dumps(told if converged else {**told, "reason": reason}))  # noqa: T201
-    elif converged:
-        print(f"{app.name}: {verdict}")  # noqa: T201
-        forward = f"kubectl -n {app.namespace} port-forward service/{app.name} 8000:80"
-        print(f"reach it:  {forward}  # then http://127.0.0.1:8000/docs")  # noqa: T201
-    else:
-        print(f"jac scale: {app.name} {verdict}: {reason}", file=sys.stderr)  # noqa: T201
-    return CONVERGED if converged else FAILED
-
-
 def _no_image(app: App) -> Problem:
     return Problem(
         file=str(app.files[0]) if app.files else None,
@@ -384,11 +389,3 @@ def _no_image(app: App) -> Problem:
         message="no image is given; build one from the Dockerfile, push it, and name it here "
         "or by --image",
     )
-
-
-def _complain(error: str, code: int, flags: dict[str, Any]) -> int:
-    if flags["json"]:
-        print(json.dumps({"event": "error", "error": error, "exit_code": code}))  # noqa: T201
-    else:
-        print(f"jac scale: {error}", file=sys.stderr)  # noqa: T201
-    return code

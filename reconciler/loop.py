@@ -322,7 +322,7 @@ class Loop:
             return "failed"
         if worst_health or plan.holds or plan.refusals:
             return None
-        self.reason = self._p.converger.stand_in
+        self.reason = self._p.converger.failure
         return "failed" if self.reason else "converged"
 
     def _attend(self) -> None:
