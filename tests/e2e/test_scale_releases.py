@@ -215,6 +215,7 @@ def test_watch_returns_too_and_keeps_to_it_when_started_again(shop: Shop) -> Non
         shop.api.patch(path_of("Deployment", shop.namespace, "shop"), edit)
         again.wait_for(r"Deployment/shop .*terminationGracePeriodSeconds.* healed")
         assert "example/shop:1" == shop.image
+        assert 1 == sum("was restored" in line for line in again.lines), again.text
         seen = len(again.lines)
         shop.write("example/shop:3")
         again.wait_for(r"Deployment/shop configured: .*example/shop:3", after=seen)
