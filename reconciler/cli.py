@@ -20,27 +20,34 @@ from typing import Any
 from jac_converge.config.load import App, ConfigError, Problem, load_app
 from jac_converge.config.logs import configure_logging, wants_json
 from jac_converge.reconciler.cluster import KubeCluster, connect
+from jac_converge.reconciler.console import (
+    CHANGES,
+    CONVERGED,
+    FAILED,
+    USAGE,
+    complain,
+    print_history,
+    print_plan,
+    print_result,
+)
 from jac_converge.reconciler.converge import WATCHED, Converger
 from jac_converge.reconciler.errors import ClusterError, Held, NoCluster, Refused
 from jac_converge.reconciler.lease import RENEWAL, Lease
-from jac_converge.reconciler.loop import Loop, Parts, Verdict, keyed, rows_of
+from jac_converge.reconciler.loop import Loop, Parts, keyed, rows_of
 from jac_converge.reconciler.mirror import Mirror
 from jac_converge.reconciler.objects import LEASE, Object, ObjectKey
 from jac_converge.reconciler.ownership import lease_name, selector_of
 from jac_converge.reconciler.pace import Pace
 from jac_converge.reconciler.pause import Pause, pause, pause_of, resume, seconds_of
 from jac_converge.reconciler.plan import Plan, Policy
-from jac_converge.reconciler.reach import reach
-from jac_converge.reconciler.release_table import history_lines, release_json
 from jac_converge.reconciler.render import (
     outcome_json,
-    plan_json,
-    plan_lines,
     result_line,
     row_json,
     status_lines,
     worst,
 )
+from jac_converge.reconciler.rollback import rolled_back
 from jac_converge.reconciler.source import Source
 from jac_converge.reconciler.trigger import Trigger
 from jac_converge.reconciler.views import JsonView, PlainView, TableView
@@ -48,9 +55,7 @@ from jac_converge.reconciler.watch import KindWatch, Recovery
 
 __all__ = ["scale"]
 
-CONVERGED, FAILED, USAGE, CHANGES = 0, 1, 2, 3
-
-VERBS = ("plan", "watch", "status", "history", "pause", "resume", "destroy", "init")
+VERBS = ("plan", "watch", "status", "history", "rollback", "pause", "resume", "destroy", "init")
 
 PATIENCE = 10.0
 """Seconds to keep trying one request while its error is transient."""
@@ -69,11 +74,11 @@ def scale(*, file: str, **flags: Any) -> int:
             return _init(source.app)
         return _on_cluster(source, flags)
     except (ConfigError, NoCluster) as error:
-        return _complain(str(error), USAGE, flags)
+        return complain(str(error), USAGE, flags)
     except ClusterError as error:
-        return _complain(str(error), FAILED, flags)
+        return complain(str(error), FAILED, flags)
     except KeyboardInterrupt:
-        return _complain("interrupted", FAILED, flags)
+        return complain("interrupted", FAILED, flags)
 
 
 def _load(file: str, flags: dict[str, Any]) -> App:
@@ -97,6 +102,8 @@ def _check_combination(flags: dict[str, Any]) -> None:
         raise ConfigError(_usage(f"{wanted} do not go together; use one of them"))
     if flags["data"] and not flags["destroy"]:
         raise ConfigError(_usage("--data deletes data, and goes with --destroy only"))
+    if flags["release"] is not None and not flags["rollback"]:
+        raise ConfigError(_usage("--release names what --rollback restores, and goes with it only"))
     if flags["yes"] and not flags["destroy"]:
         raise ConfigError(_usage("--yes answers --destroy, and goes with it only"))
     if flags["for_"] is not None:
@@ -147,9 +154,12 @@ def _on_cluster(source: Source, flags: dict[str, Any]) -> int:
     if flags["status"]:
         return _status(app, cluster, converger, flags)
     if flags["history"]:
-        return _history(app, converger, flags)
+        history = converger.read_history(app.name)
+        return print_history(app, history, converger.notes, flags)
     if flags["destroy"]:
         return _destroy(app, cluster, converger, flags)
+    if flags["rollback"]:
+        return _rollback(source, cluster, converger, flags)
     return _plan_and_apply(source, cluster, converger, flags)
 
 
@@ -170,23 +180,59 @@ def _pause(app: App, cluster: KubeCluster, flags: dict[str, Any]) -> int:
     return CONVERGED
 
 
+def _rollback(
+    source: Source, cluster: KubeCluster, converger: Converger, flags: dict[str, Any]
+) -> int:
+    app = source.app
+    version = converger.read_version(app)
+    history = rolled_back(converger.history, version, flags["release"])
+    converger.record(app, history)
+    lease = _lease(app, cluster)
+    if lease.acquire():
+        lease.release()
+        return _plan_and_apply(source, cluster, converger, flags)
+    return _follow(app, converger, f"{lease.rival} keeps this app converged", flags)
+
+
+def _follow(app: App, converger: Converger, rival: str, flags: dict[str, Any]) -> int:
+    """Wait while another process does what is desired."""
+    deadline = time.monotonic() + flags["timeout"]
+    while True:
+        converger.read()
+        converger.mirror.settle()
+        plan = converger.plan(app, Policy())
+        if _is_converged(converger, plan):
+            return _print_end(app, converger, flags)
+        if time.monotonic() >= deadline:
+            reason = f"{rival}, but has not restored it after {flags['timeout']} s"
+            return print_result(app, "failed", reason, converger.mirror.snapshot(), flags)
+        time.sleep(0.2)
+
+
+def _is_converged(converger: Converger, plan: Plan) -> bool:
+    if plan.writes or plan.holds:
+        return False
+    live = converger.mirror.snapshot()
+    return not worst(rows_of(keyed(converger.desired), live, converger.mirror.pods(), plan=plan))
+
+
+def _print_end(app: App, converger: Converger, flags: dict[str, Any]) -> int:
+    failure, live = converger.failure, converger.mirror.snapshot()
+    return print_result(app, "failed" if failure else "converged", failure, live, flags)
+
+
 def _plan_and_apply(
     source: Source, cluster: KubeCluster, converger: Converger, flags: dict[str, Any]
 ) -> int:
     app = source.app
     plan = converger.plan(app, Policy(adopt=flags["adopt"]), complete=True)
-    _print_plan(app, plan, converger.notes, flags)
+    print_plan(app, plan, converger.notes, flags)
     if plan.refusals:
         return FAILED
     if flags["plan"]:
         return CHANGES if plan.writes or plan.holds else CONVERGED
-    if not plan.writes and not plan.holds:
-        live = converger.mirror.snapshot()
-        rows = rows_of(keyed(converger.desired), live, converger.mirror.pods(), plan=plan)
-        if not worst(rows):
-            failed = converger.stand_in
-            verdict: Verdict = "failed" if failed else "converged"
-            return _print_result(app, verdict, failed, live, flags)
+    if _is_converged(converger, plan):
+        return _print_end(app, converger, flags)
     return _run_loop(source, cluster, converger, flags)
 
 
@@ -234,7 +280,7 @@ def _run_loop(
     finally:
         view.close()
     live = converger.mirror.snapshot()
-    return _print_result(source.app, verdict, loop.reason, live, flags)
+    return print_result(source.app, verdict, loop.reason, live, flags)
 
 
 def _lease(app: App, cluster: KubeCluster) -> Lease:
@@ -289,21 +335,6 @@ def _paused(app: App, cluster: KubeCluster) -> tuple[Pause | None, tuple[str, ..
         return None, (f"whether {app.name} is paused is not known: {error.cause}",)
 
 
-def _history(app: App, converger: Converger, flags: dict[str, Any]) -> int:
-    history = converger.read_history(app.name)
-    for note in converger.notes:
-        print(f"jac scale: {note}", file=sys.stderr)  # noqa: T201
-    if flags["json"]:
-        releases = [release_json(history, release) for release in history.releases]
-        told = {"app": app.name, "namespace": app.namespace, "releases": releases}
-        print(json.dumps(told, indent=2))  # noqa: T201
-        return CONVERGED
-    none = [f"no release of {app.name} is recorded in namespace {app.namespace}"]
-    for line in history_lines(history) or none:
-        print(line)  # noqa: T201
-    return CONVERGED
-
-
 def _wanted(app: App, converger: Converger, deployment: Object | None) -> dict[ObjectKey, Object]:
     """What should be there, with the image that runs where this command was given none."""
     kubernetes = app.settings.kubernetes
@@ -319,7 +350,7 @@ def _wanted(app: App, converger: Converger, deployment: Object | None) -> dict[O
 def _destroy(app: App, cluster: KubeCluster, converger: Converger, flags: dict[str, Any]) -> int:
     plan = converger.plan_removal(app, Policy(data=flags["data"]))
     if not flags["json"]:
-        _print_plan(app, plan, converger.notes, flags)
+        print_plan(app, plan, converger.notes, flags)
     if not plan.writes:
         return CONVERGED
     if not flags["yes"] and not _confirmed(app, cluster, flags):
@@ -339,14 +370,14 @@ def _destroy(app: App, cluster: KubeCluster, converger: Converger, flags: dict[s
             print(result_line(result))  # noqa: T201
     if left and not outcome.errors:
         names = ", ".join(str(key) for key in left)
-        _complain(f"still there after {flags['timeout']} s: {names}", FAILED, flags)
+        complain(f"still there after {flags['timeout']} s: {names}", FAILED, flags)
     return FAILED if left or outcome.errors else CONVERGED
 
 
 def _confirmed(app: App, cluster: KubeCluster, flags: dict[str, Any]) -> bool:
     if flags["json"] or not sys.stdin.isatty():
         problem = _usage("--destroy asks first, and nobody is there to answer; add --yes to go on")
-        _complain(str(problem), USAGE, flags)
+        complain(str(problem), USAGE, flags)
         return False
     where = f"namespace {app.namespace} of {cluster.target.context}"
     return input(f"Delete {app.name} from {where}? [y/N] ").strip().lower() in {"y", "yes"}
@@ -395,40 +426,6 @@ def _time_of_day() -> str:
     return time.strftime("%H:%M:%S ")
 
 
-def _print_plan(app: App, plan: Plan, notes: tuple[str, ...], flags: dict[str, Any]) -> None:
-    notes = (*app.notes, *notes)
-    if flags["json"]:
-        told = {"app": app.name, "namespace": app.namespace, "notes": notes}
-        steps = plan_json(plan)
-        if flags["plan"]:
-            print(json.dumps({**told, "steps": steps}, indent=2))  # noqa: T201
-        else:
-            print(json.dumps({"event": "plan", **told, "steps": steps}), flush=True)  # noqa: T201
-        return
-    for line in (*notes, *plan_lines(plan)):
-        print(line, flush=True)  # noqa: T201
-
-
-def _print_result(
-    app: App,
-    verdict: Verdict,
-    reason: str,
-    live: dict[ObjectKey, Object],
-    flags: dict[str, Any],
-) -> int:
-    converged = verdict == "converged"
-    if flags["json"]:
-        why = {"reach": reach(app, live)} if converged else {"reason": reason}
-        told = {"event": "end", "app": app.name, "verdict": verdict, **why}
-        print(json.dumps(told))  # noqa: T201
-    elif converged:
-        print(f"{app.name}: {verdict}")  # noqa: T201
-        print(f"reach it:  {reach(app, live)}")  # noqa: T201
-    else:
-        print(f"jac scale: {app.name} {verdict}: {reason}", file=sys.stderr)  # noqa: T201
-    return CONVERGED if converged else FAILED
-
-
 def _no_image(app: App) -> Problem:
     return Problem(
         file=str(app.files[0]) if app.files else None,
@@ -437,11 +434,3 @@ def _no_image(app: App) -> Problem:
         message="no image is given; build one from the Dockerfile, push it, and name it here "
         "or by --image",
     )
-
-
-def _complain(error: str, code: int, flags: dict[str, Any]) -> int:
-    if flags["json"]:
-        print(json.dumps({"event": "error", "error": error, "exit_code": code}))  # noqa: T201
-    else:
-        print(f"jac scale: {error}", file=sys.stderr)  # noqa: T201
-    return code

@@ -121,6 +121,12 @@ class Converger:
         """What runs in place of what jac.toml says, and why; empty when nothing does."""
         return self.history.told(self.version) if self.version else ""
 
+    @property
+    def failure(self) -> str:
+        """The same where it is there because what jac.toml says has failed."""
+        pin = self.history.pin
+        return "" if pin is None or pin.by_hand else self.stand_in
+
     def plan(self, app: App, policy: Policy, *, complete: bool = False) -> Plan:
         """Decide what to do now.
 
@@ -190,19 +196,29 @@ class Converger:
         Raises:
             ClusterError: the Secret with what was minted before could not be read.
         """
-        live = self.mirror.snapshot()
-        key = ObjectKey("Secret", secret_name(app.name))
-        secret = live.get(key) or self._get(key, live)
-        self._credentials = self._current_credentials(app, secret)
-        objects = build(app, self._credentials)
-        self.version = version_of(objects, app.name, key=self._credentials.jwt_secret)
-        if release := self.read_history(app.name).pinned(self.version):
+        objects, version = self._described(app)
+        if release := self.read_history(app.name).pinned(version):
             objects = restored(objects, app.name, release.version)
         return tuple(
             obj
             for obj in objects
             if obj["kind"] != "Namespace" or "Namespace" not in self.mirror.blocked
         )
+
+    def read_version(self, app: App) -> Version:
+        """Take from jac.toml what it wants to run, and from the record what ran."""
+        _, version = self._described(app)
+        self.read_history(app.name)
+        return version
+
+    def _described(self, app: App) -> tuple[tuple[Object, ...], Version]:
+        live = self.mirror.snapshot()
+        key = ObjectKey("Secret", secret_name(app.name))
+        secret = live.get(key) or self._get(key, live)
+        self._credentials = self._current_credentials(app, secret)
+        objects = build(app, self._credentials)
+        self.version = version_of(objects, app.name, key=self._credentials.jwt_secret)
+        return objects, self.version
 
     def read_history(self, app_name: str) -> History:
         """Take the releases from the live record; what we know stands where there is none."""

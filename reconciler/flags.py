@@ -10,6 +10,8 @@ SCALE_FLAGS: tuple[Flag, ...] = (
     Flag(name="watch", type=bool, help="stay, and keep the cluster as jac.toml says"),
     Flag(name="status", type=bool, help="show every object and its health"),
     Flag(name="history", type=bool, help="list the releases of the app, and how each one went"),
+    Flag(name="rollback", type=bool, help="restore the release before, or that of --release"),
+    Flag(name="release", type=int, help="with --rollback: number of the release", metavar="N"),
     Flag(
         name="pause",
         type=bool,

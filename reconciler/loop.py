@@ -116,10 +116,10 @@ class Loop:
         self._plan: Plan | None = None
         self._carried_out = False
         """Whether that plan left nothing to do: else a good health is that of the state before."""
+        self._standing: list[str] = []
+        """What `_say_what_stands` told."""
         self._lease_wanted = Event()
         self._news: deque[str] = deque()
-        self._problem: ConfigError | None = None
-        """What was told of the configuration; once, however much is healed meanwhile."""
         self._until_healthy = False
         self._verdict: Verdict = "stopped"
         self.reason = "the cluster was not read yet"
@@ -227,15 +227,7 @@ class Loop:
         p, mirror = self._p, self._p.converger.mirror
         while self._news:
             p.view.say(self._news.popleft())
-        if p.source.problem is not self._problem:
-            self._problem = p.source.problem
-            if self._problem:
-                p.view.say(f"{self._problem}\nthe last good configuration stays in force")
-        for note in p.converger.notes:
-            p.view.say(note)
-        for kind, error in mirror.blocked.items():
-            if kind not in DISPENSABLE:
-                p.view.say(f"{kind} cannot be watched: {error}")
+        self._say_what_stands()
         if not mirror.synced:
             return None
         mirror.settle()
@@ -256,6 +248,19 @@ class Loop:
         self._schedule(wrote=True, failed=bool(failures))
         verdicts = [self._fail(error) for error in failures]
         return "failed" if "failed" in verdicts else None
+
+    def _say_what_stands(self) -> None:
+        """Tell what a person should know while it lasts; a heal in between is no news of it."""
+        p, standing = self._p, [*self._p.converger.notes]
+        if p.source.problem:
+            standing.append(f"{p.source.problem}\nthe last good configuration stays in force")
+        for kind, error in p.converger.mirror.blocked.items():
+            if kind not in DISPENSABLE:
+                standing.append(f"{kind} cannot be watched: {error}")
+        for message in standing:
+            if message not in self._standing:
+                p.view.say(message)
+        self._standing = standing
 
     def _policy(self, app: App) -> Policy:
         if app != self._app:
@@ -359,7 +364,7 @@ class Loop:
             return "failed"
         if worst_health or plan.holds or plan.refusals:
             return None
-        self.reason = self._p.converger.stand_in
+        self.reason = self._p.converger.failure
         return "failed" if self.reason else "converged"
 
     def _attend(self) -> None:

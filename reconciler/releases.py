@@ -83,12 +83,17 @@ class History:
 
     def told(self, version: Version) -> str:
         """What stands in for a version, why, and what to do; empty when nothing does."""
-        pinned, failed = self.pinned(version), self.releases[-1] if self.releases else None
-        if pinned is None or failed is None:
+        pinned = self.pinned(version)
+        if pinned is None or self.pin is None:
             return ""
+        same = [r for r in self.releases if r.version.mark == version.mark]
+        again = f"jac scale --rollback --release {same[-1].number}" if same else ""
+        if self.pin.by_hand or not same:
+            back = f"; {again} ends that" if again else ""
+            return f"{pinned} is pinned in place of it, until jac.toml changes{back}"
         return (
-            f"{failed} failed: {failed.reason}; {pinned} was restored, and stays until jac.toml "
-            "changes; correct what is wrong there"
+            f"{same[-1]} failed: {same[-1].reason}; {pinned} was restored, and stays until "
+            f"jac.toml changes; correct what is wrong there, or try it again by {again}"
         )
 
     @property
@@ -127,7 +132,9 @@ def judged(
         noted = replace(history, pin=None)
     else:
         noted = _noted(history, version, health, at=at, who=who)
-    good = noted.last_good
+    # What somebody rolled back to is better than what they rolled back from.
+    before = history.numbered(history.pin.number) if history.pin else None
+    good = before or noted.last_good
     if outcome == "healthy" or not rollback or good is None or obstacle(good, version):
         return noted
     return replace(noted, pin=Pin(number=good.number, instead_of=version.mark, by_hand=False))

@@ -215,6 +215,7 @@ def test_watch_returns_too_and_keeps_to_it_when_started_again(shop: Shop) -> Non
         shop.api.patch(path_of("Deployment", shop.namespace, "shop"), edit)
         again.wait_for(r"Deployment/shop .*terminationGracePeriodSeconds.* healed")
         assert "example/shop:1" == shop.image
+        assert 1 == sum("was restored" in line for line in again.lines), again.text
         seen = len(again.lines)
         shop.write("example/shop:3")
         again.wait_for(r"Deployment/shop configured: .*example/shop:3", after=seen)
@@ -227,3 +228,67 @@ def test_rollout_tells_what_the_scheduler_says(shop: Shop) -> None:
     shop.write(more='cpu_request = "17"')
     done = shop.scale("--timeout", "5")
     assert (1, True) == (done.code, "Insufficient cpu" in done.one_message), done.err
+
+
+def test_rollback_restores_the_release_before_and_pins_it(shop: Shop) -> None:
+    """Template and environment; a second run keeps to it and writes nothing; an edit ends it."""
+    assert 0 == shop.scale().code
+    shop.write("example/shop:2", env="2")
+    assert 0 == shop.scale().code
+    back = shop.scale("--rollback")
+    assert (0, "", "example/shop:1") == (back.code, back.err, shop.image)
+    assert "1" == shop.live("ConfigMap", "shop-config")["data"]["A"]
+    written = versions(shop.api, shop.namespace)
+    again = shop.scale()
+    assert (0, True) == (again.code, "release 1 (example/shop:1) is pinned" in again.out)
+    assert written == versions(shop.api, shop.namespace)
+    assert [False, True] == [r["pinned"] for r in reversed(shop.releases())]
+    shop.write("example/shop:3")
+    assert (0, "example/shop:3") == (shop.scale().code, shop.image)
+    third = shop.scale("--rollback", "--release", "2", "--json")
+    assert (0, "example/shop:2") == (third.code, shop.image), third.out
+    ended = shop.scale("--rollback", "--release", "3")
+    assert (0, "example/shop:3") == (ended.code, shop.image)
+
+
+def test_rollback_tries_again_what_failed(shop: Shop) -> None:
+    """Where the cause was not in jac.toml, nothing in jac.toml has to change."""
+    assert 0 == shop.scale().code
+    shop.write(UNPULLABLE)
+    assert (1, "example/shop:1") == (shop.scale().code, shop.image)
+    again = shop.scale("--rollback", "--release", "2")
+    assert (1, "example/shop:1") == (again.code, shop.image)
+    assert "release 2 (registry.invalid/shop:2) failed" in again.one_message
+    assert "Deployment/shop configured: spec.template.spec.containers[app].image" in again.out
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "reason"),
+    [
+        pytest.param(["--rollback"], 1, "no healthy release came before", id="nothing before"),
+        pytest.param(["--rollback", "--release", "9"], 1, "no such release, but 1", id="no such"),
+        pytest.param(["--release", "1"], 2, "--release names what --rollback", id="alone"),
+        pytest.param(["--rollback", "--plan"], 2, "do not go together", id="with a plan"),
+    ],
+)
+def test_rollback_refuses_what_it_cannot_do(
+    shop: Shop, flags: list[str], code: int, reason: str
+) -> None:
+    """One message, and nothing written."""
+    assert 0 == shop.scale().code
+    before = versions(shop.api, shop.namespace)
+    done = shop.scale(*flags)
+    assert (code, True) == (done.code, reason in done.one_message), done.err
+    assert before == versions(shop.api, shop.namespace)
+
+
+def test_rollback_works_under_a_running_watch(shop: Shop) -> None:
+    """The watch does the restoring, at once, and goes on healing what was restored."""
+    assert 0 == shop.scale().code
+    shop.write("example/shop:2")
+    with running_scale(shop.file, "--watch", kubeconfig=shop.kubeconfig) as watching:
+        wait_until(lambda: len(shop.outcomes()) == 2, within=40, what="the second release")
+        back = shop.scale("--rollback")
+        assert (0, "", "example/shop:1") == (back.code, back.err, shop.image)
+        watching.wait_for(r"release 1 \(example/shop:1\) is pinned")
+        assert 0 == watching.end()

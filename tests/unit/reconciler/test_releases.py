@@ -151,7 +151,8 @@ def test_failure_tells_what_failed_why_and_what_was_restored() -> None:
     failed = after(good, "shop:2", BAD, rollback=True)
     assert (
         f"release 2 (shop:2) failed: {BAD.sentence}; release 1 (shop:1) was restored, and stays "
-        "until jac.toml changes; correct what is wrong there"
+        "until jac.toml changes; correct what is wrong there, or try it again by "
+        "jac scale --rollback --release 2"
     ) == failed.told(version("shop:2"))
     assert ("", "") == (failed.told(version("shop:3")), good.told(version("shop:1")))
 
