@@ -140,6 +140,7 @@ def _on_cluster(source: Source, flags: dict[str, Any]) -> int:
     )
     converger.read()
     converger.patience = PATIENCE
+    cluster.check_identity()
     if flags["watch"]:
         return _run_loop(source, cluster, converger, flags)
     if flags["status"]:
