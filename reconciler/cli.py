@@ -149,6 +149,7 @@ def _on_cluster(source: Source, flags: dict[str, Any]) -> int:
     )
     converger.read()
     converger.patience = PATIENCE
+    cluster.check_identity()
     if flags["watch"]:
         return _run_loop(source, cluster, converger, flags)
     if flags["status"]:
@@ -357,11 +358,13 @@ def _destroy(app: App, cluster: KubeCluster, converger: Converger, flags: dict[s
         return USAGE
     lease = _lease(app, cluster)
     _wait_for(lease)
+    gone = False
     try:
         outcome = converger.apply(plan)
         left = _wait_until_gone(converger, outcome.plan, flags["timeout"])
+        gone = not left and not outcome.errors
     finally:
-        lease.release(forget_pause=True)
+        lease.release(forget_pause=gone)
     if flags["json"]:
         told = {"app": app.name, "steps": outcome_json(outcome), "gone": not left}
         print(json.dumps(told, indent=2))  # noqa: T201

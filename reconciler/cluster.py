@@ -123,6 +123,10 @@ class Cluster(Protocol):
         """Read the credentials of the pinned context again."""
         ...
 
+    def check_identity(self) -> None:
+        """Pin the cluster that answers, the first time; then raise `NoCluster` for another one."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
@@ -167,6 +171,8 @@ class KubeCluster:
         self._client = client
         self._config_file = config_file
         self._reauthenticating = Lock()
+        self._identity: str | None = None
+        """UID of the namespace kube-system, once it was read: it is the cluster's own."""
         self.pace: Callable[[], None] | None = None
         """Called before every request but a watch; may wait."""
 
@@ -268,9 +274,16 @@ class KubeCluster:
         except Missing:
             logger.debug("object was gone already", extra={"subject": metadata["name"]})
 
-    def reauthenticate(self) -> None:
-        """See `Cluster.reauthenticate`."""
+    def reauthenticate(self, stale: ApiClient | None = None) -> None:
+        """See `Cluster.reauthenticate`.
+
+        Args:
+            stale: whose login was not accepted; nothing happens if another thread replaced it
+                meanwhile, so that a login plugin runs once, not once a thread.
+        """
         with self._reauthenticating:
+            if stale is not None and self._client is not stale:
+                return
             client = _client(self.target.context, self._config_file)
             if client.configuration.host.rstrip("/") != self.target.server:
                 raise NoCluster(
@@ -280,13 +293,22 @@ class KubeCluster:
                 )
             self._client = client
 
-    def identity(self) -> str | None:
-        """UID of the cluster (of its kube-system namespace); None where we may not read that."""
+    def check_identity(self) -> None:
+        """See `Cluster.check_identity`."""
         path = "/api/v1/namespaces/kube-system"
         try:
-            return str(self._request("cluster identity read", "GET", path)["metadata"]["uid"])
-        except (Refused, Missing):
-            return None
+            found = str(self._request("cluster identity read", "GET", path)["metadata"]["uid"])
+        except Refused as error:
+            # Who may not read that namespace is pinned by context and URL alone.
+            logger.debug("cluster is not pinned by identity", extra={"cause": error})
+            return
+        if self._identity not in {None, found}:
+            raise NoCluster(
+                "cluster identity check",
+                f"another cluster than before answers as {self.target.server}",
+                "start again if that is meant",
+            )
+        self._identity = found
 
     def _path(self, kind: Kind, name: str = "") -> str:
         group = "api" if "/" not in kind.api_version else "apis"
@@ -332,12 +354,10 @@ class KubeCluster:
         for renewed in (False, True):
             if self.pace and not stream:
                 self.pace()
-            client = self._client
-            headers = {
-                "Accept": "application/json",
-                "User-Agent": FIELD_MANAGER,
-                **_authorization(client),
-            }
+            with self._reauthenticating:
+                # A token whose end was announced is renewed in here, by one thread.
+                client, login = self._client, _authorization(self._client)
+            headers = {"Accept": "application/json", "User-Agent": FIELD_MANAGER, **login}
             if content_type:
                 headers["Content-Type"] = content_type
             try:
@@ -357,7 +377,7 @@ class KubeCluster:
                 raise _unreachable(subject, self.target.server, exc) from exc
             if renewed or not (isinstance(error, Refused) and error.expired):
                 break
-            self.reauthenticate()
+            self.reauthenticate(client)
         raise error
 
 

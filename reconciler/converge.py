@@ -172,7 +172,14 @@ class Converger:
         return make_plan(app.name, (), Snapshot(live=self.mirror.snapshot()), policy)
 
     def apply(self, plan: Plan) -> Outcome:
-        """Take the steps of a plan, and remember what the server accepted."""
+        """Take the steps of a plan, and remember what the server accepted.
+
+        Raises:
+            NoCluster: another cluster answers than the one that was read.
+        """
+        if any(isinstance(step, Create) for step in plan.writes):
+            # Updates and deletes name the object's UID; only a create could hit a stranger.
+            self._try(self.cluster.check_identity)
         outcome = apply_plan(
             plan,
             self.cluster,

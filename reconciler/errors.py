@@ -179,6 +179,9 @@ def classify(subject: str, status: int, body: bytes, headers: Mapping[str, str])
     match status:
         case 401:
             return Refused(subject, message, _EXPIRED, expired=True)
+        case 403 if 'User "system:anonymous"' in message:
+            # No login reached the server: a plugin that gives none fails like one that expired.
+            return Refused(subject, message, _EXPIRED, expired=True)
         case 403 if _has_cause(answer, "NamespaceTerminating"):
             return Terminating(subject, message)
         case 403:

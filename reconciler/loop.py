@@ -114,6 +114,7 @@ class Loop:
         self._app: App | None = None
         """The configuration of the latest pass."""
         self._plan: Plan | None = None
+        self._pinned = False
         self._carried_out = False
         """Whether that plan left nothing to do: else a good health is that of the state before."""
         self._standing: list[str] = []
@@ -230,6 +231,9 @@ class Loop:
         self._say_what_stands()
         if not mirror.synced:
             return None
+        if not self._pinned:
+            p.converger.cluster.check_identity()
+            self._pinned = True
         mirror.settle()
         app = p.source.app
         if causes <= {"status"} and self._plan and not self._plan.holds:

@@ -5,6 +5,7 @@ desired. An object is written exactly when a dry-run apply of it would change it
 something beside our fields; and one apply later there is nothing left to do, for nobody.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -30,7 +31,7 @@ from tests.servers.api import Api
 from tests.servers.control_plane import ControlPlane
 from tests.unit.reconciler.build.apps import app_with
 
-EXAMPLES = 40
+EXAMPLES = int(os.environ.get("JAC_CONVERGE_ORACLE_PAIRS", "40"))
 
 
 # The apps -----------------------------------------------------------------------------------------

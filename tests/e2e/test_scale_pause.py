@@ -10,7 +10,10 @@ from tests.servers.control_plane import ControlPlane
 def test_scale_pauses_and_resumes(
     cluster_with_controllers: ControlPlane, unused_namespace: str, tmp_path: Path
 ) -> None:
-    """The status tells it; a deploy says why it does not write, and writes once resumed."""
+    """The status tells it; a deploy says why it does not write, and writes once resumed.
+
+    A destroy takes the pause with it.
+    """
     kubeconfig = cluster_with_controllers.kubeconfig
     toml = f'[converge.kubernetes]\nnamespace = "{unused_namespace}"\nimage = "example/shop:1"\n'
     file = write_app(tmp_path, toml)
@@ -31,3 +34,7 @@ def test_scale_pauses_and_resumes(
     assert 0 == run_scale(file, "--image", "example/shop:2", kubeconfig=kubeconfig).code
     again = run_scale(file, "--resume", "--json", kubeconfig=kubeconfig)
     assert (0, None) == (again.code, json.loads(again.out)["paused"])
+    run_scale(file, "--pause", kubeconfig=kubeconfig)
+    assert 0 == run_scale(file, "--destroy", "--yes", kubeconfig=kubeconfig).code
+    nothing = json.loads(run_scale(file, "--status", "--json", kubeconfig=kubeconfig).out)
+    assert (None, []) == (nothing["paused"], nothing["objects"])

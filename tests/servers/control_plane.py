@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from tests.servers import build
 from tests.servers.api import Api, ApiFailed
@@ -144,6 +144,13 @@ class ControlPlane:
             unless=self.apiserver.check_alive,
         )
 
+    def replace_cluster(self) -> None:
+        """Let an empty cluster answer under the same URL and certificate, as after a re-install."""
+        self.kill_apiserver()
+        # From the first key on, to the last one.
+        self._ask_etcd("/v3/kv/deleterange", {"key": "AA==", "range_end": "AA=="})
+        self.start_apiserver()
+
     def compact(self) -> None:
         """Make every resource version there is now too old to watch or to continue a list from.
 
@@ -151,16 +158,17 @@ class ControlPlane:
         would still serve them. So every open watch breaks, and the client that comes back with
         its old version gets a 410.
         """
-        certificate, key = self._authority.issue("etcd-compactor", "compactor")
-        etcd = Api(
-            f"https://{HOST}:{self._etcd_port}", ca=self.ca, certificate=certificate, key=key
-        )
         # A revision of its own, so that even the newest object's version is behind the horizon.
-        written = etcd.post("/v3/kv/put", {"key": "Y29tcGFjdGVk", "value": ""})
+        written = self._ask_etcd("/v3/kv/put", {"key": "Y29tcGFjdGVk", "value": ""})
         revision = written["header"]["revision"]
         self.kill_apiserver()
-        etcd.post("/v3/kv/compaction", {"revision": revision, "physical": True})
+        self._ask_etcd("/v3/kv/compaction", {"revision": revision, "physical": True})
         self.start_apiserver()
+
+    def _ask_etcd(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        certificate, key = self._authority.issue(f"etcd-{secrets.token_hex(4)}", "test")
+        url = f"https://{HOST}:{self._etcd_port}"
+        return Api(url, ca=self.ca, certificate=certificate, key=key).post(path, body)
 
     def requests(self, user_agent: str, *, stage: str = "RequestReceived") -> list[Request]:
         """Return what a client has sent so far, in the order of arrival; needs `audit`.

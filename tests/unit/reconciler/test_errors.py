@@ -115,3 +115,11 @@ def test_error_cuts_a_foreign_body() -> None:
     """A proxy's page does not fill the terminal."""
     error = classify("services list", 503, b"x" * 10_000, {})
     assert 256 == len(error.cause)
+
+
+def test_classify_takes_a_request_without_a_login_for_one_that_ended() -> None:
+    """A login plugin that gives nothing leaves us anonymous; no permission would help."""
+    message = 'services is forbidden: User "system:anonymous" cannot list resource "services"'
+    error = classify("services list", 403, status(message), {})
+    assert isinstance(error, Refused)
+    assert (True, True) == (error.expired, "log in again" in str(error))

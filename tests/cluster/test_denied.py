@@ -1,0 +1,84 @@
+"""A write that an admission policy of the cluster denies, on a real API server."""
+
+from pathlib import Path
+from typing import Any
+
+from jac_converge.reconciler.ownership import FIELD_MANAGER
+from tests.cluster.foreign_edits import path_of
+from tests.cluster.running_loop import running_loop, wait_until, write_app
+from tests.servers.api import ApiFailed
+from tests.servers.control_plane import ControlPlane
+
+TOML = '[converge.kubernetes]\nnamespace = "{namespace}"\nimage = "example/shop:{tag}"\n'
+ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+REASON = "only images that were scanned"
+KEPT = 10
+"""Denied writes that may be sent before the wait between two is long: it doubles up to 30 s."""
+
+
+def deny_image(image: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A policy against one image, and its binding."""
+    head = {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": "scanned"}}
+    rule = {
+        "apiGroups": ["apps"],
+        "apiVersions": ["v1"],
+        "operations": ["CREATE", "UPDATE"],
+        "resources": ["deployments"],
+    }
+    expression = f"object.spec.template.spec.containers.all(c, c.image != '{image}')"
+    policy = {
+        "matchConstraints": {"resourceRules": [rule]},
+        "validations": [{"expression": expression, "message": REASON}],
+    }
+    binding = {"policyName": "scanned", "validationActions": ["Deny"]}
+    return (
+        {**head, "kind": "ValidatingAdmissionPolicy", "spec": policy},
+        {**head, "kind": "ValidatingAdmissionPolicyBinding", "spec": binding},
+    )
+
+
+def test_loop_tells_a_denied_write_once_and_makes_no_storm(
+    audited_control_plane: ControlPlane, unused_namespace: str, tmp_path: Path
+) -> None:
+    """The policy's own words, once; the rest of the app is kept; it goes on when it is allowed."""
+    server, ns = audited_control_plane, unused_namespace
+    policy, binding = deny_image("example/shop:2")
+    server.api.post(f"{ADMISSION}/validatingadmissionpolicies", policy)
+    server.api.post(f"{ADMISSION}/validatingadmissionpolicybindings", binding)
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "probe"}}
+    container = {"name": "a", "image": "example/shop:2"}
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [container]}}
+    spec = {"selector": {"matchLabels": {"a": "b"}}, "template": template}
+
+    def denied() -> bool:
+        try:
+            path = path_of("Deployment", "default", "probe")
+            server.api.apply(path, {**deployment, "spec": spec})
+        except ApiFailed as failed:
+            return REASON in str(failed)
+        return False
+
+    wait_until(denied, 60, "the policy was never in force")
+    more = "[converge.database]\nmongodb_uri = 'mongodb://x/y'\nredis_url = 'redis://x'\n"
+    file = write_app(tmp_path, TOML.format(namespace=ns, tag=1) + more)
+    with running_loop(file, server.kubeconfig) as running:
+        wait_until(lambda: any(row.key.kind == "Deployment" for row in running.view.rows), 60)
+        wait_until(lambda: "example/shop:1" in str(server.api.get(path_of("Deployment", ns))), 30)
+        before = len(server.requests(FIELD_MANAGER))
+        write_app(tmp_path, TOML.format(namespace=ns, tag=2) + more)
+        wait_until(
+            lambda: any(
+                REASON in text
+                for text in (
+                    *running.view.messages,
+                    *(row.health.sentence for row in running.view.rows),
+                    *(str(e) for o in running.view.outcomes for e in o.errors),
+                )
+            )
+        )
+        write_app(tmp_path, TOML.format(namespace=ns, tag=3) + more)
+        wait_until(lambda: "example/shop:3" in str(server.api.get(path_of("Deployment", ns))), 60)
+        sent = [r for r in server.requests(FIELD_MANAGER)[before:] if r.verb == "patch"]
+        assert 0 < len(sent) <= KEPT
+        said = [message for message in running.view.messages if REASON in message]
+        assert len(said) <= 1
