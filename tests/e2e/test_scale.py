@@ -101,6 +101,14 @@ def versions(api: Api, namespace: str) -> dict[str, str]:
     return {key: obj["metadata"]["resourceVersion"] for key, obj in found.items()}
 
 
+def lives(api: Api, namespace: str) -> dict[str, tuple[str, bool]]:
+    """Which objects there are, by uid, and whether they are about to go; controllers may write."""
+    return {
+        key: (obj["metadata"]["uid"], "deletionTimestamp" in obj["metadata"])
+        for key, obj in objects(api, namespace).items()
+    }
+
+
 def test_scale_shows_each_change_before_it_makes_it(shop: Deployed) -> None:
     """The plan stands above the first write, and names every object."""
     plan, _, work = shop.first.out.partition(" unchanged\n")
@@ -187,11 +195,11 @@ def test_scale_never_shows_a_secret(shop: Deployed) -> None:
 
 def test_scale_destroy_asks_first(shop: Deployed) -> None:
     """With nobody to answer: exit code 2, the flag's name, and nothing deleted."""
-    before = versions(shop.api, shop.namespace)
+    before = lives(shop.api, shop.namespace)
     done = shop.scale("--destroy")
     assert (2, True) == (done.code, "--yes" in done.one_message)
     assert "- delete   Deployment/shop" in done.out
-    assert before == versions(shop.api, shop.namespace)
+    assert before == lives(shop.api, shop.namespace)
 
 
 def test_scale_destroy_leaves_the_neighbour_and_the_data(
