@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
@@ -19,6 +19,9 @@ from jac_converge.config.model import Settings
 from jac_converge.config.problems import ConfigError, Problem
 from jac_converge.config.sources import Document, read_sources
 from jac_converge.config.variables import UnsetVariable, interpolate
+
+if TYPE_CHECKING:
+    from jac_converge.config.manifests import Manifest
 
 __all__ = ["App", "ConfigError", "Problem", "load_app", "written_tables"]
 
@@ -57,6 +60,7 @@ class App:
     settings: Settings
     files: tuple[Path, ...]
     """Every configuration file that was read, or would be if it were there: what `--watch` watches.
+    The folders of manifests are among them, for files that come or go.
 
     jac.toml is the first; where there is none, the one that would stand beside the app.
     """
@@ -64,6 +68,8 @@ class App:
     """The profile that was asked for; pods ask for the same one."""
     notes: tuple[str, ...] = ()
     """What the user should know, such as keys taken from `[plugins.scale]`."""
+    manifests: tuple["Manifest", ...] = ()
+    """What the files of `[converge.kubernetes] extra` say; not read to serve."""
     configured: bool = True
     """False when no file has `[converge]`, or a table that stands in for it: pruning on the
     strength of a jac.toml that was emptied or lost would delete what nobody asked to delete."""
@@ -71,7 +77,11 @@ class App:
     @property
     def root(self) -> Path:
         """The folder that relative paths in the settings start from: that of jac.toml."""
-        return self.files[0].parent if self.files else self.file.parent
+        return _root(self.file, self.files)
+
+
+def _root(file: Path, files: Sequence[Path]) -> Path:
+    return files[0].parent if files else file.parent
 
 
 def load_app(
@@ -111,6 +121,9 @@ def load_app(
     problems = _misplaced(sources.documents)
     settings = _settings(layers, environ, purpose, problems)
     name = _name(file, sources.documents, settings, problems)
+    patterns = settings.kubernetes.extra if settings and purpose == "scale" else ()
+    root = _root(file, sources.files)
+    manifests, watched = _manifests(root, patterns, layers, problems)
     if problems or settings is None:
         raise ConfigError(*sorted(problems, key=lambda p: (p.file or "", p.line or 0)))
     return App(
@@ -118,7 +131,8 @@ def load_app(
         name=name,
         namespace=settings.kubernetes.namespace or name,
         settings=settings,
-        files=sources.files,
+        files=(*sources.files, *watched),
+        manifests=manifests,
         profile=profile,
         notes=(*sources.notes, *written.notes),
         configured=written.configured,
@@ -249,6 +263,31 @@ def _settings(
         # A key left out for want of its variable says nothing about rules between keys.
         problems += complaints(exc, layers, table, rules=not missing)
         return None
+
+
+def _manifests(
+    root: Path, patterns: Sequence[str], layers: Sequence[Layer], problems: list[Problem]
+) -> tuple[tuple["Manifest", ...], tuple[Path, ...]]:
+    """Read manifests; add what is wrong to `problems`.
+
+    Returns:
+        The manifests, and the files and folders that they came from.
+    """
+    if not patterns:
+        return (), ()
+    # Here, because most apps have none, and PyYAML would be loaded for all.
+    from jac_converge.config.manifests import manifest_files, read_manifests  # noqa: PLC0415
+
+    files: dict[Path, None] = {}
+    for index, pattern in enumerate(patterns):
+        found = manifest_files(root, pattern)
+        files |= dict.fromkeys(found)
+        if not found:
+            # A mistake, and not a wish to delete what stood there.
+            message = f"there is no file {pattern}; check the path, which starts at jac.toml"
+            problems.append(problem_at(layers, ("kubernetes", "extra", index), message))
+    folders = dict.fromkeys((root / pattern).parent for pattern in patterns)
+    return read_manifests(files, problems), (*folders, *files)
 
 
 def _name(

@@ -132,6 +132,13 @@ Annotation = Annotated[
         'the name of an annotation, such as "cert-manager.io/cluster-issuer"',
     ),
 ]
+ManifestPattern = Annotated[
+    str,
+    _spelt(
+        r"([^*?\[\]]*/)?[^/]+\.ya?ml",
+        'a path to .yaml files, such as "k8s/*.yaml", with wildcards in the name of the file only',
+    ),
+]
 Origin = Annotated[
     str, _spelt(r"\*|https?://[^/\s]+", 'an origin such as "https://shop.example", or "*"')
 ]
@@ -361,6 +368,9 @@ class KubernetesSettings(_Table):
 
     network_policies: bool = True
     """Close every pod to all traffic but its own. Takes effect where the cluster's network can."""
+
+    extra: tuple[ManifestPattern, ...] = ()
+    """Manifests of your own, applied after the app's: YAML files, relative to jac.toml."""
 
     exposure: ExposureSettings = ExposureSettings()
     """`[converge.kubernetes.exposure]`."""

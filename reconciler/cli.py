@@ -19,6 +19,7 @@ from typing import Any
 
 from jac_converge.config.load import App, ConfigError, Problem, load_app
 from jac_converge.config.logs import configure_logging, wants_json
+from jac_converge.reconciler.build import check
 from jac_converge.reconciler.cluster import KubeCluster, connect
 from jac_converge.reconciler.console import (
     CHANGES,
@@ -87,12 +88,15 @@ def _load(file: str, flags: dict[str, Any]) -> App:
         "kubernetes.namespace": flags["namespace"],
         "kubernetes.image": flags["image"],
     }
-    return load_app(
+    app = load_app(
         Path(file),
         environ=os.environ,
         profile=flags["profile"],
         flags={key: value for key, value in given.items() if value is not None},
     )
+    # Here, so that a watch keeps the last good one instead of failing pass after pass.
+    check(app)
+    return app
 
 
 def _check_combination(flags: dict[str, Any]) -> None:

@@ -204,6 +204,18 @@ def _service(obj: Object, _: tuple[Object, ...]) -> Health:
     return _current("it is there")
 
 
+def _job(obj: Object, _: tuple[Object, ...]) -> Health:
+    failure = condition_of(obj, "Failed")
+    if failure.get("status") == "True":
+        return Health(state="failed", sentence=f"it failed: {cut(failure.get('message', ''))}")
+    if condition_of(obj, "Complete").get("status") == "True":
+        return _current("it is done")
+    if obj["spec"].get("suspend"):
+        return _current("it is suspended")
+    active, failed = _count(_status(obj), "active"), _count(_status(obj), "failed")
+    return _progressing(f"waiting for its end; {_plural(active, 'pod')} at work, {failed} failed")
+
+
 def _route(obj: Object, _: tuple[Object, ...]) -> Health:
     told = [
         condition
@@ -224,6 +236,7 @@ _JUDGES: Mapping[str, Callable[[Object, tuple[Object, ...]], Health]] = {
     "Deployment": _deployment,
     "HTTPRoute": _route,
     "HorizontalPodAutoscaler": _autoscaler,
+    "Job": _job,
     "PersistentVolumeClaim": _claim,
     "Pod": _pod,
     "PodDisruptionBudget": _budget,

@@ -22,7 +22,18 @@ type Noticed = Literal["nothing", "status", "content"]
 READ_OWN_WRITES: Final = 5.0
 """Seconds to hold back older events of an object we wrote; then the watch is believed again."""
 
-DISPENSABLE: Final = frozenset({"HTTPRoute", "Ingress", "Namespace", "NetworkPolicy"})
+DISPENSABLE: Final = frozenset(
+    {
+        "CronJob",
+        "HTTPRoute",
+        "Ingress",
+        "Job",
+        "Namespace",
+        "NetworkPolicy",
+        "Role",
+        "RoleBinding",
+    }
+)
 """Kinds without which an app can be deployed, so that not being shown them is no end: the cluster
 does not know one, or we have rights inside one namespace only. Where one is desired all the same,
 the plan says what the server says to that; but a namespace is used as it is."""

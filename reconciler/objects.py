@@ -47,6 +47,8 @@ class ObjectKey:
         return f"{self.kind}/{self.name}"
 
 
+_RBAC = "rbac.authorization.k8s.io/v1"
+
 KINDS: tuple[Kind, ...] = (
     Kind(
         name="Namespace",
@@ -57,11 +59,14 @@ KINDS: tuple[Kind, ...] = (
         prune="keep-data",
     ),
     Kind(name="ServiceAccount", api_version="v1", plural="serviceaccounts", rank=1),
+    Kind(name="Role", api_version=_RBAC, plural="roles", rank=2),
+    Kind(name="RoleBinding", api_version=_RBAC, plural="rolebindings", rank=3),
     Kind(name="ConfigMap", api_version="v1", plural="configmaps", rank=2),
     Kind(name="Secret", api_version="v1", plural="secrets", rank=2, prune="keep-data"),
     Kind(name="Service", api_version="v1", plural="services", rank=3),
     Kind(
-        # Never written: the StatefulSet's controller does. Deleted by an explicit `--data` only.
+        # The stores' are written by their controller, others by `extra` alone. Deleted by an
+        # explicit `--data` only.
         name="PersistentVolumeClaim",
         api_version="v1",
         plural="persistentvolumeclaims",
@@ -89,6 +94,8 @@ KINDS: tuple[Kind, ...] = (
         plural="poddisruptionbudgets",
         rank=6,
     ),
+    Kind(name="Job", api_version="batch/v1", plural="jobs", rank=6),
+    Kind(name="CronJob", api_version="batch/v1", plural="cronjobs", rank=6),
     Kind(name="Ingress", api_version="networking.k8s.io/v1", plural="ingresses", rank=7),
     Kind(
         name="HTTPRoute",

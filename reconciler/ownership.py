@@ -7,16 +7,20 @@ an app carries both, so two apps in one namespace never touch each other.
 from collections.abc import Mapping
 from typing import Final, Literal
 
-from jac_converge.reconciler.objects import Object
+from jac_converge.reconciler.objects import Object, kind_named
 
 __all__ = [
+    "COMPONENT_LABEL",
+    "EXTRA",
     "FIELD_MANAGER",
     "HANDOVER_MANAGER",
     "INSTANCE_LABEL",
     "MANAGED_BY_LABEL",
     "Owner",
+    "is_extra",
     "labels_of",
     "lease_name",
+    "order_of",
     "owner_of",
     "selector_of",
 ]
@@ -27,6 +31,10 @@ FIELD_MANAGER: Final = "jac-converge"
 HANDOVER_MANAGER: Final = "jac-converge-handover"
 """Holds `spec.replicas` from the moment we let go of it until an autoscaler takes it."""
 
+EXTRA: Final = "extra"
+"""The component of what the user's own manifests describe."""
+
+COMPONENT_LABEL: Final = "app.kubernetes.io/component"
 INSTANCE_LABEL: Final = "app.kubernetes.io/instance"
 MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
 
@@ -38,12 +46,12 @@ def labels_of(app_name: str, component: str) -> dict[str, str]:
 
     Args:
         app_name: name of the app, a DNS label.
-        component: what the object belongs to: `app`, `redis`, `mongodb`.
+        component: what the object belongs to: `app`, `redis`, `mongodb`, or `EXTRA`.
     """
     return {
         "app.kubernetes.io/name": component,
         INSTANCE_LABEL: app_name,
-        "app.kubernetes.io/component": component,
+        COMPONENT_LABEL: component,
         "app.kubernetes.io/part-of": app_name,
         MANAGED_BY_LABEL: FIELD_MANAGER,
     }
@@ -61,6 +69,21 @@ def selector_of(app_name: str) -> str:
     'app.kubernetes.io/instance=shop,app.kubernetes.io/managed-by=jac-converge'
     """
     return f"{INSTANCE_LABEL}={app_name},{MANAGED_BY_LABEL}={FIELD_MANAGER}"
+
+
+def is_extra(obj: Object) -> bool:
+    """Whether an object comes from a manifest of the user's own."""
+    labels: Mapping[str, str] = obj["metadata"].get("labels") or {}
+    return labels.get(COMPONENT_LABEL) == EXTRA
+
+
+def order_of(obj: Object) -> tuple[bool, int]:
+    """The key that sorts objects for application: by kind, and what is extra after all else.
+
+    >>> order_of({"kind": "Deployment", "metadata": {}})
+    (False, 5)
+    """
+    return is_extra(obj), kind_named(obj["kind"]).rank
 
 
 def owner_of(obj: Object, app_name: str) -> Owner:

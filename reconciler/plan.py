@@ -23,7 +23,7 @@ from jac_converge.reconciler.errors import ClusterError, Immutable, Invalid, Ref
 from jac_converge.reconciler.health import health_of
 from jac_converge.reconciler.ignoring import Rules, is_left
 from jac_converge.reconciler.objects import Object, ObjectKey, key_of, kind_named
-from jac_converge.reconciler.ownership import owner_of
+from jac_converge.reconciler.ownership import is_extra, order_of, owner_of
 from jac_converge.reconciler.releases import record_key
 
 __all__ = [
@@ -54,12 +54,16 @@ _LEFT_ALONE = "drift is left alone ([converge.watch] mode)"
 _RECREATED = frozenset(
     {
         "ConfigMap",
+        "CronJob",
         "Deployment",
         "HTTPRoute",
         "HorizontalPodAutoscaler",
         "Ingress",
+        "Job",
         "NetworkPolicy",
         "PodDisruptionBudget",
+        "Role",
+        "RoleBinding",
         "Service",
         "ServiceAccount",
     }
@@ -261,7 +265,7 @@ def make_plan(
     leaving = _leaving(desired, snapshot)
     if leaving:
         return Plan(steps=(leaving,))
-    ordered = sorted(desired, key=lambda obj: kind_named(obj["kind"]).rank)
+    ordered = sorted(desired, key=order_of)
     steps = [_step_for(app_name, obj, desired, snapshot, policy) for obj in ordered]
     pruned = list(_prune(app_name, desired, snapshot, policy))
     # An autoscaler that is on its way out must not fight the fixed count that replaces it.
@@ -452,7 +456,7 @@ def _prune(
     wanted = {key_of(obj) for obj in desired}
     leavers = sorted(
         (obj for key, obj in snapshot.live.items() if key not in wanted),
-        key=lambda obj: (kind_named(obj["kind"]).rank, obj["metadata"]["name"]),
+        key=lambda obj: (order_of(obj), obj["metadata"]["name"]),
         reverse=True,
     )
     claimed = tuple(_claim_prefixes(desired))
@@ -467,10 +471,16 @@ def _prune(
             yield Hold(key=key, reason="it is being deleted")
         elif not policy.prune:
             yield Keep(key=key, reason="no longer wanted, but pruning is off")
-        elif kind_named(key.kind).prune == "keep-data" and not policy.data:
+        elif _holds_data(obj) and not policy.data:
             yield Keep(key=key, reason="it holds data; only --destroy --data deletes it")
         else:
             yield Delete(live=obj)
+
+
+def _holds_data(obj: Object) -> bool:
+    """Whether it is lost with the object; a Secret from a manifest is still in the manifest."""
+    kept = kind_named(obj["kind"]).prune == "keep-data"
+    return kept and not (obj["kind"] == "Secret" and is_extra(obj))
 
 
 def _claim_prefixes(desired: Iterable[Object]) -> Iterator[str]:

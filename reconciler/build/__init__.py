@@ -11,12 +11,14 @@ from jac_converge.reconciler.build.app import app_objects, namespace
 from jac_converge.reconciler.build.autoscaling import scaling_objects
 from jac_converge.reconciler.build.credentials import Credentials, credentials_secret
 from jac_converge.reconciler.build.exposure import exposure_objects
+from jac_converge.reconciler.build.extra import extra_objects
 from jac_converge.reconciler.build.mongo import mongo_objects, runs_mongodb
 from jac_converge.reconciler.build.policies import policy_objects
 from jac_converge.reconciler.build.redis import redis_objects, runs_redis
-from jac_converge.reconciler.objects import Object, kind_named
+from jac_converge.reconciler.objects import Object
+from jac_converge.reconciler.ownership import order_of
 
-__all__ = ["build"]
+__all__ = ["build", "check"]
 
 
 def build(app: App, credentials: Credentials) -> tuple[Object, ...]:
@@ -30,9 +32,10 @@ def build(app: App, credentials: Credentials) -> tuple[Object, ...]:
         The objects, in the order in which they are to be applied.
 
     Raises:
-        ConfigError: no image is given, or the shelf has no folder of its own.
+        ConfigError: no image is given, the shelf has no folder of its own, or a manifest of the
+            user's own cannot be one of this app.
     """
-    objects = [
+    ours = [
         namespace(app),
         credentials_secret(app, credentials),
         *app_objects(app, credentials),
@@ -42,4 +45,14 @@ def build(app: App, credentials: Credentials) -> tuple[Object, ...]:
         *policy_objects(app),
         *scaling_objects(app),
     ]
-    return tuple(sorted(objects, key=lambda obj: kind_named(obj["kind"]).rank))
+    return tuple(sorted((*ours, *extra_objects(app, ours)), key=order_of))
+
+
+def check(app: App) -> None:
+    """Find what `build` would refuse, without any secret.
+
+    Raises:
+        ConfigError: as `build` does; but an image may be missing.
+    """
+    if app.settings.kubernetes.image is not None:
+        build(app, Credentials(jwt_secret="-", redis_password="-", mongodb_password="-"))  # noqa: S106

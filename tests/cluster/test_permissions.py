@@ -16,7 +16,16 @@ from tests.servers.control_plane import ControlPlane
 RBAC = "rbac.authorization.k8s.io"
 READ = ("get", "list", "watch")
 WRITTEN = ("leases", *sorted(kind.plural for kind in KINDS if kind.namespaced))
-GROUPS = ("", "apps", "autoscaling", "policy", "networking.k8s.io", "coordination.k8s.io")
+GROUPS = (
+    "",
+    "apps",
+    "autoscaling",
+    "batch",
+    "coordination.k8s.io",
+    "networking.k8s.io",
+    "policy",
+    RBAC,
+)
 
 
 def toml(namespace: str) -> str:
@@ -174,7 +183,8 @@ def test_scale_needs_no_right_to_kinds_that_the_app_has_not(
     """Who may not touch policies deploys without them, and is told which right is missing else."""
     user = "unpolitical"
     allow(control_plane.api, user, namespace, READ, ["pods"])
-    kinds = [plural for plural in WRITTEN if plural not in {"networkpolicies", "ingresses"}]
+    needless = {"cronjobs", "ingresses", "jobs", "networkpolicies", "rolebindings", "roles"}
+    kinds = [plural for plural in WRITTEN if plural not in needless]
     allow(control_plane.api, user, namespace, ["*"], kinds)
     kubeconfig = control_plane.kubeconfig_for(user)
     with_policies = toml(namespace)

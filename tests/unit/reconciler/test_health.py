@@ -253,6 +253,24 @@ UNSCHEDULABLE: dict[str, Any] = {
             id="autoscaler without a target",
         ),
         pytest.param(
+            live("Job", active=1, failed=2),
+            "progressing",
+            "waiting for its end; 1 pod at work, 2 failed",
+            id="job at work",
+        ),
+        pytest.param(
+            live("Job", conditions=[condition("Complete")]), "current", "it is done", id="job done"
+        ),
+        pytest.param(
+            live("Job", conditions=[condition("Failed", message="too many retries")]),
+            "failed",
+            "it failed: too many retries",
+            id="job failed",
+        ),
+        pytest.param(
+            live("Job", spec={"suspend": True}), "current", "it is suspended", id="job suspended"
+        ),
+        pytest.param(
             route(), "progressing", "waiting for Gateway public to take the route", id="route new"
         ),
         pytest.param(
