@@ -99,8 +99,15 @@ def install(app: FastAPI) -> None:
             {"loc": list(item["loc"]), "msg": item["msg"], "type": item["type"]}
             for item in error.errors()
         ]
-        places = ", ".join(sorted({".".join(map(str, item["loc"])) for item in details}))
-        return refusal(Problem(422, f"the request does not fit: {places}", details=details))
+        kinds = {(item["type"], tuple(item["loc"])) for item in details}
+        if any(kind == "json_invalid" for kind, _ in kinds):
+            text = f"the body is not valid JSON, at character {details[0]['loc'][-1]}"
+        elif ("model_attributes_type", ("body",)) in kinds:
+            text = "the body must be a JSON object, sent with Content-Type: application/json"
+        else:
+            places = ", ".join(sorted({".".join(map(str, item["loc"])) for item in details}))
+            text = f"the request does not fit: {places}"
+        return refusal(Problem(422, text, details=details))
 
     async def http(_: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101

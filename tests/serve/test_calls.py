@@ -51,6 +51,14 @@ def test_body_that_is_no_json_is_refused(server: JacServer) -> None:
     """It is the caller's mistake, not ours."""
     answer = server.send("POST", "/function/describe", raw=b"{nope")
     assert (422, "VALIDATION_ERROR") == (answer.status, answer.code)
+    assert "JSON" in answer.body["error"]["message"]
+
+
+def test_body_of_another_kind_is_refused_with_the_kind_it_needs(server: JacServer) -> None:
+    """A list, or text; the answer names the header to send."""
+    answer = server.send("POST", "/walker/put", ["a"], token=server.register("lister"))
+    assert 422 == answer.status
+    assert "Content-Type: application/json" in answer.body["error"]["message"]
 
 
 def test_answer_has_the_envelope(server: JacServer) -> None:
