@@ -11,10 +11,10 @@ from typing import Final
 
 __all__ = ["BURST", "RATE", "Pace"]
 
-RATE: Final = 10.0
+RATE: Final = 50.0
 """Requests per second, in the long run."""
 
-BURST: Final = 20
+BURST: Final = 100
 """Requests that may go at once after a quiet time."""
 
 

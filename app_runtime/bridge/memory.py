@@ -204,7 +204,8 @@ class RequestMemory:
     def _commit(self, changes: Changes) -> None:
         """Commit; what was only added to lists of edges is added again to what others made of them.
 
-        A walker that looked at none of the edges would do the same when it runs again.
+        A walker that looked at none of the edges would do the same when it runs again, unless it
+        looked at a field that is another one now.
         """
         for attempt in range(ADDITIONS):
             try:
@@ -215,10 +216,18 @@ class RequestMemory:
                 if attempt == ADDITIONS - 1 or not nodes <= changes.blind.keys():
                     raise
                 fresh = self._store.get(nodes)
-                if fresh.keys() != nodes:
+                if fresh.keys() != nodes or not all(map(self._same_but_edges, fresh.values())):
                     raise
                 changes.follow(fresh)
         return None
+
+    def _same_but_edges(self, fresh: Document) -> bool:
+        read = self._reader.document(fresh.id)
+        bodies = [
+            {key: value for key, value in body.items() if key not in ("edges", "pages")}
+            for body in (fresh.body, {} if read is None else read.body)
+        ]
+        return bodies[0] == bodies[1]
 
     def _rebase(self, changes: Changes) -> None:
         """Begin anew from what is stored now, after a commit that a walker asked for."""
@@ -231,6 +240,10 @@ class RequestMemory:
                 count = document.body.get("pages", 0)
                 read = (lambda id_=document.id, n=count: self.pages(id_, n)) if count else None
                 held["edges"] = EdgeList(document.body.get("edges", []), read, self.edge)
+        for removal in changes.batch.removals:
+            if "." not in removal.id:  # a page is no anchor
+                self._anchors.pop(int(removal.id, 16), None)
+                self._missing.add(int(removal.id, 16))
         self._missing.update(self._deleted)
         self._deleted.clear()
 

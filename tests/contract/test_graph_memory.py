@@ -31,6 +31,10 @@ walker add { has n: int; can go with Root entry { here ++> Item(n=self.n); } }
 walker add_unless_there { has n: int; can go with Root entry {
     if not [item for item in [-->][?:Item] if item.n == self.n] { here ++> Item(n=self.n); }
 } }
+walker unlink_and_commit { can go with Root entry {
+    for item in [-->][?:Item] { here del--> item; }
+    commit();
+} }
 walker listed { can go with Root entry { report [item.n for item in [-->][?:Item]]; } }
 walker drop { has n: int; can go with Root entry {
     for item in [-->][?:Item] { if item.n == self.n { del item; } }
@@ -218,6 +222,13 @@ def test_edges_that_others_add_meanwhile_are_a_conflict_when_looked_at(user: Use
     with pytest.raises(Conflict):
         user.run("add_unless_there", {"n": 1}, lambda _: other.call("add", n=1))
     assert [[1]] == user.call("listed")
+
+
+def test_node_that_lost_its_last_edge_is_removed_once(user: User) -> None:
+    """The commit at the end of the request finds it gone already."""
+    user.call("seed", count=2)
+    user.call("unlink_and_commit")
+    assert [[]] == user.call("listed")
 
 
 def test_chain_is_read_ahead(user: User) -> None:

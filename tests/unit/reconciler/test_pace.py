@@ -29,10 +29,14 @@ class Time:
     [
         pytest.param([(0.0, 1)], [], id="one"),
         pytest.param([(0.0, BURST)], [], id="a burst"),
-        pytest.param([(0.0, BURST + 3)], [0.1, 0.1, 0.1], id="beyond the burst, at the rate"),
+        pytest.param([(0.0, BURST + 3)], [1 / RATE] * 3, id="beyond the burst, at the rate"),
         pytest.param([(0.0, BURST), (1.0, int(RATE))], [], id="tokens come back"),
-        pytest.param([(0.0, BURST), (1.0, int(RATE) + 1)], [0.1], id="no more than time passed"),
-        pytest.param([(0.0, BURST), (1e6, BURST + 1)], [0.1], id="and never more than a burst"),
+        pytest.param(
+            [(0.0, BURST), (1.0, int(RATE) + 1)], [1 / RATE], id="no more than time passed"
+        ),
+        pytest.param(
+            [(0.0, BURST), (1e6, BURST + 1)], [1 / RATE], id="and never more than a burst"
+        ),
         pytest.param([(1.0, 1)] * 50, [], id="single requests never wait"),
     ],
 )
@@ -56,7 +60,7 @@ def test_pace_queues_those_who_wait_at_the_same_time() -> None:
     pace = Pace(clock=time.clock, wait=lambda seconds: waits.append(round(seconds, 6)))
     for _ in range(BURST + 3):
         pace()
-    assert [0.1, 0.2, 0.3] == waits
+    assert [1 / RATE, 2 / RATE, 3 / RATE] == waits
 
 
 def test_pace_keeps_the_long_run_rate() -> None:
