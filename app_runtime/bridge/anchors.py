@@ -24,7 +24,17 @@ from jac_converge.app_runtime.bridge.edges import EdgeList, Pages
 from jac_converge.app_runtime.bridge.fields import ATTIC, Layout, layout_of
 from jac_converge.app_runtime.stores import Document
 
-__all__ = ["Known", "StoredEdge", "StoredNode", "body_of", "fill", "kind_of", "unchanged"]
+__all__ = [
+    "Known",
+    "StoredEdge",
+    "StoredNode",
+    "body_of",
+    "edges_from",
+    "fill",
+    "kind_of",
+    "own_part",
+    "unchanged",
+]
 
 STORED_HASH: Final = 1
 """jaclang takes a hash of 0 for "never stored", which grants write access to anybody."""
@@ -64,10 +74,7 @@ class StoredNode(NodeAnchor):  # type: ignore[misc] # jaclang has no types
         """Make what was left out when the document was read."""
         held = self.__dict__
         if name == "edges" and "document" in held:
-            body, known, node = held["document"].body, held["known"], held["document"].id
-            count = body.get("pages", 0)
-            read_pages = (lambda: known.pages(node, count)) if count else None
-            edges = held["edges"] = EdgeList(body.get("edges", []), read_pages, known.edge)
+            edges = held["edges"] = edges_from(held["document"], held["known"])
             return edges
         return _made(self, name) if name == "access" else super().__getattr__(name)
 
@@ -105,6 +112,18 @@ def _made(anchor: Any, name: str) -> Any:
         return Anchor.__getattr__(anchor, name)
     access = held["access"] = _access_from(held["document"].body.get("access"))
     return access
+
+
+def edges_from(document: Document, known: Known) -> EdgeList:
+    """Return the list of a node's edges as its document has it, unread."""
+    count = document.body.get("pages", 0)
+    read_pages = (lambda: known.pages(document.id, count)) if count else None
+    return EdgeList(document.body.get("edges", []), read_pages, known.edge)
+
+
+def own_part(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a body says of the node or edge itself, without the edges of a node."""
+    return {key: value for key, value in body.items() if key not in ("edges", "pages")}
 
 
 def kind_of(anchor: Anchor) -> str:
@@ -164,9 +183,7 @@ def unchanged(anchor: Any) -> bool:
         return False
     layout = layout_of(type(archetype))
     if ATTIC in archetype.__dict__ or "attic" in baseline or layout.label != baseline["class"]:
-        own = body_of(anchor)
-        rest = {key: value for key, value in baseline.items() if key not in ("edges", "pages")}
-        return own == rest
+        return body_of(anchor) == own_part(baseline)
     return layout.unchanged(archetype, baseline.get("fields", _NOTHING))
 
 

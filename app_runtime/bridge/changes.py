@@ -14,7 +14,14 @@ from jaclang.jac0core.archetype import Anchor, EdgeAnchor, NodeAnchor, Root
 from jaclang.jac0core.runtime import JacRuntimeInterface as Jac
 
 from jac_converge.app_runtime.bridge.anchors import body_of, kind_of, unchanged
-from jac_converge.app_runtime.bridge.edges import INLINE, EdgeList, Pages, entry_of, page_id
+from jac_converge.app_runtime.bridge.edges import (
+    INLINE,
+    EdgeList,
+    Pages,
+    entry_of,
+    page_id,
+    page_ids,
+)
 from jac_converge.app_runtime.bridge.reading import Reader
 from jac_converge.app_runtime.stores import Document, Removal, WriteBatch
 
@@ -177,7 +184,7 @@ def _is_last(anchor: Any, pages: Pages, document: Document, reader: Reader) -> b
     if isinstance(anchor.archetype, Root):
         return False
     count = document.body.get("pages", 0)
-    ids = {page_id(document.id, number): number for number in range(1, count + 1)}
+    ids = page_ids(document.id, count)
     reader.read([id_ for id_ in ids if reader.document(id_) is None])
     left = (pages.get(number, _entries(reader, id_)) for id_, number in ids.items())
     return not any(left)
@@ -212,8 +219,8 @@ def _write_page(
 
 def _remove(document: Document, changes: Changes, reader: Reader) -> None:
     changes.removals.append(Removal(id=document.id, version=document.version))
-    for number in range(1, document.body.get("pages", 0) + 1):
-        page = reader.document(page_id(document.id, number))
+    for id_ in page_ids(document.id, document.body.get("pages", 0)):
+        page = reader.document(id_)
         if page is not None:
             changes.removals.append(Removal(id=page.id, version=page.version))
 

@@ -5,7 +5,7 @@ It changes with the form of bodies, and only with that.
 
 from collections.abc import Iterator
 
-from jac_converge.app_runtime.bridge.edges import page_id
+from jac_converge.app_runtime.bridge.edges import page_ids
 from jac_converge.app_runtime.bridge.program import GUEST_ROOT
 from jac_converge.app_runtime.stores import Document
 
@@ -29,7 +29,7 @@ def citations(document: Document) -> Iterator[str]:
     if document.kind == "page":
         yield document.id.partition(".")[0]
     yield from (entry[:32] for entry in body.get("edges", ()))
-    yield from (page_id(document.id, number + 1) for number in range(body.get("pages", 0)))
+    yield from page_ids(document.id, body.get("pages", 0))
 
 
 def of_guests(document: Document) -> bool:

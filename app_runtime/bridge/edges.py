@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from jaclang.jac0core.archetype import EdgeAnchor
 
-__all__ = ["INLINE", "EdgeList", "Pages", "entry_of", "page_id"]
+__all__ = ["INLINE", "EdgeList", "Pages", "entry_of", "page_id", "page_ids"]
 
 INLINE: Final = 128
 """Entries kept in the node's own document, about 8 kB; also the size of a page."""
@@ -33,6 +33,11 @@ def entry_of(edge: Any, node: str) -> str:
 def page_id(node: str, number: int) -> str:
     """Return the id of a page's document; pages count from 1."""
     return f"{node}.{number}"
+
+
+def page_ids(node: str, count: int) -> dict[str, int]:
+    """Return the number of each page of a node by the id of its document."""
+    return {page_id(node, number): number for number in range(1, count + 1)}
 
 
 class EdgeList(list[EdgeAnchor]):

@@ -15,9 +15,15 @@ from uuid import UUID, SafeUUID
 
 from jaclang.jac0core.archetype import Anchor, NodeAnchor, Root
 
-from jac_converge.app_runtime.bridge.anchors import StoredEdge, StoredNode, fill
+from jac_converge.app_runtime.bridge.anchors import (
+    StoredEdge,
+    StoredNode,
+    edges_from,
+    fill,
+    own_part,
+)
 from jac_converge.app_runtime.bridge.changes import Changes, collect
-from jac_converge.app_runtime.bridge.edges import EdgeList, Pages, page_id
+from jac_converge.app_runtime.bridge.edges import Pages, page_ids
 from jac_converge.app_runtime.bridge.reading import Reader
 from jac_converge.app_runtime.stores import Conflict, Document, DocumentStore
 
@@ -154,7 +160,7 @@ class RequestMemory:
 
     def pages(self, node: str, count: int) -> Pages:
         """Read all pages of a node's edges in one round trip; an empty page has no document."""
-        ids = {page_id(node, number): number for number in range(1, count + 1)}
+        ids = page_ids(node, count)
         found = self._reader.read(list(ids))
         return {ids[id_]: page.body["edges"] for id_, page in found.items()}
 
@@ -223,11 +229,7 @@ class RequestMemory:
 
     def _same_but_edges(self, fresh: Document) -> bool:
         read = self._reader.document(fresh.id)
-        bodies = [
-            {key: value for key, value in body.items() if key not in ("edges", "pages")}
-            for body in (fresh.body, {} if read is None else read.body)
-        ]
-        return bodies[0] == bodies[1]
+        return read is not None and own_part(fresh.body) == own_part(read.body)
 
     def _rebase(self, changes: Changes) -> None:
         """Begin anew from what is stored now, after a commit that a walker asked for."""
@@ -237,9 +239,7 @@ class RequestMemory:
             held["document"], held["baseline"], held["known"] = document, document.body, self
             held["hash"] = 1
             if isinstance(anchor, NodeAnchor):
-                count = document.body.get("pages", 0)
-                read = (lambda id_=document.id, n=count: self.pages(id_, n)) if count else None
-                held["edges"] = EdgeList(document.body.get("edges", []), read, self.edge)
+                held["edges"] = edges_from(document, self)
         for removal in changes.batch.removals:
             if "." not in removal.id:  # a page is no anchor
                 self._anchors.pop(int(removal.id, 16), None)
