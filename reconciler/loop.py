@@ -239,6 +239,7 @@ class Loop:
             return self._assess(self._plan)
         plan = p.converger.plan(app, self._policy(app), complete="resync" in causes)
         self._plan, self._carried_out = plan, not plan.writes
+        self._tell_watches()
         if not plan.writes and not self._known:
             # Everything was there when we came: from now on an absence is a deletion.
             self._known = set(mirror.snapshot())
@@ -251,6 +252,12 @@ class Loop:
         self._schedule(wrote=True, failed=bool(failures))
         verdicts = [self._fail(error) for error in failures]
         return "failed" if "failed" in verdicts else None
+
+    def _tell_watches(self) -> None:
+        used = {obj["kind"] for obj in self._p.converger.desired}
+        for watch in self._p.watches:
+            if watch.kind.name in used:
+                watch.need()
 
     def _say_what_stands(self) -> None:
         """Tell what a person should know while it lasts; a heal in between is no news of it."""

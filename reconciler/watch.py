@@ -10,7 +10,7 @@ from threading import Condition, Event, Lock, Thread
 from typing import Final, assert_never
 
 from jac_converge.reconciler.cluster import Cluster, WatchStream
-from jac_converge.reconciler.errors import ClusterError, Unreachable
+from jac_converge.reconciler.errors import ClusterError, Unreachable, Unserved
 from jac_converge.reconciler.mirror import Mirror, Noticed
 from jac_converge.reconciler.objects import Kind
 from jac_converge.reconciler.position import (
@@ -94,6 +94,7 @@ class KindWatch:
         self._unanswered = False
         self._stop = Event()
         self._woke = Event()
+        self._needed = Event()
         self._stream: WatchStream | None = None
         self._lock = Lock()
         self._thread = Thread(target=self._run, name=f"watch-{kind.plural}", daemon=True)
@@ -101,6 +102,15 @@ class KindWatch:
     def start(self) -> None:
         """Begin."""
         self._thread.start()
+
+    @property
+    def kind(self) -> Kind:
+        """What is watched."""
+        return self._kind
+
+    def need(self) -> None:
+        """The app has an object of this kind: a server that does not know it is asked again."""
+        self._needed.set()
 
     def wake(self) -> None:
         """The machine was asleep: every connection is suspect."""
@@ -110,6 +120,7 @@ class KindWatch:
     def stop(self) -> None:
         """Begin to end; `join` waits for it."""
         self._stop.set()
+        self._needed.set()
         self._recovery.announce()
         self._close()
 
@@ -166,6 +177,10 @@ class KindWatch:
                 yield Slept()
             case Waiting(_, seconds):
                 self._stop.wait(self._backoff.fail(seconds))
+                yield Slept()
+            case Blocked(Unserved()) if not self._needed.is_set():
+                # Nobody installs an API for an app that has no use for it.
+                self._needed.wait()
                 yield Slept()
             case Blocked():
                 self._stop.wait(BLOCKED_RETRY)

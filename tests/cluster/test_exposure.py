@@ -39,20 +39,25 @@ def is_there(api: Api, kind: str, namespace: str) -> bool:
     return any(obj["metadata"]["name"] == "shop" for obj in found)
 
 
-@pytest.fixture
-def namespace_with_gateway_api(own_control_plane: ControlPlane) -> str:
-    """Give a namespace of a cluster of one's own that knows HTTPRoutes."""
-    install(own_control_plane.api)
-    namespace = own_control_plane.new_namespace()
+def install_gateway_api(api: Api, namespace: str) -> None:
+    """Teach a cluster HTTPRoutes, and wait until it serves them."""
+    install(api)
 
     def served() -> bool:
         try:
-            own_control_plane.api.get(path_of("HTTPRoute", namespace))
+            api.get(path_of("HTTPRoute", namespace))
         except ApiFailed:
             return False
         return True
 
     wait_until(served, what="the CRD is not established")
+
+
+@pytest.fixture
+def namespace_with_gateway_api(own_control_plane: ControlPlane) -> str:
+    """Give a namespace of a cluster of one's own that knows HTTPRoutes."""
+    namespace = own_control_plane.new_namespace()
+    install_gateway_api(own_control_plane.api, namespace)
     return namespace
 
 
@@ -123,6 +128,23 @@ def test_loop_keeps_an_app_converged_where_the_cluster_does_not_know_a_kind(
         control_plane.api.delete(path_of("Ingress", namespace, "shop"))
         wait_until(lambda: any("Ingress" == heal.key.kind for heal in running.view.heals))
         assert [] == [message for message in running.view.messages if "HTTPRoute" in message]
+
+
+def test_kind_that_was_unknown_is_watched_once_the_app_uses_it(
+    own_control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    """The cluster is not asked about it before, and at once then."""
+    api, namespace = own_control_plane.api, own_control_plane.new_namespace()
+    file = write_app(tmp_path, toml(namespace, 'kind = "none"'))
+    with running_loop(file, own_control_plane.kubeconfig) as running:
+        wait_until(lambda: bool(running.view.rows))
+        install_gateway_api(api, namespace)
+
+        write_app(tmp_path, toml(namespace, GATEWAY))
+        wait_until(lambda: is_there(api, "HTTPRoute", namespace))
+
+        api.delete(path_of("HTTPRoute", namespace, "shop"))
+        wait_until(lambda: any("HTTPRoute" == heal.key.kind for heal in running.view.heals))
 
 
 def test_route_is_stored_as_it_is_sent(

@@ -37,5 +37,5 @@ def test_loop_sends_nothing_but_its_lease_while_nothing_happens(
     assert {("patch", "leases")} == asked.keys()
     assert asked.total() <= 2
     watches = Counter(request.resource for request in sent if request.verb == "watch")
-    # What the cluster does not know cannot be watched; each minute it is asked for anew.
+    # What the cluster does not know cannot be watched.
     assert Counter(kind.plural for kind in WATCHED if not kind.needs) == watches
