@@ -15,6 +15,7 @@ from jac_converge.reconciler.build import check
 from jac_converge.reconciler.cluster import connect
 from jac_converge.reconciler.commands.deploy import plan_and_apply, run_loop
 from jac_converge.reconciler.commands.destroy import destroy
+from jac_converge.reconciler.commands.export import export_with_secrets, export_without_secrets
 from jac_converge.reconciler.commands.pause import pause_or_resume
 from jac_converge.reconciler.commands.rollback import rollback
 from jac_converge.reconciler.commands.status import print_status
@@ -35,7 +36,10 @@ from jac_converge.reconciler.source import Source
 
 __all__ = ["scale"]
 
-VERBS = ("plan", "watch", "status", "history", "rollback", "pause", "resume", "destroy", "init")
+VERBS = (
+    *("plan", "watch", "status", "history", "rollback"),
+    *("pause", "resume", "destroy", "init", "export"),
+)
 
 PATIENCE = 10.0
 """Seconds to keep trying one request while its error is transient."""
@@ -52,6 +56,9 @@ def scale(*, file: str, **flags: Any) -> int:
         source = Source(lambda: _load(file, flags))
         if flags["init"]:
             return _init(source.app)
+        if flags["export"] and not flags["with_secrets"]:
+            _check_image(source.app)
+            return export_without_secrets(source.app, flags)
         return _on_cluster(source, flags)
     except (ConfigError, NoCluster) as error:
         return complain(str(error), USAGE, flags)
@@ -96,6 +103,8 @@ def _check_combination(flags: dict[str, Any]) -> None:
             seconds_of(flags["for_"])
         except ValueError as error:
             raise ConfigError(usage(f"--for {error}")) from error
+    if flags["with_secrets"] and not flags["export"]:
+        raise ConfigError(usage("--with-secrets says what --export writes, and goes with it only"))
     if flags["timeout"] <= 0:
         raise ConfigError(usage(f"--timeout is in seconds, above 0, not {flags['timeout']}"))
 
@@ -110,8 +119,8 @@ def _init(app: App) -> int:
 def _on_cluster(source: Source, flags: dict[str, Any]) -> int:
     app = source.app
     imageless = ("destroy", "status", "history", "pause", "resume")
-    if app.settings.kubernetes.image is None and not any(flags[verb] for verb in imageless):
-        raise ConfigError(_no_image(app))
+    if not any(flags[verb] for verb in imageless):
+        _check_image(app)
     cluster = connect(
         context=app.settings.kubernetes.context,
         namespace=app.namespace,
@@ -129,6 +138,8 @@ def _on_cluster(source: Source, flags: dict[str, Any]) -> int:
     converger.read()
     converger.patience = PATIENCE
     cluster.check_identity()
+    if flags["export"]:
+        return export_with_secrets(app, converger.build(app), converger.notes, flags)
     if flags["watch"]:
         return run_loop(source, cluster, converger, flags)
     if flags["status"]:
@@ -143,11 +154,14 @@ def _on_cluster(source: Source, flags: dict[str, Any]) -> int:
     return plan_and_apply(source, cluster, converger, flags)
 
 
-def _no_image(app: App) -> Problem:
-    return Problem(
+def _check_image(app: App) -> None:
+    if app.settings.kubernetes.image is not None:
+        return
+    problem = Problem(
         file=str(app.files[0]) if app.files else None,
         line=None,
         key="converge.kubernetes.image",
         message="no image is given; build one from the Dockerfile, push it, and name it here "
         "or by --image",
     )
+    raise ConfigError(problem)

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Literal
 
 from jac_converge.reconciler.drift import (
+    KUBECTL_NOTES,
     Change,
     Drift,
     FieldPath,
@@ -23,7 +24,7 @@ from jac_converge.reconciler.errors import ClusterError, Immutable, Invalid, Ref
 from jac_converge.reconciler.health import health_of
 from jac_converge.reconciler.ignoring import Rules, is_left
 from jac_converge.reconciler.objects import Object, ObjectKey, key_of, kind_named
-from jac_converge.reconciler.ownership import is_extra, order_of, owner_of
+from jac_converge.reconciler.ownership import FIELD_MANAGER, is_extra, order_of, owner_of
 from jac_converge.reconciler.releases import record_key
 
 __all__ = [
@@ -45,6 +46,8 @@ __all__ = [
 ]
 
 REPLICAS: FieldPath = ("f:spec", "f:replicas")
+OWNERS = "metadata.managedFields"
+_OUT_OF_DATE = f"metadata.annotations.{KUBECTL_NOTES}"
 _COUNT = readable(REPLICAS)
 _SEAL: FieldPath = ("f:immutable",)
 """What makes the data of a ConfigMap or Secret final, and cannot be taken back itself."""
@@ -150,6 +153,11 @@ class Update:
     def key(self) -> ObjectKey:
         """What the step is about."""
         return key_of(self.desired)
+
+    @property
+    def takes_over(self) -> bool:
+        """Whether every value stays: only who owns them changes, and kubectl's own notes go."""
+        return all(change.path in {OWNERS, _OUT_OF_DATE} for change in self.changes)
 
     @property
     def effect(self) -> Literal["rolling restart", "no restart"]:
@@ -342,7 +350,7 @@ def _compare(
     drift = drift_of(live, expected, partial(is_left, ignore, live))
     changes = changes_between(live, answer) if answer is not None else ()
     if drift and not changes:
-        changes = _drifted(live, obj, drift)
+        changes = _drifted(live, obj, drift, answer) or _taken_over(drift)
     # A field that jac.toml just gained is not owned yet, by nobody: that is no drift.
     return (changes, drift if drift and (accepted or drift.rivals or drift.added) else None)
 
@@ -359,7 +367,7 @@ def _ask_who_owns_what(obj: Object, live: Object) -> Update:
     what is in the way: a port of ours under its old number, say, which an apply would keep.
     """
     head = {key: obj[key] for key in ("apiVersion", "kind", "metadata")}
-    told = Change(path="metadata.managedFields", before=None, after="as the server finds them")
+    told = Change(path=OWNERS, before=None, after="as the server finds them")
     return Update(desired=head, live=live, changes=(told,))
 
 
@@ -424,11 +432,28 @@ def _replicas_to_hand_over(obj: Object, live: Object) -> int | None:
     return int(live["spec"]["replicas"]) if REPLICAS in owned_fields(live) else None
 
 
-def _drifted(live: Object, desired: Object, drift: Drift) -> tuple[Change, ...]:
+def _drifted(
+    live: Object, desired: Object, drift: Drift, answer: Object | None
+) -> tuple[Change, ...]:
+    """Which values come back; a field may have changed hands and kept its value."""
     return tuple(
         Change(path=readable(path), before=value_at(live, path), after=value_at(desired, path))
         for path in (*drift.lost, *drift.added)
+        if path in drift.added or not _stays(path, live, answer or desired)
     )
+
+
+def _stays(path: FieldPath, live: Object, after: Object) -> bool:
+    """Whether a field that is applied again has its value already."""
+    now, then = value_at(live, path), value_at(after, path)
+    # An item of a list is there or not; what is in it are fields of their own. An item of a set
+    # has no value that could be told, so it is told as a change.
+    return now is not None and (now == then or (path[-1] == "." and then is not None))
+
+
+def _taken_over(drift: Drift) -> tuple[Change, ...]:
+    """Tell that nothing but the owner of fields becomes another one: we."""
+    return (Change(path=OWNERS, before=", ".join(drift.rivals) or None, after=FIELD_MANAGER),)
 
 
 def _rejected(obj: Object, live: Object, error: ClusterError | None) -> Step:

@@ -349,7 +349,8 @@ def test_plan_sees_on_a_resync_that_ownership_changed_and_no_value_did() -> None
     )
     step = only_step(DEPLOYMENT, there=there)
     assert isinstance(step, Update)
-    assert (Change(path="spec.replicas", before=2, after=2),) == step.changes
+    told = Change(path="metadata.managedFields", before="helm", after="jac-converge")
+    assert ((told,), True, "no restart") == (step.changes, step.takes_over, step.effect)
 
 
 # What the server rejects -------------------------------------------------------------------------
