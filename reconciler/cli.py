@@ -12,7 +12,6 @@ from typing import Any
 from jac_converge.config.load import App, ConfigError, Problem, load_app
 from jac_converge.config.logs import configure_logging, wants_json
 from jac_converge.reconciler.build import check
-from jac_converge.reconciler.cluster import connect
 from jac_converge.reconciler.commands.deploy import plan_and_apply, run_loop
 from jac_converge.reconciler.commands.destroy import destroy
 from jac_converge.reconciler.commands.export import export_with_secrets, export_without_secrets
@@ -29,6 +28,7 @@ from jac_converge.reconciler.console import (
 )
 from jac_converge.reconciler.converge import WATCHED, Converger
 from jac_converge.reconciler.errors import ClusterError, NoCluster
+from jac_converge.reconciler.kube_cluster import connect
 from jac_converge.reconciler.mirror import Mirror
 from jac_converge.reconciler.ownership import selector_of
 from jac_converge.reconciler.pause import seconds_of

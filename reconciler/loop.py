@@ -28,7 +28,6 @@ from jac_converge.reconciler.fights import PAUSE, Fights
 from jac_converge.reconciler.lease import RENEWAL, Lease
 from jac_converge.reconciler.mirror import DISPENSABLE, READ_OWN_WRITES
 from jac_converge.reconciler.objects import ObjectKey, keyed
-from jac_converge.reconciler.plan import Plan, Policy, Recreate, Update
 from jac_converge.reconciler.render import (
     Heal,
     Row,
@@ -40,7 +39,9 @@ from jac_converge.reconciler.render import (
 from jac_converge.reconciler.retry import Backoff
 from jac_converge.reconciler.rollout import Rollouts
 from jac_converge.reconciler.rows import rows_of
+from jac_converge.reconciler.snapshot import Policy
 from jac_converge.reconciler.source import Source
+from jac_converge.reconciler.steps import Plan, Recreate, Update
 from jac_converge.reconciler.trigger import Trigger
 from jac_converge.reconciler.watch import KindWatch
 

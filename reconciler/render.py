@@ -11,7 +11,7 @@ from jac_converge.reconciler.apply import Outcome, Result
 from jac_converge.reconciler.drift import Change, Drift
 from jac_converge.reconciler.health import Health
 from jac_converge.reconciler.objects import Object, ObjectKey
-from jac_converge.reconciler.plan import (
+from jac_converge.reconciler.steps import (
     Create,
     Hold,
     Keep,

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from jac_converge.reconciler.health import Health, health_of
 from jac_converge.reconciler.objects import Object, ObjectKey
-from jac_converge.reconciler.plan import Hold, Plan, Refuse
 from jac_converge.reconciler.render import Row, summary_of
+from jac_converge.reconciler.steps import Hold, Plan, Refuse
 
 __all__ = ["rows_of"]
 

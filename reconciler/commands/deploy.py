@@ -8,7 +8,6 @@ from random import Random
 from typing import Any
 
 from jac_converge.config.load import App
-from jac_converge.reconciler.cluster import KubeCluster
 from jac_converge.reconciler.commands.writing import lease_of
 from jac_converge.reconciler.console import (
     CHANGES,
@@ -18,13 +17,15 @@ from jac_converge.reconciler.console import (
     print_result,
 )
 from jac_converge.reconciler.converge import WATCHED, Converger
+from jac_converge.reconciler.kube_cluster import KubeCluster
 from jac_converge.reconciler.loop import Loop, Parts
 from jac_converge.reconciler.objects import keyed
 from jac_converge.reconciler.pace import Pace
-from jac_converge.reconciler.plan import Plan, Policy
 from jac_converge.reconciler.render import worst
 from jac_converge.reconciler.rows import rows_of
+from jac_converge.reconciler.snapshot import Policy
 from jac_converge.reconciler.source import Source
+from jac_converge.reconciler.steps import Plan
 from jac_converge.reconciler.trigger import Trigger
 from jac_converge.reconciler.views import JsonView, PlainView, TableView
 from jac_converge.reconciler.watch import KindWatch, Recovery

@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 from jac_converge.config.load import App
-from jac_converge.reconciler.cluster import KubeCluster
 from jac_converge.reconciler.commands.writing import lease_of, wait_for
 from jac_converge.reconciler.console import (
     CONVERGED,
@@ -17,9 +16,11 @@ from jac_converge.reconciler.console import (
     usage,
 )
 from jac_converge.reconciler.converge import Converger
+from jac_converge.reconciler.kube_cluster import KubeCluster
 from jac_converge.reconciler.objects import ObjectKey
-from jac_converge.reconciler.plan import Plan, Policy
 from jac_converge.reconciler.render import outcome_json, result_line
+from jac_converge.reconciler.snapshot import Policy
+from jac_converge.reconciler.steps import Plan
 
 __all__ = ["destroy"]
 

@@ -5,9 +5,9 @@ import time
 from typing import Any
 
 from jac_converge.config.load import App
-from jac_converge.reconciler.cluster import KubeCluster
 from jac_converge.reconciler.commands.writing import person
 from jac_converge.reconciler.console import CONVERGED
+from jac_converge.reconciler.kube_cluster import KubeCluster
 from jac_converge.reconciler.lease import RENEWAL
 from jac_converge.reconciler.pause import pause, resume, seconds_of
 

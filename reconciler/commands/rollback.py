@@ -4,13 +4,13 @@ import time
 from typing import Any
 
 from jac_converge.config.load import App
-from jac_converge.reconciler.cluster import KubeCluster
 from jac_converge.reconciler.commands.deploy import is_converged, plan_and_apply, print_end
 from jac_converge.reconciler.commands.writing import lease_of
 from jac_converge.reconciler.console import print_result
 from jac_converge.reconciler.converge import Converger
-from jac_converge.reconciler.plan import Policy
+from jac_converge.reconciler.kube_cluster import KubeCluster
 from jac_converge.reconciler.rollback import rolled_back
+from jac_converge.reconciler.snapshot import Policy
 from jac_converge.reconciler.source import Source
 
 __all__ = ["rollback"]

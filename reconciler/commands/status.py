@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from jac_converge.config.load import App
-from jac_converge.reconciler.cluster import KubeCluster
 from jac_converge.reconciler.console import CONVERGED, FAILED
 from jac_converge.reconciler.converge import Converger
 from jac_converge.reconciler.errors import Refused
+from jac_converge.reconciler.kube_cluster import KubeCluster
 from jac_converge.reconciler.objects import LEASE, Object, ObjectKey, keyed
 from jac_converge.reconciler.ownership import lease_name
 from jac_converge.reconciler.pause import Pause, pause_of

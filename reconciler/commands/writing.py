@@ -7,8 +7,8 @@ import sys
 import time
 
 from jac_converge.config.load import App
-from jac_converge.reconciler.cluster import KubeCluster
 from jac_converge.reconciler.errors import Held
+from jac_converge.reconciler.kube_cluster import KubeCluster
 from jac_converge.reconciler.lease import Lease
 
 __all__ = ["lease_of", "person", "wait_for"]

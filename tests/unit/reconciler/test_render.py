@@ -14,17 +14,6 @@ from jac_converge.reconciler.drift import Change, Drift, changes_between
 from jac_converge.reconciler.errors import Invalid
 from jac_converge.reconciler.health import Health
 from jac_converge.reconciler.objects import Object, ObjectKey
-from jac_converge.reconciler.plan import (
-    Create,
-    Delete,
-    Hold,
-    Keep,
-    Plan,
-    Recreate,
-    Refuse,
-    Step,
-    Update,
-)
 from jac_converge.reconciler.render import (
     Heal,
     Row,
@@ -42,6 +31,17 @@ from jac_converge.reconciler.render import (
     step_json,
     summary_of,
     worst,
+)
+from jac_converge.reconciler.steps import (
+    Create,
+    Delete,
+    Hold,
+    Keep,
+    Plan,
+    Recreate,
+    Refuse,
+    Step,
+    Update,
 )
 from tests.unit.reconciler.live_objects import live, obj, ours
 
