@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from benchmarks.deployed import APP, NAMESPACE, Deployed, deployed
-from jac_converge.reconciler.cluster import KubeCluster, connect
+from jac_converge.reconciler.kube_cluster import KubeCluster, connect
 from jac_converge.reconciler.objects import Object, kind_named
 from jac_converge.reconciler.ownership import labels_of, selector_of
 from tests.cluster.foreign_edits import EDITS, Edit, heal_seconds, path_of

@@ -5,13 +5,10 @@ An unknown key is an error. This module reads nothing: `load.py` is the only rea
 environment. It changes when a key is added to jac.toml, and for no other reason.
 """
 
-import re
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -22,6 +19,25 @@ from pydantic_core import PydanticCustomError
 from jac_converge.config.ignore import IgnoreRule, parse_rule
 from jac_converge.config.quantity import CpuQuantity, MemoryQuantity
 from jac_converge.config.rules import broken_rules
+from jac_converge.config.spelling import (
+    Annotation,
+    AppName,
+    EnvName,
+    Given,
+    Host,
+    IgnoreLine,
+    Image,
+    ManifestPattern,
+    MongodbUri,
+    Namespace,
+    Number,
+    ObjectName,
+    Origin,
+    Percent,
+    Port,
+    RedisUrl,
+    RootPath,
+)
 
 __all__ = [
     "AutoscalingSettings",
@@ -35,120 +51,6 @@ __all__ = [
     "Settings",
     "WatchSettings",
 ]
-
-T = TypeVar("T")
-
-
-def _spelt(pattern: str, must: str) -> Any:
-    """Check a string against a pattern, and say in words what it must be."""
-
-    def check(value: str) -> str:
-        if re.fullmatch(pattern, value) is None:
-            raise ValueError(f"must be {must}")
-        return value
-
-    return AfterValidator(check)
-
-
-def _schemes(*schemes: str) -> Any:
-    """Check how a secret URL begins, without ever showing it."""
-
-    def check(value: SecretStr) -> SecretStr:
-        if not value.get_secret_value().startswith(tuple(f"{scheme}://" for scheme in schemes)):
-            raise ValueError(f"must be a URL that begins with {schemes[0]}://")
-        return value
-
-    return AfterValidator(check)
-
-
-_REDIS = (
-    "redis",
-    "rediss",
-    "unix",
-    "redis+sentinel",
-    "rediss+sentinel",
-    "redis+cluster",
-    "rediss+cluster",
-)
-
-
-def _no_bool(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("must be a number")  # noqa: TRY004 (what pydantic understands)
-    return value
-
-
-# Around the bounds, not among them, so that they stay in the JSON Schema; `true` is 1 to Python.
-Number = Annotated[T, BeforeValidator(_no_bool)]
-# TOML has no null, and `${VAR:-}` gives an empty string: both mean "none" where none is possible.
-Given = Annotated[T | None, BeforeValidator(lambda value: None if value == "" else value)]
-Port = Number[Annotated[int, Field(ge=1, le=65535)]]
-Percent = Number[Annotated[int, Field(ge=1, le=100)]]
-# 40, because the longest name made from it, and a hash behind it, must fit the 63 of a label.
-AppName = Annotated[
-    str,
-    _spelt(
-        r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?",
-        "a DNS label of at most 40 characters: a-z, 0-9 and -, first a letter, last not a -",
-    ),
-]
-Namespace = Annotated[
-    str,
-    _spelt(
-        r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?",
-        "a DNS label of at most 63 characters: a-z, 0-9 and -, neither first nor last a -",
-    ),
-]
-Image = Annotated[
-    str,
-    _spelt(
-        r"([a-zA-Z0-9][-.a-zA-Z0-9]*(:[0-9]+)?/)?"
-        r"[a-z0-9]+([-._]+[a-z0-9]+)*(/[a-z0-9]+([-._]+[a-z0-9]+)*)*"
-        r"(:[A-Za-z0-9_][-.A-Za-z0-9_]{0,127})?(@sha256:[a-f0-9]{64})?",
-        'an image reference such as "registry.example/team/shop:1.4"',
-    ),
-]
-EnvName = Annotated[
-    str, _spelt(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable: A-Z, 0-9 and _")
-]
-Host = Annotated[
-    str,
-    _spelt(
-        r"(?=.{1,253}$)([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)*[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?",
-        'a host name in lower case, such as "shop.example"',
-    ),
-]
-ObjectName = Annotated[
-    str,
-    _spelt(
-        r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?",
-        "the name of an object in the cluster: a-z, 0-9, - and .",
-    ),
-]
-Annotation = Annotated[
-    str,
-    _spelt(
-        r"([a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?",
-        'the name of an annotation, such as "cert-manager.io/cluster-issuer"',
-    ),
-]
-ManifestPattern = Annotated[
-    str,
-    _spelt(
-        r"([^*?\[\]]*/)?[^/]+\.ya?ml",
-        'a path to .yaml files, such as "k8s/*.yaml", with wildcards in the name of the file only',
-    ),
-]
-Origin = Annotated[
-    str, _spelt(r"\*|https?://[^/\s]+", 'an origin such as "https://shop.example", or "*"')
-]
-
-
-def _a_rule(text: str) -> str:
-    return str(parse_rule(text))
-
-
-IgnoreLine = Annotated[str, AfterValidator(_a_rule)]
 
 
 class _Table(BaseModel):
@@ -178,7 +80,7 @@ class ServerSettings(_Table):
     cors_origins: tuple[Origin, ...] = ()
     """Origins that browsers may call from. None by default: nobody else's page reads this API."""
 
-    root_path: Annotated[str, _spelt(r"|(/[^/\s]+)+", 'empty, or a path such as "/api"')] = ""
+    root_path: RootPath = ""
     """Path prefix that a proxy strips before requests arrive, such as `/api`."""
 
     max_body_bytes: Number[Annotated[int, Field(ge=1024)]] = 8 * 1024 * 1024
@@ -194,10 +96,10 @@ class ServerSettings(_Table):
 class DatabaseSettings(_Table):
     """`[converge.database]`: where documents live, and what caches them."""
 
-    mongodb_uri: Given[Annotated[SecretStr, _schemes("mongodb", "mongodb+srv")]] = None
+    mongodb_uri: Given[MongodbUri] = None
     """MongoDB to keep documents in (environment: MONGODB_URI). Without it: the shelf."""
 
-    redis_url: Given[Annotated[SecretStr, _schemes(*_REDIS)]] = None
+    redis_url: Given[RedisUrl] = None
     """Redis to cache MongoDB's documents in (environment: REDIS_URL). Without it: no cache."""
 
     redis_default_ttl: Number[Annotated[int, Field(ge=1, le=30 * 86400)]] = 3600

@@ -15,8 +15,9 @@ from jac_converge.reconciler.errors import ClusterError, Conflict, Invalid, Unre
 from jac_converge.reconciler.ignoring import Rules, is_left
 from jac_converge.reconciler.objects import Object, ObjectKey, key_of, kind_named
 from jac_converge.reconciler.ownership import HANDOVER_MANAGER
-from jac_converge.reconciler.plan import Baseline, Create, Delete, Plan, Recreate, Update
 from jac_converge.reconciler.retry import retried
+from jac_converge.reconciler.snapshot import Baseline
+from jac_converge.reconciler.steps import Create, Delete, Plan, Recreate, Update
 
 __all__ = ["Outcome", "Result", "Write", "apply_plan"]
 

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from jac_converge.config.load import App
+from jac_converge.config.problems import Problem
 from jac_converge.reconciler.loop import Verdict
 from jac_converge.reconciler.objects import Object, ObjectKey
-from jac_converge.reconciler.plan import Plan
 from jac_converge.reconciler.reach import reach
 from jac_converge.reconciler.release_table import history_lines, release_json
 from jac_converge.reconciler.releases import History
 from jac_converge.reconciler.render import plan_json, plan_lines
+from jac_converge.reconciler.steps import Plan
 
 __all__ = [
     "CHANGES",
@@ -26,6 +27,7 @@ __all__ = [
     "print_history",
     "print_plan",
     "print_result",
+    "usage",
 ]
 
 CONVERGED, FAILED, USAGE, CHANGES = 0, 1, 2, 3
@@ -89,3 +91,8 @@ def complain(error: str, code: int, flags: dict[str, Any]) -> int:
     else:
         print(f"jac scale: {error}", file=sys.stderr)  # noqa: T201
     return code
+
+
+def usage(message: str) -> Problem:
+    """A mistake on the command line, not in a file."""
+    return Problem(file=None, line=None, key=None, message=message)

@@ -32,20 +32,11 @@ from jac_converge.reconciler.objects import (
     key_of,
     kind_named,
 )
-from jac_converge.reconciler.plan import (
-    Baseline,
-    Create,
-    Delete,
-    Plan,
-    Policy,
-    Preview,
-    Recreate,
-    Snapshot,
-    make_plan,
-    unsurveyed,
-)
+from jac_converge.reconciler.plan import make_plan, unsurveyed
 from jac_converge.reconciler.releases import History, history_from, record_key, record_object
 from jac_converge.reconciler.retry import retried
+from jac_converge.reconciler.snapshot import Baseline, Policy, Preview, Snapshot
+from jac_converge.reconciler.steps import Create, Delete, Plan, Recreate
 from jac_converge.reconciler.version import Version, restored, version_of
 
 __all__ = ["WATCHED", "Converger"]

@@ -17,6 +17,7 @@ from jac_converge.reconciler.objects import Object
 from jac_converge.reconciler.ownership import FIELD_MANAGER, HANDOVER_MANAGER
 
 __all__ = [
+    "KUBECTL_NOTES",
     "Change",
     "Drift",
     "FieldPath",
@@ -57,6 +58,10 @@ CONTROLLERS: Final = frozenset(
 
 _RESTARTED_AT: Final = "f:kubectl.kubernetes.io/restartedAt"
 """Left by `kubectl rollout restart`, on purpose; removing it would roll the pods again."""
+
+_KUBECTL_APPLY: Final = "kubectl-client-side-apply"
+KUBECTL_NOTES: Final = "kubectl.kubernetes.io/last-applied-configuration"
+"""Annotation in which `kubectl apply` keeps what it was given, to compare with the next time."""
 
 _ABSENT: Final = object()
 
@@ -140,6 +145,9 @@ def additions(
 ) -> Iterator[tuple[dict[str, Any], tuple[FieldPath, ...]]]:
     """Each foreign entry that put something beside our fields, and what it put there.
 
+    To the server, who creates an object without server-side apply owns its defaults too. Of what
+    `kubectl apply` owns, only that is an addition which it was given.
+
     Known controllers are left alone. Metadata is left to whoever writes it, unless a person did
     with kubectl: controllers keep their notes there. `spec.replicas` is the autoscaler's when it
     is not ours, whoever wrote it.
@@ -151,6 +159,7 @@ def additions(
         if manager in CONTROLLERS or entry.get("subresource"):
             continue
         person = manager.startswith("kubectl")
+        given = _given_to_kubectl(live) if manager == _KUBECTL_APPLY else None
         paths = tuple(
             path
             for path in _leaves(entry.get("fieldsV1") or {})
@@ -159,6 +168,11 @@ def additions(
             and path[:2] != ("f:spec", "f:replicas")
             and _RESTARTED_AT not in path
             and path[-1] != "."
+            and (
+                given is None
+                or value_at(given, path) is not None
+                or path[-1] == f"f:{KUBECTL_NOTES}"
+            )
             and not left(manager, path)
         )
         if paths:
@@ -173,7 +187,8 @@ def taken_over(live: Object, left: Left = _nothing_left) -> list[dict[str, Any]]
     which an apply alone answers with a 422 for ever.
 
     Returns:
-        The new list; what stays foreign (controllers, statuses, replicas) is as it was.
+        The new list; what stays foreign (controllers, statuses, replicas) is as it was, but for
+        what `kubectl apply` owns.
     """
     taken = {id(entry): frozenset(paths) for entry, paths in additions(live, left)}
     ours: dict[str, Any] = {}
@@ -190,6 +205,10 @@ def taken_over(live: Object, left: Left = _nothing_left) -> list[dict[str, Any]]
         }
         gained |= moved | items
         rest = leaves - moved - items
+        if moved and entry.get("manager") == _KUBECTL_APPLY:
+            # Its notes go, and without them what is left could not be told from additions: they
+            # are defaults, which nobody has to own.
+            rest = set()
         if rest:
             others.append({**entry, "fieldsV1": _nested(rest)} if moved else entry)
     if not ours:
@@ -254,6 +273,16 @@ def writers_of(live: Object, path: FieldPath) -> tuple[str, ...]:
 def entries_of(obj: Object) -> Iterable[dict[str, Any]]:
     """What the server recorded about who owns what."""
     return obj["metadata"].get("managedFields") or ()
+
+
+def _given_to_kubectl(live: Object) -> Object | None:
+    """What `kubectl apply` was given; None when its notes are gone, or cannot be read."""
+    notes = (live["metadata"].get("annotations") or {}).get(KUBECTL_NOTES)
+    try:
+        given = json.loads(notes or "null")
+    except ValueError:
+        return None
+    return given if isinstance(given, dict) else None
 
 
 def _leaves(fields: Mapping[str, Any], prefix: FieldPath = ()) -> Iterator[FieldPath]:

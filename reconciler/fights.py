@@ -12,7 +12,7 @@ from jac_converge.config.ignore import IgnoreRule
 from jac_converge.reconciler.drift import FieldPath, owned_fields, readable, writers_of
 from jac_converge.reconciler.ignoring import Rules
 from jac_converge.reconciler.objects import Object, ObjectKey
-from jac_converge.reconciler.plan import Update
+from jac_converge.reconciler.steps import Update
 
 __all__ = ["HEALS", "PAUSE", "QUIET", "WINDOW", "Fight", "Fights"]
 

@@ -26,6 +26,8 @@ SCALE_FLAGS: tuple[Flag, ...] = (
     Flag(name="yes", type=bool, help="with --destroy: do not ask"),
     Flag(name="adopt", type=bool, help="take over objects of the same name that are not ours"),
     Flag(name="init", type=bool, help="print the [converge] table for this app, to start from"),
+    Flag(name="export", help="write the desired objects for kubectl (- for stdout)", metavar="OUT"),
+    Flag(name="with-secrets", type=bool, help="with --export: write the secrets too"),
     Flag(name="json", type=bool, help="print JSON"),
     Flag(name="context", help="context of the kubeconfig", metavar="NAME"),
     Flag(name="namespace", help="namespace on the cluster", metavar="NAME"),

@@ -6,7 +6,7 @@ state writes nothing and says nothing.
 
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
 from threading import Event, Thread
@@ -25,23 +25,23 @@ from jac_converge.reconciler.errors import (
     Refused,
 )
 from jac_converge.reconciler.fights import PAUSE, Fights
-from jac_converge.reconciler.health import Health, health_of
 from jac_converge.reconciler.lease import RENEWAL, Lease
 from jac_converge.reconciler.mirror import DISPENSABLE, READ_OWN_WRITES
-from jac_converge.reconciler.objects import Object, ObjectKey, key_of
-from jac_converge.reconciler.plan import Hold, Plan, Policy, Recreate, Refuse, Update
+from jac_converge.reconciler.objects import ObjectKey, keyed
 from jac_converge.reconciler.render import (
     Heal,
     Row,
     heal_of,
     healed_briefly,
     plan_lines,
-    summary_of,
     worst,
 )
 from jac_converge.reconciler.retry import Backoff
 from jac_converge.reconciler.rollout import Rollouts
+from jac_converge.reconciler.rows import rows_of
+from jac_converge.reconciler.snapshot import Policy
 from jac_converge.reconciler.source import Source
+from jac_converge.reconciler.steps import Plan, Recreate, Update
 from jac_converge.reconciler.trigger import Trigger
 from jac_converge.reconciler.watch import KindWatch
 
@@ -413,36 +413,3 @@ class Loop:
                 except ClusterError as error:
                     logger.debug("lease not renewed", extra={"cause": error})
             self._stop.wait(RENEWAL)
-
-
-def rows_of(
-    desired: Mapping[ObjectKey, Object],
-    live: Mapping[ObjectKey, Object],
-    pods: tuple[Object, ...],
-    *,
-    plan: Plan | None = None,
-    healed: Mapping[ObjectKey, str] | None = None,
-) -> tuple[Row, ...]:
-    """One row per desired object, in order; what the plan waits for or refuses is its health."""
-    told: dict[ObjectKey, Health] = {}
-    for step in plan.steps if plan else ():
-        if isinstance(step, Hold):
-            told[step.key] = Health(state="progressing", sentence=step.reason)
-        elif isinstance(step, Refuse):
-            told[step.key] = Health(state="failed", sentence=f"refused: {step.reason}")
-    absent = Health(state="progressing", sentence="it is not there yet")
-    return tuple(
-        Row(
-            key=key,
-            desired=summary_of(obj, live=False),
-            live=summary_of(live.get(key), live=True),
-            health=told.get(key) or (health_of(live[key], pods) if key in live else absent),
-            healed=(healed or {}).get(key, ""),
-        )
-        for key, obj in desired.items()
-    )
-
-
-def keyed(objects: tuple[Object, ...]) -> dict[ObjectKey, Object]:
-    """Objects by key, in the same order."""
-    return {key_of(obj): obj for obj in objects}

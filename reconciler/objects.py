@@ -5,11 +5,11 @@ trip. A kind that is not in `KINDS` cannot be read, written, watched or pruned. 
 when the product starts to write a new kind.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["KINDS", "LEASE", "POD", "Kind", "Object", "ObjectKey", "key_of", "kind_named"]
+__all__ = ["KINDS", "LEASE", "POD", "Kind", "Object", "ObjectKey", "key_of", "keyed", "kind_named"]
 
 type Object = dict[str, Any]
 """One API object as JSON: `apiVersion`, `kind`, `metadata`, and the rest."""
@@ -134,3 +134,8 @@ def key_of(obj: Object) -> ObjectKey:
     'Service/shop'
     """
     return ObjectKey(obj["kind"], obj["metadata"]["name"])
+
+
+def keyed(objects: Iterable[Object]) -> dict[ObjectKey, Object]:
+    """Objects by key, in the same order."""
+    return {key_of(obj): obj for obj in objects}

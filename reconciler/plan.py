@@ -4,10 +4,9 @@ Apply, `--plan`, prune and destroy all come from this one function; a destroy is
 nothing desired.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
-from typing import Literal
 
 from jac_converge.reconciler.drift import (
     Change,
@@ -23,26 +22,22 @@ from jac_converge.reconciler.errors import ClusterError, Immutable, Invalid, Ref
 from jac_converge.reconciler.health import health_of
 from jac_converge.reconciler.ignoring import Rules, is_left
 from jac_converge.reconciler.objects import Object, ObjectKey, key_of, kind_named
-from jac_converge.reconciler.ownership import is_extra, order_of, owner_of
-from jac_converge.reconciler.releases import record_key
+from jac_converge.reconciler.ownership import FIELD_MANAGER, order_of, owner_of
+from jac_converge.reconciler.prune import prune_steps
+from jac_converge.reconciler.snapshot import Baseline, Policy, Snapshot
+from jac_converge.reconciler.steps import (
+    OWNERS,
+    Create,
+    Hold,
+    Keep,
+    Plan,
+    Recreate,
+    Refuse,
+    Step,
+    Update,
+)
 
-__all__ = [
-    "Baseline",
-    "Create",
-    "Delete",
-    "Hold",
-    "Keep",
-    "Plan",
-    "Policy",
-    "Preview",
-    "Recreate",
-    "Refuse",
-    "Snapshot",
-    "Step",
-    "Update",
-    "make_plan",
-    "unsurveyed",
-]
+__all__ = ["make_plan", "unsurveyed"]
 
 REPLICAS: FieldPath = ("f:spec", "f:replicas")
 _COUNT = readable(REPLICAS)
@@ -70,177 +65,6 @@ _RECREATED = frozenset(
 )
 """Kinds that hold no data, so an immutable change may delete and create them."""
 
-_ROLLED = frozenset({"Deployment", "StatefulSet"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Baseline:
-    """What the server accepted from us last for one object."""
-
-    desired: Object
-    fields: frozenset[FieldPath]
-    """Leaf fields that our apply entry owned right afterwards."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preview:
-    """The answer to a dry-run apply of one object."""
-
-    desired: Object
-    answer: Object | None
-    rejected: ClusterError | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
-    """What is known of the cluster at one moment: one app, one namespace."""
-
-    live: Mapping[ObjectKey, Object]
-    baselines: Mapping[ObjectKey, Baseline] = field(default_factory=dict)
-    previews: Mapping[ObjectKey, Preview] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """What a plan may do."""
-
-    adopt: bool = False
-    """Take over objects of the same name that are not ours."""
-    heal: bool = True
-    """Put drift back; otherwise it is only told."""
-    prune: bool = True
-    """Delete what left the desired state."""
-    data: bool = False
-    """Delete data too: the namespace, volumes, generated secrets."""
-    ignore: Rules = ()
-    """Drift that is left to whoever made it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Create:
-    """The object is not there."""
-
-    verb = "create"
-    desired: Object
-    replicas: int | None = None
-    """Pods to start with while the count is the autoscaler's; None: as desired says."""
-
-    @property
-    def key(self) -> ObjectKey:
-        """What the step is about."""
-        return key_of(self.desired)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Update:
-    """The object is there, and differs."""
-
-    verb = "update"
-    desired: Object
-    live: Object
-    changes: tuple[Change, ...]
-    drift: Drift | None = None
-    """Set when somebody else made the difference."""
-    replicas: int | None = None
-    """Count to hand over to the autoscaler; None: nothing to hand over."""
-    ignore: Rules = ()
-    """What others may keep beside our fields."""
-
-    @property
-    def key(self) -> ObjectKey:
-        """What the step is about."""
-        return key_of(self.desired)
-
-    @property
-    def effect(self) -> Literal["rolling restart", "no restart"]:
-        """What running pods will notice."""
-        rolls = self.key.kind in _ROLLED and any(
-            change.path.startswith("spec.template") for change in self.changes
-        )
-        return "rolling restart" if rolls else "no restart"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recreate:
-    """A field that cannot change in place has to: delete, then create."""
-
-    verb = "recreate"
-    desired: Object
-    live: Object
-    reason: str
-
-    @property
-    def key(self) -> ObjectKey:
-        """What the step is about."""
-        return key_of(self.desired)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delete:
-    """The object is ours, and no longer desired."""
-
-    verb = "delete"
-    live: Object
-
-    @property
-    def key(self) -> ObjectKey:
-        """What the step is about."""
-        return key_of(self.live)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keep:
-    """Nothing to do; `reason` says why where it is not plain."""
-
-    verb = "keep"
-    key: ObjectKey
-    reason: str = ""
-    drift: Drift | None = None
-    """Drift that the policy says to leave."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
-    """Something else has to happen first; a later pass goes on."""
-
-    verb = "hold"
-    key: ObjectKey
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refuse:
-    """It must not, or cannot, be done; a person has to decide."""
-
-    verb = "refuse"
-    key: ObjectKey
-    reason: str
-
-
-type Step = Create | Update | Recreate | Delete | Keep | Hold | Refuse
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """Steps in the order in which they are to be taken."""
-
-    steps: tuple[Step, ...]
-
-    @property
-    def writes(self) -> tuple[Create | Update | Recreate | Delete, ...]:
-        """The steps that change something."""
-        return tuple(s for s in self.steps if isinstance(s, Create | Update | Recreate | Delete))
-
-    @property
-    def refusals(self) -> tuple[Refuse, ...]:
-        """The steps that a person has to decide about."""
-        return tuple(step for step in self.steps if isinstance(step, Refuse))
-
-    @property
-    def holds(self) -> tuple[Hold, ...]:
-        """The steps that wait for something."""
-        return tuple(step for step in self.steps if isinstance(step, Hold))
-
 
 def unsurveyed(desired: Iterable[Object], snapshot: Snapshot) -> tuple[Object, ...]:
     """The desired objects that exist, but were not yet compared by the server with what we want."""
@@ -267,7 +91,7 @@ def make_plan(
         return Plan(steps=(leaving,))
     ordered = sorted(desired, key=order_of)
     steps = [_step_for(app_name, obj, desired, snapshot, policy) for obj in ordered]
-    pruned = list(_prune(app_name, desired, snapshot, policy))
+    pruned = list(prune_steps(app_name, desired, snapshot, policy))
     # An autoscaler that is on its way out must not fight the fixed count that replaces it.
     first = [step for step in pruned if step.key.kind == "HorizontalPodAutoscaler"]
     last = [step for step in pruned if step.key.kind != "HorizontalPodAutoscaler"]
@@ -342,7 +166,7 @@ def _compare(
     drift = drift_of(live, expected, partial(is_left, ignore, live))
     changes = changes_between(live, answer) if answer is not None else ()
     if drift and not changes:
-        changes = _drifted(live, obj, drift)
+        changes = _drifted(live, obj, drift, answer) or _taken_over(drift)
     # A field that jac.toml just gained is not owned yet, by nobody: that is no drift.
     return (changes, drift if drift and (accepted or drift.rivals or drift.added) else None)
 
@@ -359,7 +183,7 @@ def _ask_who_owns_what(obj: Object, live: Object) -> Update:
     what is in the way: a port of ours under its old number, say, which an apply would keep.
     """
     head = {key: obj[key] for key in ("apiVersion", "kind", "metadata")}
-    told = Change(path="metadata.managedFields", before=None, after="as the server finds them")
+    told = Change(path=OWNERS, before=None, after="as the server finds them")
     return Update(desired=head, live=live, changes=(told,))
 
 
@@ -424,11 +248,28 @@ def _replicas_to_hand_over(obj: Object, live: Object) -> int | None:
     return int(live["spec"]["replicas"]) if REPLICAS in owned_fields(live) else None
 
 
-def _drifted(live: Object, desired: Object, drift: Drift) -> tuple[Change, ...]:
+def _drifted(
+    live: Object, desired: Object, drift: Drift, answer: Object | None
+) -> tuple[Change, ...]:
+    """Which values come back; a field may have changed hands and kept its value."""
     return tuple(
         Change(path=readable(path), before=value_at(live, path), after=value_at(desired, path))
         for path in (*drift.lost, *drift.added)
+        if path in drift.added or not _stays(path, live, answer or desired)
     )
+
+
+def _stays(path: FieldPath, live: Object, after: Object) -> bool:
+    """Whether a field that is applied again has its value already."""
+    now, then = value_at(live, path), value_at(after, path)
+    # An item of a list is there or not; what is in it are fields of their own. An item of a set
+    # has no value that could be told, so it is told as a change.
+    return now is not None and (now == then or (path[-1] == "." and then is not None))
+
+
+def _taken_over(drift: Drift) -> tuple[Change, ...]:
+    """Tell that nothing but the owner of fields becomes another one: we."""
+    return (Change(path=OWNERS, before=", ".join(drift.rivals) or None, after=FIELD_MANAGER),)
 
 
 def _rejected(obj: Object, live: Object, error: ClusterError | None) -> Step:
@@ -448,44 +289,3 @@ def _refused(key: ObjectKey, error: ClusterError | None) -> Refuse:
         return Refuse(key=key, reason=f"this cluster does not know {key.kind}; install {needs}")
     cause = error.cause if error else "the server did not say why"
     return Refuse(key=key, reason=f"the server does not accept it: {cause}")
-
-
-def _prune(
-    app_name: str, desired: tuple[Object, ...], snapshot: Snapshot, policy: Policy
-) -> Iterator[Step]:
-    wanted = {key_of(obj) for obj in desired}
-    leavers = sorted(
-        (obj for key, obj in snapshot.live.items() if key not in wanted),
-        key=lambda obj: (order_of(obj), obj["metadata"]["name"]),
-        reverse=True,
-    )
-    claimed = tuple(_claim_prefixes(desired))
-    for obj in leavers:
-        key = key_of(obj)
-        in_use = key.kind == "PersistentVolumeClaim" and key.name.startswith(claimed)
-        # Nothing describes the record of the releases; it lives as long as the app.
-        in_use = in_use or (bool(desired) and key == record_key(app_name))
-        if in_use or owner_of(obj, app_name) != "us":
-            continue
-        if obj["metadata"].get("deletionTimestamp"):
-            yield Hold(key=key, reason="it is being deleted")
-        elif not policy.prune:
-            yield Keep(key=key, reason="no longer wanted, but pruning is off")
-        elif _holds_data(obj) and not policy.data:
-            yield Keep(key=key, reason="it holds data; only --destroy --data deletes it")
-        else:
-            yield Delete(live=obj)
-
-
-def _holds_data(obj: Object) -> bool:
-    """Whether it is lost with the object; a Secret from a manifest is still in the manifest."""
-    kept = kind_named(obj["kind"]).prune == "keep-data"
-    return kept and not (obj["kind"] == "Secret" and is_extra(obj))
-
-
-def _claim_prefixes(desired: Iterable[Object]) -> Iterator[str]:
-    """What the names of the volumes of desired StatefulSets begin with."""
-    for obj in desired:
-        if obj["kind"] == "StatefulSet":
-            for template in obj["spec"].get("volumeClaimTemplates") or ():
-                yield f"{template['metadata']['name']}-{obj['metadata']['name']}-"

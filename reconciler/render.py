@@ -11,7 +11,7 @@ from jac_converge.reconciler.apply import Outcome, Result
 from jac_converge.reconciler.drift import Change, Drift
 from jac_converge.reconciler.health import Health
 from jac_converge.reconciler.objects import Object, ObjectKey
-from jac_converge.reconciler.plan import (
+from jac_converge.reconciler.steps import (
     Create,
     Hold,
     Keep,
@@ -99,18 +99,36 @@ def plan_lines(plan: Plan, *, verbose: bool = False) -> list[str]:
     for step in plan.steps:
         if isinstance(step, Keep) and not step.reason and not verbose:
             continue
+        if isinstance(step, Update) and step.takes_over:
+            continue
         lines.append(f"{SIGNS[step.verb]} {step.verb:<8} {step.key}{_remark(step)}")
         if isinstance(step, Update):
             shown = step.changes[:SHOWN_CHANGES]
             lines += [f"             {_change_line(step.key, c, mask)}" for c in shown]
             if more := len(step.changes) - len(shown):
                 lines.append(f"             and {more} more")
-    return [*lines, plan_summary(plan)]
+    return [*lines, *_taken_over(plan), plan_summary(plan)]
+
+
+def _taken_over(plan: Plan) -> list[str]:
+    """One line for all objects of which nothing but the owner changes."""
+    steps = [step for step in plan.steps if isinstance(step, Update) and step.takes_over]
+    if not steps:
+        return []
+    names = str(steps[0].key) if len(steps) == 1 else f"{len(steps)} objects"
+    return [f"{SIGNS['update']} take over {names}{_from(steps)} (no restart; every value stays)"]
+
+
+def _from(steps: Iterable[Update]) -> str:
+    rivals = dict.fromkeys(rival for s in steps if s.drift for rival in s.drift.rivals)
+    return f" from {', '.join(rivals)}" if rivals else ""
 
 
 def plan_summary(plan: Plan) -> str:
     """The last line of a plan."""
+    taken = sum(isinstance(step, Update) and step.takes_over for step in plan.steps)
     counts = {verb: sum(s.verb == verb for s in plan.steps) for verb in SIGNS}
+    counts = {**counts, "update": counts["update"] - taken, "take over": taken}
     words = {"hold": "waiting", "refuse": "refused"}
     told = [
         f"{count} {words.get(verb, f'to {verb}')}"
@@ -142,7 +160,7 @@ def heal_of(result: Result, noticed: float | None, *, known: bool) -> Heal | Non
         known: whether the object was there before.
     """
     step = result.step
-    if isinstance(step, Update) and step.drift:
+    if isinstance(step, Update) and step.drift and not step.takes_over:
         what, drift = _what(step), step.drift
     elif isinstance(step, Create) and known:
         what, drift = "deleted, created again", None
@@ -180,6 +198,8 @@ def result_line(result: Result) -> str:
     if result.error:
         return str(result.error)
     step = result.step
+    if isinstance(step, Update) and step.takes_over:
+        return f"{step.key} taken over{_from([step])} (no restart; every value stays)"
     told = f": {_what(step)} ({step.effect})" if isinstance(step, Update) else ""
     return f"{step.key} {done[step.verb]}{told}"
 

@@ -14,9 +14,9 @@ from jac_converge.reconciler.errors import ClusterError
 from jac_converge.reconciler.health import Health
 from jac_converge.reconciler.lease import Lease
 from jac_converge.reconciler.objects import ObjectKey
-from jac_converge.reconciler.plan import Create, Keep, Plan, Update
 from jac_converge.reconciler.releases import History, judged, obstacle
 from jac_converge.reconciler.render import Row
+from jac_converge.reconciler.steps import Create, Keep, Plan, Update
 
 __all__ = ["Rollouts"]
 

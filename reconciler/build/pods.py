@@ -17,7 +17,7 @@ from jac_converge.reconciler.ownership import labels_of
 
 __all__ = ["consumed", "container", "pod_template", "resources", "scratch"]
 
-_CONFIG_ANNOTATION = "jac-converge/config"
+CONFIG_ANNOTATION = "jac-converge/config"
 
 
 def container(
@@ -135,4 +135,4 @@ def consumed(credentials: Credentials, *contents: Mapping[str, str]) -> dict[str
     """
     text = json.dumps(contents, sort_keys=True)
     digest = hmac.new(credentials.jwt_secret.encode(), text.encode(), hashlib.sha256)
-    return {_CONFIG_ANNOTATION: digest.hexdigest()}
+    return {CONFIG_ANNOTATION: digest.hexdigest()}

@@ -11,8 +11,8 @@ from threading import Event, Thread
 
 from jac_converge.config.load import load_app
 from jac_converge.reconciler.apply import Outcome
-from jac_converge.reconciler.cluster import connect
 from jac_converge.reconciler.converge import WATCHED, Converger
+from jac_converge.reconciler.kube_cluster import connect
 from jac_converge.reconciler.lease import Lease
 from jac_converge.reconciler.loop import Loop, Parts
 from jac_converge.reconciler.mirror import Mirror

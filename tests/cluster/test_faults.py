@@ -150,7 +150,7 @@ def test_loop_notices_a_mute_connection(
     """Not a byte passes, and nothing ends: it gives the connections up, and makes new ones."""
     # In place of the 75 s after which silence, without even a bookmark, means a dead peer.
     timeout = urllib3.Timeout(connect=1.0, read=1.5)
-    monkeypatch.setattr("jac_converge.reconciler.cluster.WATCH_TIMEOUT", timeout)
+    monkeypatch.setattr("jac_converge.reconciler.kube_cluster.WATCH_TIMEOUT", timeout)
     with behind_proxy(control_plane, unused_namespace, tmp_path) as behind:
         before = behind.writes
         behind.proxy.stall()

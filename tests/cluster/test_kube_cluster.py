@@ -5,7 +5,6 @@ from threading import Thread
 import pytest
 import urllib3
 
-from jac_converge.reconciler.cluster import KubeCluster, connect
 from jac_converge.reconciler.errors import (
     Conflict,
     Gone,
@@ -15,6 +14,7 @@ from jac_converge.reconciler.errors import (
     Refused,
     Unreachable,
 )
+from jac_converge.reconciler.kube_cluster import KubeCluster, connect
 from jac_converge.reconciler.objects import Object, kind_named
 from jac_converge.reconciler.ownership import labels_of, selector_of
 from jac_converge.reconciler.position import Bookmark, Changed
@@ -98,7 +98,7 @@ def test_list_returns_every_page_of_ours_only(
     cluster: KubeCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More objects than a page holds are all found; a stranger's are not."""
-    monkeypatch.setattr("jac_converge.reconciler.cluster.PAGE", 2)
+    monkeypatch.setattr("jac_converge.reconciler.kube_cluster.PAGE", 2)
     for number in range(5):
         cluster.apply(config_map(f"shop-{number}"))
     cluster.apply({**config_map("other"), "metadata": {"name": "other"}})
@@ -169,7 +169,7 @@ def test_watch_tells_a_dead_peer(
 ) -> None:
     """A connection that stays mute is not waited for, whatever the server promised."""
     monkeypatch.setattr(
-        "jac_converge.reconciler.cluster.WATCH_TIMEOUT", urllib3.Timeout(connect=1, read=0.3)
+        "jac_converge.reconciler.kube_cluster.WATCH_TIMEOUT", urllib3.Timeout(connect=1, read=0.3)
     )
     cluster = open_cluster(control_plane, namespace)
     stream = cluster.watch(CONFIG_MAP, cluster.list_kind(CONFIG_MAP).version, seconds=60)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from jac_converge.reconciler.cluster import KubeCluster, connect
 from jac_converge.reconciler.errors import Conflict, Held, Missing
+from jac_converge.reconciler.kube_cluster import KubeCluster, connect
 from jac_converge.reconciler.lease import DURATION, Lease
 from jac_converge.reconciler.objects import LEASE
 from jac_converge.reconciler.ownership import selector_of

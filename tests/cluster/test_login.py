@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from jac_converge.reconciler.cluster import KubeCluster, connect
 from jac_converge.reconciler.errors import NoCluster, Refused
+from jac_converge.reconciler.kube_cluster import KubeCluster, connect
 from jac_converge.reconciler.objects import kind_named
 from jac_converge.reconciler.ownership import selector_of
 from tests.cluster.foreign_edits import EDITS, heal_seconds, path_of

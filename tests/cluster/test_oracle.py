@@ -17,14 +17,15 @@ from hypothesis import HealthCheck, Phase, event, given, note, settings
 from hypothesis import strategies as st
 
 from jac_converge.config.load import App
-from jac_converge.reconciler.cluster import KubeCluster, connect
 from jac_converge.reconciler.converge import WATCHED, Converger
 from jac_converge.reconciler.drift import additions, owned_fields
 from jac_converge.reconciler.errors import Invalid
+from jac_converge.reconciler.kube_cluster import KubeCluster, connect
 from jac_converge.reconciler.mirror import READ_OWN_WRITES, Mirror
 from jac_converge.reconciler.objects import Object, key_of, kind_named
 from jac_converge.reconciler.ownership import FIELD_MANAGER, MANAGED_BY_LABEL, selector_of
-from jac_converge.reconciler.plan import Plan, Policy, Update
+from jac_converge.reconciler.snapshot import Policy
+from jac_converge.reconciler.steps import Plan, Update
 from tests.cluster.any_edits import Edit, edits, rounds
 from tests.cluster.foreign_edits import path_of
 from tests.servers.api import Api

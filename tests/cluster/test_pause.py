@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jac_converge.reconciler.cluster import KubeCluster, connect
+from jac_converge.reconciler.kube_cluster import KubeCluster, connect
 from jac_converge.reconciler.lease import Lease
 from jac_converge.reconciler.objects import LEASE
 from jac_converge.reconciler.ownership import selector_of

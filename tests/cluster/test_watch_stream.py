@@ -17,8 +17,8 @@ import pytest
 from kubernetes.client import ApiClient, Configuration, CoreV1Api
 from kubernetes.watch import Watch
 
-from jac_converge.reconciler.cluster import KubeCluster, Target
 from jac_converge.reconciler.errors import Gone, ServerFault
+from jac_converge.reconciler.kube_cluster import KubeCluster, Target
 from jac_converge.reconciler.objects import kind_named
 from jac_converge.reconciler.position import Changed
 

@@ -1,8 +1,11 @@
 """What differs, and who did it."""
 
+import json
+
 import pytest
 
 from jac_converge.reconciler.drift import (
+    KUBECTL_NOTES,
     Change,
     changes_between,
     drift_of,
@@ -86,6 +89,45 @@ def test_drift_sees_an_apply_under_our_name() -> None:
     drift = drift_of(live(DESIRED, ours("f:spec/f:replicas", "f:spec/f:paused")), EXPECTED)
     assert drift is not None
     assert (("f:spec", "f:paused"),) == drift.added
+
+
+def applied_by_kubectl(*paths: str, given: object) -> Object:
+    """An object that `kubectl apply` made, with its defaults, before we owned anything."""
+    made = entry("kubectl-client-side-apply", *paths)
+    made["fieldsV1"]["f:metadata"] = {"f:annotations": {f"f:{KUBECTL_NOTES}": {}}}
+    return live(DESIRED, made, annotations={KUBECTL_NOTES: json.dumps(given)})
+
+
+NOTES = ("f:metadata", "f:annotations", f"f:{KUBECTL_NOTES}")
+PAUSED = ("f:spec", "f:paused")
+
+
+@pytest.mark.parametrize(
+    ("given", "added"),
+    [
+        pytest.param({"spec": {}}, (NOTES,), id="a default"),
+        pytest.param({"spec": {"paused": True}}, (NOTES, PAUSED), id="what it was given"),
+        pytest.param("no object", (NOTES, PAUSED), id="no notes"),
+    ],
+)
+def test_drift_tells_what_kubectl_applied_from_defaults(
+    given: object, added: tuple[object, ...]
+) -> None:
+    """To the server both are the same, for it made the object; its notes tell."""
+    it = applied_by_kubectl("f:spec/f:paused", given=given)
+    drift = drift_of(it, frozenset())
+    assert drift is not None
+    assert added == drift.added
+
+
+def test_taken_over_leaves_nothing_to_kubectl_apply() -> None:
+    """Without its notes its defaults would be drift the next time."""
+    it = applied_by_kubectl("f:spec/f:paused", given={"spec": {}})
+    (left,) = taken_over(it)
+    assert (FIELD_MANAGER, frozenset({NOTES})) == (
+        left["manager"],
+        owned_fields({**it, "metadata": {"managedFields": [left]}}),
+    )
 
 
 ALLOWED = {

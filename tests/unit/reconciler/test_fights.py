@@ -7,7 +7,7 @@ import pytest
 from jac_converge.reconciler.drift import drift_of, owned_fields
 from jac_converge.reconciler.fights import HEALS, PAUSE, QUIET, WINDOW, Fights
 from jac_converge.reconciler.objects import Object, ObjectKey, key_of
-from jac_converge.reconciler.plan import Update
+from jac_converge.reconciler.steps import Update
 from tests.unit.reconciler.live_objects import entry, live, obj, ours
 
 COUNT, IMAGE = "f:spec/f:replicas", "f:spec/f:image"

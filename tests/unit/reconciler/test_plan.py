@@ -12,22 +12,18 @@ from jac_converge.reconciler.drift import Change, changes_between, owned_fields
 from jac_converge.reconciler.errors import ClusterError, Immutable, Invalid, Refused
 from jac_converge.reconciler.objects import KINDS, Object, ObjectKey, key_of, kind_named
 from jac_converge.reconciler.ownership import EXTRA, labels_of, owner_of
-from jac_converge.reconciler.plan import (
-    Baseline,
+from jac_converge.reconciler.plan import make_plan, unsurveyed
+from jac_converge.reconciler.snapshot import Baseline, Policy, Preview, Snapshot
+from jac_converge.reconciler.steps import (
     Create,
     Delete,
     Hold,
     Keep,
     Plan,
-    Policy,
-    Preview,
     Recreate,
     Refuse,
-    Snapshot,
     Step,
     Update,
-    make_plan,
-    unsurveyed,
 )
 from tests.unit.reconciler.live_objects import entry, live, obj, ours
 
@@ -349,7 +345,8 @@ def test_plan_sees_on_a_resync_that_ownership_changed_and_no_value_did() -> None
     )
     step = only_step(DEPLOYMENT, there=there)
     assert isinstance(step, Update)
-    assert (Change(path="spec.replicas", before=2, after=2),) == step.changes
+    told = Change(path="metadata.managedFields", before="helm", after="jac-converge")
+    assert ((told,), True, "no restart") == (step.changes, step.takes_over, step.effect)
 
 
 # What the server rejects -------------------------------------------------------------------------

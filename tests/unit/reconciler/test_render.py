@@ -14,17 +14,6 @@ from jac_converge.reconciler.drift import Change, Drift, changes_between
 from jac_converge.reconciler.errors import Invalid
 from jac_converge.reconciler.health import Health
 from jac_converge.reconciler.objects import Object, ObjectKey
-from jac_converge.reconciler.plan import (
-    Create,
-    Delete,
-    Hold,
-    Keep,
-    Plan,
-    Recreate,
-    Refuse,
-    Step,
-    Update,
-)
 from jac_converge.reconciler.render import (
     Heal,
     Row,
@@ -42,6 +31,17 @@ from jac_converge.reconciler.render import (
     step_json,
     summary_of,
     worst,
+)
+from jac_converge.reconciler.steps import (
+    Create,
+    Delete,
+    Hold,
+    Keep,
+    Plan,
+    Recreate,
+    Refuse,
+    Step,
+    Update,
 )
 from tests.unit.reconciler.live_objects import live, obj, ours
 
@@ -109,6 +109,30 @@ GOLDEN = f"""\
 x refuse   Service/d: it is not ours
 - delete   Service/old
 1 to create, 3 to update, 1 to recreate, 1 to delete, 1 waiting, 1 refused, 2 unchanged"""
+
+
+TAKEN = Drift(lost=(("f:spec",),), added=(), rivals=("kubectl",), at=None)
+HANDS = Change(path="metadata.managedFields", before="kubectl", after="jac-converge")
+
+
+@pytest.mark.parametrize(
+    ("kinds", "told"),
+    [
+        pytest.param(("Service",), "Service/shop", id="one"),
+        pytest.param(("Service", "Deployment"), "2 objects", id="two"),
+    ],
+)
+def test_plan_tells_in_one_line_what_only_changes_hands(kinds: tuple[str, ...], told: str) -> None:
+    """A page of values that stay as they are would say nothing."""
+    plan = Plan(steps=tuple(update(HANDS, kind=kind, drift=TAKEN) for kind in kinds))
+    expected = [
+        f"~ take over {told} from kubectl (no restart; every value stays)",
+        f"{len(kinds)} to take over, 0 unchanged",
+    ]
+    assert expected == plan_lines(plan)
+    taken = result(update(HANDS, kind="Service", drift=TAKEN))
+    line = "Service/shop taken over from kubectl (no restart; every value stays)"
+    assert (line, None) == (result_line(taken), heal_of(taken, 99.0, known=True))
 
 
 def test_plan_lines_show_every_kind_of_step() -> None:

@@ -10,8 +10,8 @@ from jac_converge.reconciler.apply import Outcome, Result
 from jac_converge.reconciler.errors import Invalid
 from jac_converge.reconciler.health import Health
 from jac_converge.reconciler.objects import ObjectKey
-from jac_converge.reconciler.plan import Create, Delete, Plan
 from jac_converge.reconciler.render import Heal, Row
+from jac_converge.reconciler.steps import Create, Delete, Plan
 from jac_converge.reconciler.views import REMEMBERED, JsonView, PlainView, TableView
 from tests.unit.reconciler.live_objects import live, obj
 

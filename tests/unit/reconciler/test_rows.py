@@ -1,9 +1,9 @@
 """The rows of the table: what is desired, what is there, and how it is doing."""
 
 from jac_converge.reconciler.health import Health
-from jac_converge.reconciler.loop import keyed, rows_of
-from jac_converge.reconciler.objects import ObjectKey
-from jac_converge.reconciler.plan import Hold, Keep, Plan, Refuse
+from jac_converge.reconciler.objects import ObjectKey, keyed
+from jac_converge.reconciler.rows import rows_of
+from jac_converge.reconciler.steps import Hold, Keep, Plan, Refuse
 from tests.unit.reconciler.live_objects import live, obj
 
 SERVICE = obj("Service", spec={"ports": [{"port": 80}]})

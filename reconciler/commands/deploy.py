@@ -1,0 +1,139 @@
+"""`jac scale` and `jac scale --watch`: show the plan, run the loop, say how it ended."""
+
+import signal
+import sys
+import time
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from jac_converge.config.load import App
+from jac_converge.reconciler.commands.writing import lease_of
+from jac_converge.reconciler.console import (
+    CHANGES,
+    CONVERGED,
+    FAILED,
+    print_plan,
+    print_result,
+)
+from jac_converge.reconciler.converge import WATCHED, Converger
+from jac_converge.reconciler.kube_cluster import KubeCluster
+from jac_converge.reconciler.loop import Loop, Parts
+from jac_converge.reconciler.objects import keyed
+from jac_converge.reconciler.pace import Pace
+from jac_converge.reconciler.render import worst
+from jac_converge.reconciler.rows import rows_of
+from jac_converge.reconciler.snapshot import Policy
+from jac_converge.reconciler.source import Source
+from jac_converge.reconciler.steps import Plan
+from jac_converge.reconciler.trigger import Trigger
+from jac_converge.reconciler.views import JsonView, PlainView, TableView
+from jac_converge.reconciler.watch import KindWatch, Recovery
+
+__all__ = ["is_converged", "plan_and_apply", "print_end", "run_loop"]
+
+
+def plan_and_apply(
+    source: Source, cluster: KubeCluster, converger: Converger, flags: dict[str, Any]
+) -> int:
+    """Show the plan, and carry it out unless that was all; returns the exit code."""
+    app = source.app
+    plan = converger.plan(app, Policy(adopt=flags["adopt"]), complete=True)
+    print_plan(app, plan, converger.notes, flags)
+    if plan.refusals:
+        return FAILED
+    if flags["plan"]:
+        return CHANGES if plan.writes or plan.holds else CONVERGED
+    if is_converged(converger, plan):
+        return print_end(app, converger, flags)
+    return run_loop(source, cluster, converger, flags)
+
+
+def is_converged(converger: Converger, plan: Plan) -> bool:
+    """Whether the app is as desired, and healthy."""
+    if plan.writes or plan.holds:
+        return False
+    live = converger.mirror.snapshot()
+    return not worst(rows_of(keyed(converger.desired), live, converger.mirror.pods(), plan=plan))
+
+
+def print_end(app: App, converger: Converger, flags: dict[str, Any]) -> int:
+    """Say how it ended where nothing was to do; returns the exit code."""
+    failure, live = converger.failure, converger.mirror.snapshot()
+    return print_result(app, "failed" if failure else "converged", failure, live, flags)
+
+
+def run_loop(
+    source: Source, cluster: KubeCluster, converger: Converger, flags: dict[str, Any]
+) -> int:
+    """Run the loop to its end, or until a signal; returns the exit code."""
+    app = source.app
+    trigger = Trigger(time.monotonic)
+    cluster.pace = Pace(clock=time.monotonic, wait=converger.stop.wait)
+    view = _view(app, cluster, flags)
+    recovery = Recovery()
+    rng = Random()  # noqa: S311 - jitter
+    watches = tuple(
+        KindWatch(
+            kind=kind,
+            cluster=cluster,
+            mirror=converger.mirror,
+            trigger=trigger,
+            recovery=recovery,
+            clock=time.monotonic,
+            rng=rng,
+        )
+        for kind in WATCHED
+    )
+    loop = Loop(
+        Parts(
+            converger=converger,
+            source=source,
+            trigger=trigger,
+            lease=lease_of(app, cluster),
+            watches=watches,
+            view=view,
+            clock=time.monotonic,
+            wall=time.time,
+            rng=rng,
+        ),
+        adopt=flags["adopt"],
+    )
+    _stop_on_signal(loop.stop)
+    try:
+        if flags["watch"]:
+            loop.run()
+            return CONVERGED
+        verdict = loop.run(until_healthy=True, timeout=flags["timeout"])
+    finally:
+        view.close()
+    live = converger.mirror.snapshot()
+    return print_result(source.app, verdict, loop.reason, live, flags)
+
+
+def _stop_on_signal(stop: Callable[[], None]) -> None:
+    """First signal: end after the write in flight. Second one: end."""
+
+    def handle(signum: int, _frame: object) -> None:
+        signal.signal(signum, signal.SIG_DFL)
+        stop()
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        # SIGHUP, the closed terminal, is not known on Windows.
+        if signum := getattr(signal, name, None):
+            signal.signal(signum, handle)
+
+
+def _view(
+    app: App, cluster: KubeCluster, flags: dict[str, Any]
+) -> JsonView | PlainView | TableView:
+    if flags["json"]:
+        return JsonView()
+    if flags["watch"] and sys.stdout.isatty():
+        where = f"{cluster.target.context} / {app.namespace}"
+        return TableView(f"{app.name} on {where}  (Ctrl-C ends the watch)", stamp=_time_of_day)
+    return PlainView(stamp=_time_of_day) if flags["watch"] else PlainView()
+
+
+def _time_of_day() -> str:
+    return time.strftime("%H:%M:%S ")

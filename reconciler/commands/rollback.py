@@ -1,0 +1,46 @@
+"""`jac scale --rollback`: pin an earlier release, and see it restored."""
+
+import time
+from typing import Any
+
+from jac_converge.config.load import App
+from jac_converge.reconciler.commands.deploy import is_converged, plan_and_apply, print_end
+from jac_converge.reconciler.commands.writing import lease_of
+from jac_converge.reconciler.console import print_result
+from jac_converge.reconciler.converge import Converger
+from jac_converge.reconciler.kube_cluster import KubeCluster
+from jac_converge.reconciler.rollback import rolled_back
+from jac_converge.reconciler.snapshot import Policy
+from jac_converge.reconciler.source import Source
+
+__all__ = ["rollback"]
+
+
+def rollback(
+    source: Source, cluster: KubeCluster, converger: Converger, flags: dict[str, Any]
+) -> int:
+    """Pin a release and restore it, or see it restored; returns the exit code."""
+    app = source.app
+    version = converger.read_version(app)
+    history = rolled_back(converger.history, version, flags["release"])
+    converger.record(app, history)
+    lease = lease_of(app, cluster)
+    if lease.acquire():
+        lease.release()
+        return plan_and_apply(source, cluster, converger, flags)
+    return _follow(app, converger, f"{lease.rival} keeps this app converged", flags)
+
+
+def _follow(app: App, converger: Converger, rival: str, flags: dict[str, Any]) -> int:
+    """Wait while another process does what is desired."""
+    deadline = time.monotonic() + flags["timeout"]
+    while True:
+        converger.read()
+        converger.mirror.settle()
+        plan = converger.plan(app, Policy())
+        if is_converged(converger, plan):
+            return print_end(app, converger, flags)
+        if time.monotonic() >= deadline:
+            reason = f"{rival}, but has not restored it after {flags['timeout']} s"
+            return print_result(app, "failed", reason, converger.mirror.snapshot(), flags)
+        time.sleep(0.2)

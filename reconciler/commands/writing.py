@@ -1,0 +1,41 @@
+"""The right to write, as one command asks for it: who it is, and how it waits for its turn."""
+
+import getpass
+import os
+import socket
+import sys
+import time
+
+from jac_converge.config.load import App
+from jac_converge.reconciler.errors import Held
+from jac_converge.reconciler.kube_cluster import KubeCluster
+from jac_converge.reconciler.lease import Lease
+
+__all__ = ["lease_of", "person", "wait_for"]
+
+
+def person() -> str:
+    """Who runs the command, for others to read."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+def lease_of(app: App, cluster: KubeCluster) -> Lease:
+    """The app's Lease, to be held by this process."""
+    holder = f"{person()}:{os.getpid()}"
+    return Lease(app_name=app.name, cluster=cluster, holder=holder, clock=time.monotonic)
+
+
+def wait_for(lease: Lease) -> None:
+    """Take the lease; from a dead holder, once it has expired.
+
+    Raises:
+        Held: its holder is at work.
+    """
+    told = False
+    while not lease.acquire():
+        if isinstance(lease.obstacle, Held):
+            raise lease.obstacle
+        if not told:
+            print(f"jac scale: {lease.obstacle}", file=sys.stderr)  # noqa: T201
+        told = True
+        time.sleep(1.0)

@@ -1,0 +1,366 @@
+"""`Cluster` over HTTP.
+
+Requests and answers are raw JSON over the connection pool of the official client, because its
+typed models lose fields in a round trip and its watches lose their place. Every HTTP or transport
+error leaves here as one of `errors.py`.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from threading import Lock
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+import urllib3
+from urllib3.exceptions import HTTPError, MaxRetryError, ReadTimeoutError
+
+from jac_converge.reconciler.errors import (
+    ClusterError,
+    Invalid,
+    Missing,
+    NoCluster,
+    Refused,
+    ServerFault,
+    Unreachable,
+    Unserved,
+    classify,
+)
+from jac_converge.reconciler.kubeconfig import ApiClient, authorization, client_of, context_name
+from jac_converge.reconciler.objects import LEASE, Kind, Object, kind_named
+from jac_converge.reconciler.ownership import FIELD_MANAGER
+from jac_converge.reconciler.position import Bookmark, Changed, Listed
+
+__all__ = ["KubeCluster", "connect"]
+
+
+logger = logging.getLogger(__name__)
+
+
+UNARY_TIMEOUT: Final = urllib3.Timeout(connect=3.05, read=10.0)
+
+
+WATCH_TIMEOUT: Final = urllib3.Timeout(connect=3.05, read=75.0)
+"""Bookmarks come each 60 s, so 75 s without a byte means that the peer is dead."""
+
+
+PAGE: Final = 500
+"""Objects per page of a list."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The pinned cluster: fixed when the command starts, so that nothing ambient redirects it."""
+
+    context: str
+    server: str
+    namespace: str
+    selector: str
+
+
+def connect(
+    *, context: str | None, namespace: str, selector: str, config_file: str | None = None
+) -> "KubeCluster":
+    """Pin a cluster.
+
+    Args:
+        context: of the kubeconfig; None for its current one.
+        namespace: the app's.
+        selector: label selector of the app's objects.
+        config_file: the kubeconfig; None for KUBECONFIG, else the usual place.
+
+    Raises:
+        NoCluster: there is no kubeconfig, or no such context in it.
+    """
+    chosen = context_name(context, config_file)
+    client = client_of(chosen, config_file)
+    target = Target(
+        context=chosen,
+        server=client.configuration.host.rstrip("/"),
+        namespace=namespace,
+        selector=selector,
+    )
+    return KubeCluster(target, client, config_file)
+
+
+class KubeCluster:
+    """`Cluster` over the connection pool of the official client."""
+
+    def __init__(self, target: Target, client: ApiClient, config_file: str | None) -> None:
+        self.target = target
+        self._client = client
+        self._config_file = config_file
+        self._reauthenticating = Lock()
+        self._identity: str | None = None
+        """UID of the namespace kube-system, once it was read: it is the cluster's own."""
+        self.pace: Callable[[], None] | None = None
+        """Called before every request but a watch; may wait."""
+
+    def get(self, kind: Kind, name: str) -> Object | None:
+        """See `Cluster.get`."""
+        try:
+            return self._request(f"{kind.name}/{name} get", "GET", self._path(kind, name))
+        except (Missing, Unserved):
+            return None
+
+    def list_kind(self, kind: Kind, version: str = "") -> Listed:
+        """See `Cluster.list_kind`."""
+        query = {**self._selection(kind), "limit": str(PAGE)}
+        if version:
+            query |= {"resourceVersion": version}
+        items: list[Object] = []
+        while True:
+            page = self._request(f"{kind.plural} list", "GET", self._path(kind), query=query)
+            # The items of a list carry neither kind nor apiVersion.
+            items += (
+                {"apiVersion": kind.api_version, "kind": kind.name, **i} for i in page["items"]
+            )
+            rest = page["metadata"].get("continue")
+            if not rest:
+                return Listed(tuple(items), page["metadata"]["resourceVersion"])
+            query = {**self._selection(kind), "limit": str(PAGE), "continue": rest}
+
+    def watch(self, kind: Kind, version: str, seconds: int) -> "KubeWatchStream":
+        """See `Cluster.watch`."""
+        query = {
+            **self._selection(kind),
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": str(seconds),
+        }
+        subject = f"{kind.plural} watch"
+        response = self._send(subject, "GET", self._path(kind), query=query, stream=True)
+        return KubeWatchStream(subject, kind, response)
+
+    def apply(self, obj: Object, *, manager: str = FIELD_MANAGER, dry_run: bool = False) -> Object:
+        """See `Cluster.apply`."""
+        kind, name = _kind_of(obj), obj["metadata"]["name"]
+        query = {"fieldManager": manager, "force": "true"}
+        if dry_run:
+            query |= {"dryRun": "All"}
+        return self._request(
+            f"{kind.name}/{name} apply",
+            "PATCH",
+            self._path(kind, name),
+            query=query,
+            body=obj,
+            content_type="application/apply-patch+yaml",
+        )
+
+    def create(self, obj: Object) -> Object:
+        """See `Cluster.create`."""
+        kind = _kind_of(obj)
+        return self._request(
+            f"{kind.name}/{obj['metadata']['name']} create",
+            "POST",
+            self._path(kind),
+            query={"fieldManager": FIELD_MANAGER},
+            body=obj,
+            content_type="application/json",
+        )
+
+    def patch_ownership(self, obj: Object, fields: list[dict[str, Any]]) -> Object:
+        """See `Cluster.patch_ownership`."""
+        kind, metadata = _kind_of(obj), obj["metadata"]
+        version = metadata["resourceVersion"]
+        return self._request(
+            f"{kind.name}/{metadata['name']} patch",
+            "PATCH",
+            self._path(kind, metadata["name"]),
+            body=[
+                {"op": "test", "path": "/metadata/resourceVersion", "value": version},
+                {"op": "replace", "path": "/metadata/managedFields", "value": fields},
+            ],
+            content_type="application/json-patch+json",
+        )
+
+    def delete(self, obj: Object, *, unchanged: bool = False) -> None:
+        """See `Cluster.delete`."""
+        kind, metadata = _kind_of(obj), obj["metadata"]
+        same = ("uid", "resourceVersion") if unchanged else ("uid",)
+        options = {
+            "propagationPolicy": "Background",
+            "preconditions": {name: metadata[name] for name in same},
+        }
+        try:
+            self._request(
+                f"{kind.name}/{metadata['name']} delete",
+                "DELETE",
+                self._path(kind, metadata["name"]),
+                body=options,
+                content_type="application/json",
+            )
+        except Missing:
+            logger.debug("object was gone already", extra={"subject": metadata["name"]})
+
+    def reauthenticate(self, stale: ApiClient | None = None) -> None:
+        """See `Cluster.reauthenticate`.
+
+        Args:
+            stale: whose login was not accepted; nothing happens if another thread replaced it
+                meanwhile, so that a login plugin runs once, not once a thread.
+        """
+        with self._reauthenticating:
+            if stale is not None and self._client is not stale:
+                return
+            client = client_of(self.target.context, self._config_file)
+            if client.configuration.host.rstrip("/") != self.target.server:
+                raise NoCluster(
+                    f"context {self.target.context} check",
+                    f"it now means {client.configuration.host}, not {self.target.server}",
+                    "start again if that is meant",
+                )
+            self._client = client
+
+    def check_identity(self) -> None:
+        """See `Cluster.check_identity`."""
+        path = "/api/v1/namespaces/kube-system"
+        try:
+            found = str(self._request("cluster identity read", "GET", path)["metadata"]["uid"])
+        except Refused as error:
+            # Who may not read that namespace is pinned by context and URL alone.
+            logger.debug("cluster is not pinned by identity", extra={"cause": error})
+            return
+        if self._identity not in {None, found}:
+            raise NoCluster(
+                "cluster identity check",
+                f"another cluster than before answers as {self.target.server}",
+                "start again if that is meant",
+            )
+        self._identity = found
+
+    def _path(self, kind: Kind, name: str = "") -> str:
+        group = "api" if "/" not in kind.api_version else "apis"
+        scope = f"/namespaces/{self.target.namespace}" if kind.namespaced else ""
+        tail = f"/{quote(name)}" if name else ""
+        return f"/{group}/{kind.api_version}{scope}/{kind.plural}{tail}"
+
+    def _selection(self, kind: Kind) -> dict[str, str]:
+        if kind.name == "Namespace":
+            return {"fieldSelector": f"metadata.name={self.target.namespace}"}
+        return {"labelSelector": self.target.selector}
+
+    def _request(
+        self,
+        subject: str,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str | None = None,
+    ) -> Object:
+        response = self._send(
+            subject, method, path, query=query, body=body, content_type=content_type
+        )
+        answer = json.loads(response.data)
+        return answer if isinstance(answer, dict) else {}
+
+    def _send(
+        self,
+        subject: str,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str | None = None,
+        stream: bool = False,
+    ) -> urllib3.BaseHTTPResponse:
+        """One request; a login that expired is renewed once."""
+        payload = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+        url = f"{self.target.server}{path}{f'?{urlencode(query)}' if query else ''}"
+        for renewed in (False, True):
+            if self.pace and not stream:
+                self.pace()
+            with self._reauthenticating:
+                # A token whose end was announced is renewed in here, by one thread.
+                client, login = self._client, authorization(self._client)
+            headers = {"Accept": "application/json", "User-Agent": FIELD_MANAGER, **login}
+            if content_type:
+                headers["Content-Type"] = content_type
+            try:
+                response: urllib3.BaseHTTPResponse = client.rest_client.pool_manager.request(
+                    method,
+                    url,
+                    body=payload,
+                    headers=headers,
+                    timeout=WATCH_TIMEOUT if stream else UNARY_TIMEOUT,
+                    preload_content=not stream,
+                    retries=False,
+                )
+                if response.status < HTTPStatus.BAD_REQUEST:
+                    return response
+                error = classify(subject, response.status, response.data, response.headers)
+            except HTTPError as exc:
+                raise _unreachable(subject, self.target.server, exc) from exc
+            if renewed or not (isinstance(error, Refused) and error.expired):
+                break
+            self.reauthenticate(client)
+        raise error
+
+
+class KubeWatchStream:
+    """One HTTP answer that does not end, read line by line."""
+
+    def __init__(self, subject: str, kind: Kind, response: urllib3.BaseHTTPResponse) -> None:
+        self._subject = subject
+        self._kind = kind
+        self._response = response
+        self._closed = False
+
+    def __iter__(self) -> Iterator[Changed | Bookmark]:
+        """See `WatchStream`."""
+        rest = b""
+        try:
+            for chunk in self._response.stream(1 << 20):
+                *lines, rest = (rest + chunk).split(b"\n")
+                yield from (self._event(line) for line in lines if line)
+        except ReadTimeoutError as exc:
+            raise Unreachable(self._subject, "no word, not even a bookmark, for 75 s") from exc
+        except HTTPError as exc:
+            # A stream that we closed ourselves ends in the middle of a chunk; that is its end.
+            if not self._closed:
+                raise Unreachable(self._subject, f"the connection broke ({exc})") from exc
+        finally:
+            self._response.close()
+
+    def close(self) -> None:
+        """See `WatchStream`; the reading thread wakes with the end of the stream."""
+        self._closed = True
+        try:
+            self._response.shutdown()
+        except (OSError, ValueError, RuntimeError):
+            # It ended by itself in this moment.
+            logger.debug("watch was closed already", extra={"subject": self._subject})
+
+    def _event(self, line: bytes) -> Changed | Bookmark:
+        try:
+            event = json.loads(line)
+            kind, obj = event["type"], event["object"]
+        except (ValueError, KeyError, TypeError) as exc:
+            raise ServerFault(self._subject, f"it is not a watch event: {line[:80]!r}") from exc
+        if kind == "BOOKMARK":
+            return Bookmark(obj["metadata"]["resourceVersion"])
+        if kind == "ERROR":
+            raise classify(self._subject, int(obj.get("code") or 500), json.dumps(obj).encode(), {})
+        return Changed(kind, obj)
+
+
+def _kind_of(obj: Object) -> Kind:
+    return LEASE if obj["kind"] == "Lease" else kind_named(obj["kind"])
+
+
+def _unreachable(subject: str, server: str, exc: HTTPError) -> ClusterError:
+    cause = exc.reason if isinstance(exc, MaxRetryError) and exc.reason else exc
+    text = str(cause)
+    if "certificate verify failed" in text or "CERTIFICATE_VERIFY_FAILED" in text:
+        return Invalid(subject, f"{server} is not who it says it is ({text})")
+    return Unreachable(
+        subject,
+        f"{server} does not answer ({type(cause).__name__})",
+        "is the cluster running, and is this the right context?",
+    )

@@ -1,0 +1,164 @@
+"""What a plan can say about one object, and the plan: steps in order. Pure data.
+
+It changes when something new can be done to an object.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from jac_converge.reconciler.drift import KUBECTL_NOTES, Change, Drift
+from jac_converge.reconciler.ignoring import Rules
+from jac_converge.reconciler.objects import Object, ObjectKey, key_of
+
+__all__ = [
+    "OWNERS",
+    "Create",
+    "Delete",
+    "Hold",
+    "Keep",
+    "Plan",
+    "Recreate",
+    "Refuse",
+    "Step",
+    "Update",
+]
+
+
+OWNERS = "metadata.managedFields"
+
+
+_OUT_OF_DATE = f"metadata.annotations.{KUBECTL_NOTES}"
+
+
+_ROLLED = frozenset({"Deployment", "StatefulSet"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Create:
+    """The object is not there."""
+
+    verb = "create"
+    desired: Object
+    replicas: int | None = None
+    """Pods to start with while the count is the autoscaler's; None: as desired says."""
+
+    @property
+    def key(self) -> ObjectKey:
+        """What the step is about."""
+        return key_of(self.desired)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """The object is there, and differs."""
+
+    verb = "update"
+    desired: Object
+    live: Object
+    changes: tuple[Change, ...]
+    drift: Drift | None = None
+    """Set when somebody else made the difference."""
+    replicas: int | None = None
+    """Count to hand over to the autoscaler; None: nothing to hand over."""
+    ignore: Rules = ()
+    """What others may keep beside our fields."""
+
+    @property
+    def key(self) -> ObjectKey:
+        """What the step is about."""
+        return key_of(self.desired)
+
+    @property
+    def takes_over(self) -> bool:
+        """Whether every value stays: only who owns them changes, and kubectl's own notes go."""
+        return all(change.path in {OWNERS, _OUT_OF_DATE} for change in self.changes)
+
+    @property
+    def effect(self) -> Literal["rolling restart", "no restart"]:
+        """What running pods will notice."""
+        rolls = self.key.kind in _ROLLED and any(
+            change.path.startswith("spec.template") for change in self.changes
+        )
+        return "rolling restart" if rolls else "no restart"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recreate:
+    """A field that cannot change in place has to: delete, then create."""
+
+    verb = "recreate"
+    desired: Object
+    live: Object
+    reason: str
+
+    @property
+    def key(self) -> ObjectKey:
+        """What the step is about."""
+        return key_of(self.desired)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delete:
+    """The object is ours, and no longer desired."""
+
+    verb = "delete"
+    live: Object
+
+    @property
+    def key(self) -> ObjectKey:
+        """What the step is about."""
+        return key_of(self.live)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """Nothing to do; `reason` says why where it is not plain."""
+
+    verb = "keep"
+    key: ObjectKey
+    reason: str = ""
+    drift: Drift | None = None
+    """Drift that the policy says to leave."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Something else has to happen first; a later pass goes on."""
+
+    verb = "hold"
+    key: ObjectKey
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refuse:
+    """It must not, or cannot, be done; a person has to decide."""
+
+    verb = "refuse"
+    key: ObjectKey
+    reason: str
+
+
+type Step = Create | Update | Recreate | Delete | Keep | Hold | Refuse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Steps in the order in which they are to be taken."""
+
+    steps: tuple[Step, ...]
+
+    @property
+    def writes(self) -> tuple[Create | Update | Recreate | Delete, ...]:
+        """The steps that change something."""
+        return tuple(s for s in self.steps if isinstance(s, Create | Update | Recreate | Delete))
+
+    @property
+    def refusals(self) -> tuple[Refuse, ...]:
+        """The steps that a person has to decide about."""
+        return tuple(step for step in self.steps if isinstance(step, Refuse))
+
+    @property
+    def holds(self) -> tuple[Hold, ...]:
+        """The steps that wait for something."""
+        return tuple(step for step in self.steps if isinstance(step, Hold))
