@@ -23,8 +23,9 @@ waits for anybody who waits.
 
 Every command may arrive twice or late (`mongo_sending`):
 
-    a  each attempt has a record of its own; new documents carry this writer's mark, and one that
-       is there already with that mark is not a conflict
+    a  each attempt has a record of its own, and a mark of its own that new documents carry: one
+       that is there already with it is not a conflict, and one with that of an attempt that was
+       lost is taken over. So what undoes a lost attempt finds nothing of the next, however late
     b  matches what is unlocked at its version, or locked by this record already
     c  matches pending and committed; afterwards the record says how it ended
     d  matches its own lock only, and so does the undoing of b
@@ -74,6 +75,7 @@ class Commit:
         self._patience = patience
         self._batch = batch
         self._mark = new_mark()
+        self._lost_marks: list[str] = []
         self._until = patience.clock() + patience.whole
         wanted: dict[str, tuple[int, str | None]] = {
             document.id: (document.version, body_text(document)) for document in batch.updates
@@ -93,6 +95,8 @@ class Commit:
         if self._batch.removals or len(self._batch.updates) > 1:
             while not self._by_record():
                 self._patience.pause()
+                self._lost_marks.append(self._mark)
+                self._mark = new_mark()
             return
         if self._batch.creates:
             self._send(lambda: self._create([]))
@@ -118,7 +122,12 @@ class Commit:
             self._check_taken({rows[failure["index"]]["_id"] for failure in failures})
 
     def _check_taken(self, ids: set[str]) -> None:
-        """Let pass what an earlier attempt of ours has created; the rest is a conflict."""
+        """Let pass what we have created ourselves, now or before; the rest is a conflict."""
+        if self._lost_marks:
+            self._rows.update_many(
+                {"_id": {"$in": list(ids)}, mark_field(1): {"$in": self._lost_marks}},
+                {"$set": {mark_field(1): self._mark}},
+            )
         ours = self._rows.find({"_id": {"$in": list(ids)}, mark_field(1): self._mark}, ("_id",))
         if taken := ids - {row["_id"] for row in ours}:
             self._uncreate()

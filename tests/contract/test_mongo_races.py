@@ -3,7 +3,9 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+import pymongo
 import pytest
 
 from jac_converge.app_runtime.stores import (
@@ -26,7 +28,8 @@ from tests.contract.mongo_points import (
     opened,
     proxied,
 )
-from tests.servers.mongo_proxy import MongoProxy, cut
+from tests.servers.committer import DATABASE
+from tests.servers.mongo_proxy import Late, MongoProxy, cut
 from tests.servers.mongo_server import MongoServer
 from tests.servers.process import wait_until
 
@@ -148,3 +151,59 @@ def test_reader_of_a_removed_document_finds_nothing(proxy: MongoProxy, direct: M
             release.set()
         commit.result(timeout=20)
     assert ["a", "c"] == scanned == found
+
+
+def lock_by_a_dead_writer(server: MongoServer, id_: str) -> None:
+    """Leave what a writer leaves that was killed while it locked a document."""
+    record = {"_id": "commit:dead", "kind": "commit", "few": "commit"}
+    with pymongo.MongoClient[dict[str, Any]](server.url) as client:
+        rows = client[DATABASE]["documents"]
+        rows.insert_one(record | {"state": "pending", "ids": [id_]})
+        rows.update_one({"_id": id_}, {"$set": {"lock": "commit:dead", "next": "{}"}})
+
+
+def test_late_undoing_of_a_lost_try_leaves_the_next_one_alone(
+    mongo_server: MongoServer, proxy: MongoProxy, direct: Mongo
+) -> None:
+    """The first try removes its new documents; a copy of that arrives when the second has won."""
+    release, shape = threading.Event(), SHAPES["several"]
+    lock_by_a_dead_writer(mongo_server, "b")
+
+    def late() -> None:
+        raise Late(release)
+
+    with opened(proxy.url, SHORT) as store:
+        proxy.reset()
+        proxy.before(5, late)  # insert, lock in vain, delete the record, unlock; remove
+        store.commit(shape.batch)
+        assert happened(direct, shape)
+        done = proxy.done
+        release.set()
+        wait_until(lambda: proxy.done > done, within=10, what="the late command")
+        assert happened(direct, shape)
+    check_clean(mongo_server, direct)
+
+
+def test_late_insert_of_a_lost_try_is_taken_over_by_the_next_one(
+    mongo_server: MongoServer, proxy: MongoProxy, direct: Mongo
+) -> None:
+    """What the first try was to create turns up when it has been undone: no conflict with it."""
+    release, shape = threading.Event(), SHAPES["several"]
+    lock_by_a_dead_writer(mongo_server, "b")
+
+    def late() -> None:
+        raise Late(release)
+
+    def deliver() -> None:
+        done = proxy.done
+        release.set()
+        wait_until(lambda: proxy.done > done, within=10, what="the late command")
+
+    with opened(proxy.url, SHORT) as store:
+        proxy.reset()
+        proxy.before(1, late)
+        proxy.after(6, deliver)  # insert, insert, lock in vain, delete the record, unlock, remove
+        store.commit(shape.batch)
+        assert release.is_set()
+        assert happened(direct, shape)
+    check_clean(mongo_server, direct)
