@@ -43,7 +43,11 @@ from pymongo import UpdateOne
 from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import BulkWriteError, PyMongoError
 
-from jac_converge.app_runtime.stores.document import Conflict, Document, Unavailable, WriteBatch
+from jac_converge.app_runtime.stores.document import (
+    Conflict,
+    Document,
+    WriteBatch,
+)
 from jac_converge.app_runtime.stores.mongo_locks import Locks
 from jac_converge.app_runtime.stores.mongo_rows import (
     SLOTS,
@@ -54,7 +58,14 @@ from jac_converge.app_runtime.stores.mongo_rows import (
     new_record,
     new_row,
 )
-from jac_converge.app_runtime.stores.mongo_sending import Patience, Sent, send, unconfirmed
+from jac_converge.app_runtime.stores.mongo_sending import (
+    Patience,
+    Sent,
+    decisive,
+    send,
+    unconfirmed,
+    unknown,
+)
 
 __all__ = ["Commit"]
 
@@ -89,7 +100,7 @@ class Commit:
 
         Raises:
             Conflict: nothing was written.
-            Unavailable: nobody can say whether it was written, for MongoDB did not answer.
+            UnknownOutcome: it may have been written, for MongoDB did not answer.
             PyMongoError: it was not written.
         """
         if self._batch.removals or len(self._batch.updates) > 1:
@@ -98,14 +109,17 @@ class Commit:
                 self._lost_marks.append(self._mark)
                 self._mark = new_mark()
             return
+        if not self._batch.updates:
+            with decisive():
+                self._send(lambda: self._create([]))
+            return
         if self._batch.creates:
             self._send(lambda: self._create([]))
-        for document in self._batch.updates:
-            try:
-                self._change(document)
-            except Conflict:
-                self._send(self._uncreate)
-                raise
+        try:
+            self._change(self._batch.updates[0])
+        except Conflict:
+            self._send(self._uncreate)
+            raise
 
     # A simple batch: new documents, then at most one update.
 
@@ -139,28 +153,32 @@ class Commit:
             self._rows.delete_many({"_id": {"$in": ids}, mark_field(1): self._mark})
 
     def _change(self, document: Document) -> None:
-        version, doubtful = document.version, False
+        """Make the one update that counts, and find out whether it was ours where it is not clear.
+
+        Raises:
+            Conflict: it was not made.
+            UnknownOutcome: it may have been.
+        """
+        version = document.version
         free = {"_id": document.id, "version": version, "lock": None}
         new = {"body": body_text(document), "version": version + 1}
         new[mark_field(version + 1)] = self._mark
-        while True:
-            sent = self._send(lambda: self._rows.update_one(free, {"$set": new}).matched_count)
-            doubtful = doubtful or sent.again
-            if sent.answer:
-                return
-            row = self._rows.find_one({"_id": document.id})
-            if row is not None and self._wrote(row, version + 1):
-                return
-            if row is None or not self._may_be_won(row, version):
-                break
-            if "lock" in row:
-                self._locks.wait(row["lock"], [document.id])
+        with decisive() as doubt:
+            while True:
+                sent = self._send(lambda: self._rows.update_one(free, {"$set": new}).matched_count)
+                doubt.sent_again |= sent.again
+                if sent.answer:
+                    return
+                row = self._rows.find_one({"_id": document.id})
+                if row is not None and self._wrote(row, version + 1):
+                    return
+                if row is None or not self._may_be_won(row, version):
+                    break
+                if "lock" in row:
+                    self._locks.wait(row["lock"], [document.id])
         known = row is not None and version < row["version"] <= version + SLOTS
-        if doubtful and not known:
-            raise Unavailable(
-                f"MongoDB write failed (outcome unknown): the connection broke, and {document.id} "
-                "has changed too often since to tell; read it before you do this again"
-            )
+        if doubt.sent_again and not known:
+            raise unknown(f"{document.id} has changed too often since to tell")
         raise Conflict([document.id])
 
     def _wrote(self, row: Row, version: int) -> bool:
@@ -242,24 +260,26 @@ class Commit:
         return self._rows.bulk_write(updates, ordered=False).matched_count
 
     def _decide(self, record: str) -> bool:
-        """Commit what is locked; False: somebody has aborted it."""
+        """Commit what is locked; False: somebody has aborted it.
+
+        Raises:
+            UnknownOutcome: it is or will be committed, or neither.
+        """
         began = self._patience.clock()
         state = {"$in": ["pending", "committed"]}
-        sent = self._send(
-            lambda: (
-                self._rows.update_one(
-                    {"_id": record, "state": state}, {"$set": {"state": "committed"}}
-                ).matched_count
+        with decisive():
+            sent = self._send(
+                lambda: (
+                    self._rows.update_one(
+                        {"_id": record, "state": state}, {"$set": {"state": "committed"}}
+                    ).matched_count
+                )
             )
-        )
         if sent.answer:
             return True
         if sent.again and self._patience.clock() - began >= self._patience.keep / 2:
             # Long enough for others to have carried it out and deleted it.
-            raise Unavailable(
-                "MongoDB write failed (outcome unknown): the connection broke, and this process "
-                "stood still; read again before you do this again"
-            )
+            raise unknown("this process stood still")
         return False
 
     def _finish(self, record: str) -> None:

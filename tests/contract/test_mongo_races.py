@@ -13,6 +13,7 @@ from jac_converge.app_runtime.stores import (
     Removal,
     StoreError,
     Unavailable,
+    UnknownOutcome,
     WriteBatch,
 )
 from jac_converge.app_runtime.stores.mongo import Mongo
@@ -207,3 +208,38 @@ def test_late_insert_of_a_lost_try_is_taken_over_by_the_next_one(
         assert release.is_set()
         assert happened(direct, shape)
     check_clean(mongo_server, direct)
+
+
+HASTY = Patience(select=0.3, answer=0.3, whole=0.6, lease=0.15, keep=2)
+WRITES = [
+    pytest.param(shape, write, side, id=f"{name}-{side}-{write}")
+    for name, shape in SHAPES.items()
+    for write in range(1, shape.point + 1)
+    for side in ("before", "after")
+]
+
+
+@pytest.mark.parametrize(("shape", "write", "side"), WRITES)
+def test_commit_says_whether_its_outcome_is_known(
+    mongo_server: MongoServer, proxy: MongoProxy, shape: Shape, write: int, side: str
+) -> None:
+    """The server hangs at one of its writes: unknown is what makes the batch happen, and no other.
+
+    Where the answer to that one got lost, it has happened.
+    """
+
+    def hang() -> None:
+        mongo_server.freeze()
+        cut()
+
+    with opened(proxy.url, HASTY) as store:
+        proxy.reset()
+        (proxy.before if side == "before" else proxy.after)(write, hang)
+        with pytest.raises(Unavailable) as failure:
+            store.commit(shape.batch)
+        mongo_server.thaw()
+    assert (write == shape.point) == isinstance(failure.value, UnknownOutcome)
+    with opened(mongo_server.url, SHORT) as store:
+        check_clean(mongo_server, store)
+        if (write, side) != (shape.point, "before"):  # else it may be on its way
+            assert (write == shape.point) == happened(store, shape)
