@@ -22,6 +22,7 @@ from jaclang.runtimelib.serializer import Serializer
 
 from jac_converge.app_runtime.bridge.edges import EdgeList, Pages
 from jac_converge.app_runtime.bridge.fields import ATTIC, Layout, layout_of
+from jac_converge.app_runtime.bridge.values import same_by_name
 from jac_converge.app_runtime.stores import Document
 
 __all__ = [
@@ -183,7 +184,7 @@ def unchanged(anchor: Any) -> bool:
         return False
     layout = layout_of(type(archetype))
     if ATTIC in archetype.__dict__ or "attic" in baseline or layout.label != baseline["class"]:
-        return body_of(anchor) == own_part(baseline)
+        return same_by_name(body_of(anchor), own_part(baseline))
     return layout.unchanged(archetype, baseline.get("fields", _NOTHING))
 
 

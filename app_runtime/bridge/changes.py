@@ -128,7 +128,8 @@ def _compare(anchor: Any, document: Document, changes: Changes, reader: Reader) 
     held = anchor.__dict__
     body: dict[str, Any] | None = None
     same = unchanged(anchor)
-    if not same and Jac.check_write_access(anchor, op_hint="field_write"):
+    rewritten = not same and Jac.check_write_access(anchor, op_hint="field_write")
+    if rewritten:
         body = body_of(anchor)
         if "edges" in document.body:
             body["edges"] = document.body["edges"]
@@ -144,7 +145,8 @@ def _compare(anchor: Any, document: Document, changes: Changes, reader: Reader) 
         pages = _fold(body, inline, document.body.get("pages", 0), pages)
         for number, entries in pages.items():
             _write_page(document, number, entries, changes, reader)
-    if body is None or body == document.body:
+    # Fields that changed may equal the stored ones all the same, as True equals 1.
+    if body is None or (not rewritten and body == document.body):
         return
     if same and isinstance(edges := held.get("edges"), EdgeList):
         added = edges.only_added(document.id)
