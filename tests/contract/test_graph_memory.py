@@ -3,8 +3,7 @@
 The store is a real shelf; a counter in front of it sees what it is asked.
 """
 
-import uuid
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jac_converge.app_runtime.stores import Conflict, Document, WriteBatch
+from jac_converge.app_runtime.stores import Conflict
 from jac_converge.app_runtime.stores.shelf import Shelf
+from tests.contract.graph_user import Counting, User
 
 if TYPE_CHECKING:
     from jac_converge.app_runtime.bridge.program import Program
@@ -73,41 +73,6 @@ walker commit_twice { can go with Root entry {
 """
 
 
-class Counting:
-    """A shelf, and what it was asked since the last `begin`."""
-
-    def __init__(self, shelf: Shelf) -> None:
-        self._shelf = shelf
-        self.begin()
-
-    def begin(self) -> None:
-        """Forget what was counted."""
-        self.trips, self.documents, self.written = 0, 0, 0
-
-    def _count(self, found: Any) -> Any:
-        self.trips += 1
-        self.documents += len(found)
-        return found
-
-    def get(self, ids: Collection[str]) -> dict[str, Document]:
-        """Count and ask."""
-        found: dict[str, Document] = self._count(self._shelf.get(ids))
-        return found
-
-    def near(self, group: str, stamp: int, limit: int) -> list[Document]:
-        """Count and ask."""
-        found: list[Document] = self._count(self._shelf.near(group, stamp, limit))
-        return found
-
-    def commit(self, batch: WriteBatch) -> None:
-        """Count and write."""
-        self.written += len(batch.creates) + len(batch.updates) + len(batch.removals)
-        self._shelf.commit(batch)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._shelf, name)
-
-
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> "Program":
     """Load the app into this process."""
@@ -116,36 +81,6 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> "Program":
     file = tmp_path_factory.mktemp("graph") / "graphs.jac"
     file.write_text(APP)
     return Program(file)
-
-
-class User:
-    """Somebody with a root of their own."""
-
-    def __init__(self, program: "Program", store: Any) -> None:
-        from jac_converge.app_runtime.bridge.program import new_root  # noqa: PLC0415
-
-        self._program, self.store, self.root = program, store, uuid.uuid4()
-        store.commit(WriteBatch(creates=(new_root(self.root),)))
-        store.begin()
-
-    def call(self, walker: str, /, **fields: Any) -> list[Any]:
-        """Run a walker at the root, and count what it costs."""
-        return self.run(walker, fields)[0]
-
-    def run(
-        self, walker: str, fields: dict[str, Any], look: Callable[[Any], Any] | None = None
-    ) -> tuple[list[Any], Any]:
-        """Do the same; `look` gets the root while the request runs."""
-        from jac_converge.app_runtime.bridge.program import Call, Run  # noqa: PLC0415
-
-        self.store.begin()
-        spec = self._program.walkers[walker]
-        call = Call(spec=spec, fields=fields, root=lambda _: self.root)
-        run = Run(call, self.store, too_late=lambda: False)
-        with run.active():
-            result = run.begin()
-            seen = look(run.user_root) if look else None
-            return run.finish(result).reports, seen
 
 
 @pytest.fixture
@@ -204,8 +139,7 @@ def test_explicit_commit_goes_on_from_what_it_wrote(user: User) -> None:
 def test_edges_that_others_add_meanwhile_stay(user: User) -> None:
     """Who looks at none of them is not run again, in however many pages they are."""
     user.call("seed", count=255)
-    other = User(user._program, user.store)
-    other.root = user.root
+    other = user.twin()
 
     def meanwhile(_: Any) -> None:
         for n in (1000, 1001, 1002):
@@ -217,8 +151,7 @@ def test_edges_that_others_add_meanwhile_stay(user: User) -> None:
 
 def test_edges_that_others_add_meanwhile_are_a_conflict_when_looked_at(user: User) -> None:
     """What was decided by looking at the edges has to be decided again."""
-    other = User(user._program, user.store)
-    other.root = user.root
+    other = user.twin()
     with pytest.raises(Conflict):
         user.run("add_unless_there", {"n": 1}, lambda _: other.call("add", n=1))
     assert [[1]] == user.call("listed")
@@ -255,7 +188,7 @@ def test_steps_lead_where_jaclang_leads(user: User, pairs: list[list[int]]) -> N
 
     from jac_converge.app_runtime.bridge import graph  # noqa: PLC0415
 
-    someone = User(user._program, user.store)
+    someone = user.other()
     someone.call("build", pairs=pairs, count=6)
 
     def compare(root: Any) -> None:
