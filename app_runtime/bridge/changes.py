@@ -7,6 +7,7 @@ with the rules of who may write what, and with what is worth keeping.
 
 import time
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +38,9 @@ class Changes:
     removals: list[Removal] = field(default_factory=list)
     written: list[tuple[Anchor, Document]] = field(default_factory=list)
     """Anchors and their documents as they are in the store after the commit."""
+
+    unlinked: AbstractSet[str] = frozenset()
+    """Stored edges that the request deleted, as it was allowed to."""
 
     blind: dict[str, list[str]] = field(default_factory=dict)
     """Entries added to nodes of which nothing else changed, and of whose edges none was looked at:
@@ -86,7 +90,10 @@ def collect(anchors: Iterable[Anchor], deleted: Iterable[Anchor | None], reader:
     Raises:
         CannotStore: a field holds what no document can.
     """
-    changes, new = Changes(), []
+    documents = [gone.__dict__.get("document") for gone in deleted if gone is not None]
+    removed = [document for document in documents if document is not None]
+    unlinked = frozenset(document.id for document in removed if document.kind == "edge")
+    changes, new = Changes(unlinked=unlinked), []
     for anchor in list(anchors):
         held = anchor.__dict__
         if "archetype" not in held or not isinstance(anchor, NodeAnchor | EdgeAnchor):
@@ -97,10 +104,8 @@ def collect(anchors: Iterable[Anchor], deleted: Iterable[Anchor | None], reader:
             new.append(anchor)
     if new:
         _create(new, changes)
-    for gone in deleted:
-        document = None if gone is None else gone.__dict__.get("document")
-        if document is not None:
-            _remove(document, changes, reader)
+    for document in removed:
+        _remove(document, changes, reader)
     return changes
 
 
@@ -134,8 +139,8 @@ def _compare(anchor: Any, document: Document, changes: Changes, reader: Reader) 
             body["edges"] = document.body["edges"]
         if "pages" in document.body:
             body["pages"] = document.body["pages"]
-    now = _edges_now(anchor, document)
-    if now is not None and Jac.check_connect_access(anchor):
+    now = _edges_now(anchor, document, changes.unlinked)
+    if now is not None:
         inline, pages = now
         if not inline and _is_last(anchor, pages, document, reader):
             _remove(document, changes, reader)
@@ -153,16 +158,27 @@ def _compare(anchor: Any, document: Document, changes: Changes, reader: Reader) 
     changes.update(anchor, document._replace(body=body))
 
 
-def _edges_now(anchor: Any, document: Document) -> tuple[list[str], Pages] | None:
+def _edges_now(
+    anchor: Any, document: Document, unlinked: AbstractSet[str]
+) -> tuple[list[str], Pages] | None:
+    """Return a node's edges as they are to be stored; None if they are as they were.
+
+    Whoever could delete an edge may take it out of the lists of both its nodes. Everything else
+    needs the right to connect.
+    """
     given = anchor.__dict__.get("edges")
     if given is None:
         return None  # nobody looked
-    if isinstance(given, EdgeList):
-        return given.now(document.id)
-    del anchor.__dict__["edges"]  # a plain list took its place; what is stored is read anew
-    edges: EdgeList = anchor.edges
-    edges[:] = given
-    return edges.now(document.id)
+    if not isinstance(given, EdgeList):
+        del anchor.__dict__["edges"]  # a plain list took its place; what is stored is read anew
+        edges: EdgeList = anchor.edges
+        edges[:] = given
+        given = edges
+    now = given.now(document.id)
+    if now is None:
+        return None
+    lost = given.loss(unlinked, document.id)
+    return now if now == lost or Jac.check_connect_access(anchor) else lost
 
 
 def _fold(body: dict[str, Any], inline: list[str], count: int, pages: Pages) -> Pages:

@@ -113,6 +113,15 @@ class EdgeList(list[EdgeAnchor]):
             return None
         return inline, pages
 
+    def loss(self, gone: AbstractSet[str], node: str) -> tuple[list[str], Pages] | None:
+        """Return as `now` does, but of all that changed only the loss of these edges."""
+        lost = gone & (self._lost() if self.whole else self._dropped)
+        return self._without(lost, node) if lost else None
+
+    def _lost(self) -> AbstractSet[str]:
+        left = {edge.id.hex for edge in list.__iter__(self)}
+        return {entry[:32] for entry in self._stored()} - left
+
     def _without(self, gone: AbstractSet[str], node: str) -> tuple[list[str], Pages]:
         """What is stored, without these edges; the pages are read only if one may be there."""
         inline, found = [], set()

@@ -174,7 +174,9 @@ class RequestMemory:
 
     def delete(self, id_: UUID) -> None:
         """Forget an anchor for this request and remove its document at the commit."""
-        self._deleted[id_.int] = self._anchors.pop(id_.int, None)
+        gone = self._anchors.pop(id_.int, None)
+        if gone is not None or id_.int not in self._deleted:  # an edge to itself goes twice
+            self._deleted[id_.int] = gone
 
     def commit(self, *anchor: Anchor | None) -> None:
         """Commit, when asked from outside the kernel.
