@@ -199,11 +199,16 @@ def _is_last(anchor: Any, pages: Pages, document: Document, reader: Reader) -> b
     """Whether a node lost its last edge, so that nobody can ever find it again."""
     if isinstance(anchor.archetype, Root):
         return False
-    count = document.body.get("pages", 0)
-    ids = page_ids(document.id, count)
-    reader.read([id_ for id_ in ids if reader.document(id_) is None])
+    ids = _pages_of(document, reader)
     left = (pages.get(number, _entries(reader, id_)) for id_, number in ids.items())
     return not any(left)
+
+
+def _pages_of(node: Document, reader: Reader) -> dict[str, int]:
+    """Return the ids of a node's pages and their numbers, each of them read."""
+    ids = page_ids(node.id, node.body.get("pages", 0))
+    reader.read([id_ for id_ in ids if reader.document(id_) is None])
+    return ids
 
 
 def _entries(reader: Reader, id_: str) -> list[str]:
@@ -235,7 +240,7 @@ def _write_page(
 
 def _remove(document: Document, changes: Changes, reader: Reader) -> None:
     changes.removals.append(Removal(id=document.id, version=document.version))
-    for id_ in page_ids(document.id, document.body.get("pages", 0)):
+    for id_ in _pages_of(document, reader):
         page = reader.document(id_)
         if page is not None:
             changes.removals.append(Removal(id=page.id, version=page.version))

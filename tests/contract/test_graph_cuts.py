@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import pytest
 
@@ -171,3 +172,16 @@ def test_pages_go_with_their_node(ann: User) -> None:
     ann.call("drop", name="hub")
     assert {ann.root.hex} == with_pages(ann)
     assert [[str(n) for n in range(400)]] == ann.call("names")
+
+
+def test_pages_go_with_a_node_of_which_nothing_else_was_read(ann: User) -> None:
+    """Who deletes it need not have looked at its edges."""
+    from jac_converge.app_runtime.bridge.memory import RequestMemory  # noqa: PLC0415
+
+    ann.call("fan", count=400)
+    (hub,) = with_pages(ann) - {ann.root.hex}
+    memory = RequestMemory(ann.store)
+    assert memory.has(UUID(hub))
+    memory.delete(UUID(hub))
+    memory.flush()
+    assert {ann.root.hex} == with_pages(ann)
