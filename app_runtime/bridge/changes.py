@@ -24,6 +24,7 @@ from jac_converge.app_runtime.bridge.edges import (
     page_ids,
 )
 from jac_converge.app_runtime.bridge.reading import Reader
+from jac_converge.app_runtime.bridge.rights import may_write, owns
 from jac_converge.app_runtime.stores import Document, Removal, WriteBatch
 
 __all__ = ["Changes", "collect"]
@@ -134,15 +135,11 @@ def _compare(anchor: Any, document: Document, changes: Changes, reader: Reader) 
     body: dict[str, Any] | None = None
     same = unchanged(anchor)
     if not same and Jac.check_write_access(anchor, op_hint="field_write"):
-        body = body_of(anchor)
-        if "edges" in document.body:
-            body["edges"] = document.body["edges"]
-        if "pages" in document.body:
-            body["pages"] = document.body["pages"]
+        body = _changed_body(anchor, document)
     now = _edges_now(anchor, document, changes.unlinked)
     if now is not None:
         inline, pages = now
-        if not inline and _is_last(anchor, pages, document, reader):
+        if not inline and may_write(anchor) and _is_last(anchor, pages, document, reader):
             _remove(document, changes, reader)
             return
         body = dict(document.body) if body is None else body
@@ -156,6 +153,19 @@ def _compare(anchor: Any, document: Document, changes: Changes, reader: Reader) 
         if added:
             changes.blind[document.id] = added
     changes.update(anchor, document._replace(body=body))
+
+
+def _changed_body(anchor: Any, document: Document) -> dict[str, Any]:
+    """Return the body of a stored anchor with its edges as they were.
+
+    Only the owner may make somebody else the owner.
+    """
+    body, before = body_of(anchor), document.body
+    kept = ["edges", "pages"]
+    if body.get("owner") != before.get("owner") and not owns(document):
+        body.pop("owner", None)
+        kept.append("owner")
+    return body | {key: before[key] for key in kept if key in before}
 
 
 def _edges_now(

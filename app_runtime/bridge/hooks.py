@@ -16,13 +16,13 @@ from jaclang.jac0core.osp_kernel import _current_scope
 from jaclang.jac0core.runtime import JacRuntime, JacRuntimeImpl, plugin_manager
 from jaclang.jac0core.runtime import JacRuntimeInterface as Jac
 
-from jac_converge.app_runtime.bridge import graph
+from jac_converge.app_runtime.bridge import graph, rights
 from jac_converge.app_runtime.bridge.edges import EdgeList
 
 __all__ = ["install"]
 
 STRAIGHT: Final = (
-    "assign_all", "build_edge", "check_access_level", "check_connect_access", "check_read_access",
+    "assign_all", "build_edge", "check_connect_access", "check_read_access",
     "check_write_access", "commit", "connect", "detach", "filter_on", "get_context", "get_object",
     "object_ref", "on_commit", "root", "save", "spawn", "spawn_call", "visit",
 )  # fmt: skip
@@ -107,6 +107,7 @@ def disconnect(
 
 
 OURS: Final[dict[str, Callable[..., Any]]] = {
+    "check_access_level": rights.access_level,
     "destroy": destroy,
     "disconnect": disconnect,
     "edges_to_nodes": graph.nodes_of,
@@ -125,10 +126,12 @@ class _Plugin:
 
 def install() -> None:
     """Register our hooks, and bind every hot one that no other plugin wants to hear."""
+    heard = {name for name in (*OURS, *STRAIGHT) if _others_hear(name)}
     for name, function in OURS.items():
+        if name == "check_access_level" and name in heard:
+            continue  # the first answer counts, and ours would be the first
         function._jac_hookimpl = True  # type: ignore[attr-defined] # noqa: SLF001
         setattr(_Plugin, name, staticmethod(function))
-    heard = {name for name in (*OURS, *STRAIGHT) if _others_hear(name)}
     plugin_manager.register(_Plugin)
     for name in (*OURS, *STRAIGHT):
         if name not in heard:
