@@ -241,7 +241,9 @@ class RequestMemory:
             held["document"], held["baseline"], held["known"] = document, document.body, self
             held["hash"] = 1
             if isinstance(anchor, NodeAnchor):
+                looked = getattr(held.get("edges"), "looked", False)
                 held["edges"] = edges_from(document, self)
+                held["edges"].looked = looked  # what was seen may decide what comes now
         for removal in changes.batch.removals:
             if "." not in removal.id:  # a page is no anchor
                 self._anchors.pop(int(removal.id, 16), None)

@@ -51,13 +51,14 @@ class Counting:
 class User:
     """Somebody with a root of their own."""
 
-    def __init__(self, program: "Program", store: Any) -> None:
+    def __init__(self, program: "Program", store: Any, root: uuid.UUID | None = None) -> None:
         from jac_converge.app_runtime.bridge.program import new_root  # noqa: PLC0415
 
-        self._program, self.store, self.root = program, store, uuid.uuid4()
+        self._program, self.store, self.root = program, store, root or uuid.uuid4()
         self.warnings: list[dict[str, Any]] = []
         """Those of the last call."""
-        store.commit(WriteBatch(creates=(new_root(self.root),)))
+        if root is None:
+            store.commit(WriteBatch(creates=(new_root(self.root),)))
         store.begin()
 
     def other(self) -> "User":
@@ -66,9 +67,7 @@ class User:
 
     def twin(self) -> "User":
         """Give another client of the same account."""
-        twin = self.other()
-        twin.root = self.root
-        return twin
+        return User(self._program, self.store, self.root)
 
     def call(self, walker: str, /, **fields: Any) -> list[Any]:
         """Run a walker at the root, and count what it costs."""
