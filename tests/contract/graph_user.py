@@ -74,9 +74,17 @@ class User:
         return self.run(walker, fields)[0]
 
     def run(
-        self, walker: str, fields: dict[str, Any], look: Callable[[Any], Any] | None = None
+        self,
+        walker: str,
+        fields: dict[str, Any],
+        look: Callable[[Any], Any] | None = None,
+        *,
+        keep: bool = True,
     ) -> tuple[list[Any], Any]:
-        """Do the same; `look` gets the root while the request runs."""
+        """Do the same; `look` gets the root while the request runs, and may change what it likes.
+
+        Without `keep` nothing is stored, and nothing reported.
+        """
         from jac_converge.app_runtime.bridge.program import Call, Run  # noqa: PLC0415
 
         self.store.begin()
@@ -86,6 +94,8 @@ class User:
         with run.active():
             result = run.begin()
             seen = look(run.user_root) if look else None
+            if not keep:
+                return [], seen
             outcome = run.finish(result)
         self.warnings = outcome.warnings
         return outcome.reports, seen
