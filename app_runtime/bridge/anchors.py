@@ -29,6 +29,7 @@ __all__ = [
     "Known",
     "StoredEdge",
     "StoredNode",
+    "as_stored",
     "body_of",
     "edges_from",
     "fill",
@@ -167,6 +168,20 @@ def fill(anchor: Any, document: Document, known: Known) -> bool:
     same = exact and layout.label == body["class"]
     held["baseline"] = body if same else body_of(anchor)
     return True
+
+
+def as_stored(anchor: Any) -> Any:
+    """Return the archetype of a stored anchor as its document has it, whatever became of it."""
+    held = anchor.__dict__
+    document = held["document"]
+    made = held.get("made")
+    if made is None or made[0] is not document:
+        body = document.body
+        layout = layout_of(type(held["archetype"]))
+        archetype, _ = layout.build(body.get("fields", _NOTHING), body.get("attic"))
+        archetype.__dict__["__jac__"] = anchor
+        made = held["made"] = document, archetype
+    return made[1]
 
 
 def unchanged(anchor: Any) -> bool:
