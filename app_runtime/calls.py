@@ -20,13 +20,14 @@ from typing import Any
 from uuid import UUID
 
 from jac_converge.app_runtime.bridge.introspect import FunctionSpec, WalkerSpec
-from jac_converge.app_runtime.bridge.program import Call, Outcome, Read, Run
+from jac_converge.app_runtime.bridge.program import Call, Outcome, Read, Run, TooLate
 from jac_converge.app_runtime.stores import Conflict, DocumentStore, UnknownOutcome
 
 __all__ = ["Calls", "Order"]
 
 logger = logging.getLogger(__name__)
 
+THREADS_FOR_ACCOUNTS = 8
 THREADS = 64  # a call that waits for something else holds one; Python runs one at a time anyway
 QUICK = 0.25  # s; a call that took less may hold the store's write lock while it runs again
 FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.25  # s
@@ -60,7 +61,7 @@ class Calls:
         Args:
             store: where documents are.
             max_attempts: runs of one call, at least 1; then `Conflict`.
-            timeout: s, after which `execute` raises TimeoutError and the call may not commit.
+            timeout: s, after which `execute` raises `TooLate` and the call may not commit.
             rng: for pauses between runs.
         """
         self._store = store
@@ -68,6 +69,8 @@ class Calls:
         self._timeout = timeout
         self._rng = rng or random.Random()  # noqa: S311 - jitter, not secrets
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="walker")
+        # Hashes of passwords take turns: a crowd at the door must not hold up who is inside.
+        self._door = ThreadPoolExecutor(THREADS_FOR_ACCOUNTS, thread_name_prefix="account")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
         self._turns = asyncio.Lock()  # of the walkers' loop
@@ -79,14 +82,14 @@ class Calls:
         """Run a call and commit what it changed.
 
         Raises:
-            TimeoutError: it took too long; nothing of it is or will be stored.
+            TooLate: it took too long; nothing of it is or will be stored.
             UnknownOutcome: it took too long, and had begun to commit.
             Conflict: every run lost a race against other calls.
-            Exception: whatever the call raised.
+            Exception: whatever the call raised, its own TimeoutError among it.
         """
-        deadline = _Deadline()
+        deadline, limit = _Deadline(), asyncio.timeout(self._timeout)
         try:
-            async with asyncio.timeout(self._timeout):
+            async with limit:
                 if order.spec.asynchronous:
                     task = asyncio.run_coroutine_threadsafe(
                         self._run_async(order, deadline), self._walker_loop()
@@ -94,16 +97,30 @@ class Calls:
                     return await asyncio.wrap_future(task)
                 return await self.in_thread(self._run, order, deadline)
         except TimeoutError as error:
+            if not limit.expired():
+                raise
             if deadline.end():
                 raise UnknownOutcome(
                     f"commit outlasted request_timeout of {self._timeout:g} s (outcome unknown)"
                 ) from error
-            raise
+            raise TooLate from error
         finally:
             deadline.end()  # a client that hung up, or waited too long: no commit behind its back
 
+    async def in_time[T](self, function: Callable[..., T], *args: Any) -> T:
+        """Run something on accounts in a thread, and wait no longer than a call may take.
+
+        Raises:
+            TimeoutError: what it does goes on.
+        """
+        async with asyncio.timeout(self._timeout):
+            return await self._in(self._door, function, *args)
+
     async def in_thread[T](self, function: Callable[..., T], *args: Any) -> T:
         """Run something that may wait in a thread, with the context of the caller."""
+        return await self._in(self._threads, function, *args)
+
+    async def _in[T](self, pool: ThreadPoolExecutor, function: Callable[..., T], *args: Any) -> T:
         loop = asyncio.get_running_loop()
         context = contextvars.copy_context()
 
@@ -111,7 +128,7 @@ class Calls:
             with self._counted():
                 return context.run(function, *args)
 
-        return await loop.run_in_executor(self._threads, counted)
+        return await loop.run_in_executor(pool, counted)
 
     @property
     def running(self) -> int:
@@ -120,7 +137,8 @@ class Calls:
 
     def close(self) -> None:
         """Take no more work and forget what has not begun; what runs may end or die with us."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._door):
+            threads.shutdown(wait=False, cancel_futures=True)
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
 

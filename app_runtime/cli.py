@@ -11,7 +11,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from jac_converge.config.load import App, load_app
+from jac_converge.config.load import App, existing, load_app
 from jac_converge.config.logs import configure_logging, wants_json
 from jac_converge.config.problems import ConfigError
 
@@ -24,7 +24,7 @@ ADVICE = {
     errno.EACCES: "choose a port above 1023 with --port",
 }
 OTHER_ADVICE = "check --host and --port"
-ONE_JOB = "give one of --export, --import and --collect; --yes goes with --collect"
+ONE_JOB = "give one of --check, --export, --import and --collect; --yes goes with --collect"
 NO_JACLANG = "jaclang is not installed here; pip install 'jaclang>=0.16.7,<0.17'"
 
 
@@ -36,6 +36,7 @@ def serve(
     workers: int | None,
     reload: bool,
     profile: str | None,
+    check: bool = False,
     export: str | None = None,
     import_: str | None = None,
     collect: bool = False,
@@ -43,8 +44,10 @@ def serve(
 ) -> int:
     """Run `jac serve FILE` until told to stop, or one job on its data; returns the exit code."""
     configure_logging(json_lines=wants_json(os.environ))
-    if sum(map(bool, (export, import_, collect))) > 1 or (yes and not collect):
+    if sum(map(bool, (check, export, import_, collect))) > 1 or (yes and not collect):
         return _complain(ONE_JOB, USAGE)
+    if check:
+        return _check(Path(file))
     flags = {"server.host": host, "server.port": port, "server.workers": workers}
     try:
         app = load_app(
@@ -77,6 +80,25 @@ def _run(app: App, listener: socket.socket, *, profile: str | None, reload: bool
     from jac_converge.app_runtime.worker import work  # noqa: PLC0415
 
     return work(app, listener)
+
+
+def _check(file: Path) -> int:
+    """Load the app as an image is built: where the variables of its jac.toml are not set yet."""
+    try:
+        file = existing(file)
+    except ConfigError as error:
+        return _complain(str(error), USAGE)
+    if find_spec("jaclang") is None:
+        return _complain(NO_JACLANG, FAILED)
+    from jac_converge.app_runtime.bridge.program import AppBroken, Program  # noqa: PLC0415
+
+    try:
+        program = Program(file)
+    except AppBroken as error:
+        return _complain(str(error), FAILED)
+    walkers, functions = len(program.walkers), len(program.functions)
+    sys.stdout.write(f"{file.name} has {walkers} walkers and {functions} functions to serve\n")
+    return STOPPED
 
 
 def _work_on_data(app: App, *, export: str | None, import_: str | None, remove: bool) -> int:

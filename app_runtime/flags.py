@@ -11,6 +11,7 @@ SERVE_FLAGS: tuple[Flag, ...] = (
     Flag(name="workers", type=int, help="worker processes behind the port (1)", metavar="N"),
     Flag(name="reload", type=bool, help="restart when a .jac file or jac.toml is saved"),
     Flag(name="profile", help="also read jac.PROFILE.toml", metavar="PROFILE"),
+    Flag(name="check", type=bool, help="load the app, say what it serves, and end"),
     Flag(name="export", help="write all data to a file (- for stdout) and end", metavar="OUT"),
     Flag(name="import", help="read all data from a file (- for stdin) and end", metavar="IN"),
     Flag(name="collect", type=bool, help="count what no root leads to any more, and end"),

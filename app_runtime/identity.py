@@ -19,6 +19,7 @@ from jac_converge.app_runtime.bridge.program import Read
 from jac_converge.app_runtime.calls import Calls
 from jac_converge.app_runtime.problems import Problem, answer
 from jac_converge.app_runtime.signatures import Failure
+from jac_converge.app_runtime.stores import UnknownOutcome
 
 __all__ = ["Identity"]
 
@@ -178,7 +179,7 @@ class Identity:
         register = self._accounts.register
         name, password = body.identities[0].value, body.credential.password
         try:
-            account = await self._calls.in_thread(register, name, password)
+            account = await self._in_time(register, name, password, writes=True)
         except NameTaken as error:
             raise Problem(400, str(error), code="USER_EXISTS") from error
         except Refused as error:
@@ -188,13 +189,14 @@ class Identity:
     async def _login(self, body: Login) -> Response:
         """Exchange name and password for a token."""
         login = self._accounts.login
-        account = await self._calls.in_thread(login, body.identity.value, body.credential.password)
+        name, password = body.identity.value, body.credential.password
+        account = await self._in_time(login, name, password)
         if account is None:
             raise _unauthorized("name or password is wrong")
         return answer(self._session(account))
 
     async def _info(self, claims: Claims, token: str) -> Response:
-        account = await self._calls.in_thread(self.account, claims)
+        account = await self._in_time(self.account, claims)
         return answer(_profile(account) | {"token": token})
 
     async def _username(self, body: NewName, claims: Claims) -> Response:
@@ -216,9 +218,23 @@ class Identity:
 
     async def _change(self, change: Callable[[], Account]) -> Account:
         try:
-            return await self._calls.in_thread(change)
+            return await self._in_time(change, writes=True)
         except Refused as error:
             raise Problem(400, str(error), code="UPDATE_FAILED") from error
+
+    async def _in_time[T](self, function: Callable[..., T], *args: Any, writes: bool = False) -> T:
+        """Run something on accounts in a thread.
+
+        Raises:
+            UnknownOutcome: it took too long, and may write yet.
+            Problem: 504, it took too long.
+        """
+        try:
+            return await self._calls.in_time(function, *args)
+        except TimeoutError as error:
+            if writes:
+                raise UnknownOutcome("an account was being changed for too long") from error
+            raise Problem(504, "this took too long; try again") from error
 
     def _session(self, account: Account) -> dict[str, Any]:
         return _profile(account) | {"token": self._tokens.sign(account.claims)}

@@ -16,6 +16,7 @@ from jac_converge.app_runtime.auth.tokens import Claims
 from jac_converge.app_runtime.bridge.introspect import FunctionSpec, WalkerSpec
 from jac_converge.app_runtime.bridge.program import (
     GUEST_ROOT,
+    CannotSend,
     NodeNotFound,
     Outcome,
     Program,
@@ -140,14 +141,12 @@ async def _execute(order: Order, calls: Calls) -> Outcome:
         raise Problem(409, f"{name}: others changed the same nodes; try again") from error
     except Unavailable as error:
         raise no_store(name, error) from error
-    except TimeoutError as error:
-        raise Problem(504, f"{name} took too long; nothing was stored, nor will be") from error
     except PermissionError as error:
         raise Problem(403, f"{name} is not allowed to do that") from error
-    except (CannotStore, NotImplementedError) as error:
+    except (CannotSend, CannotStore) as error:
         raise Problem(500, f"{name}: {error}", code="UNSUPPORTED_VALUE") from error
     except TooLate as error:
-        raise Problem(504, f"{name} took too long; nothing was stored") from error
+        raise Problem(504, f"{name} took too long; nothing was stored, nor will be") from error
     except Exception as error:
         # The app's own error: its text may hold anything, so it goes to the log alone.
         logger.exception("%s raised", name)

@@ -158,12 +158,14 @@ class Supervisor:
         if self._all_ready(current) and not self._served:
             self._served = True
             host, port = self._listener.getsockname()[:2]
+            docs = ", docs at /docs" if self._app.settings.server.docs_enabled else ""
             logger.info(
-                "serving %s on http://%s:%d with %d workers, docs at /docs",
+                "serving %s on http://%s:%d with %d workers%s",
                 self._app.file.name,
                 f"[{host}]" if ":" in host else host,
                 port,
                 len(current),
+                docs,
             )
 
     def _all_ready(self, workers: list[_Worker]) -> bool:
@@ -204,11 +206,16 @@ class Supervisor:
         if generation != self._generation or self._broken:
             return
         self._broken = True
+        others_serve = any(
+            worker.ready and not worker.dismissed and worker.generation != generation
+            for worker in self._workers
+        )
         for worker in self._workers:
-            if worker.generation == generation:
+            # One that came up before the sources broke under it is better than none.
+            if worker.generation == generation and (others_serve or not worker.ready):
                 worker.dismiss()
         left = any(worker.ready and not worker.dismissed for worker in self._workers)
-        now = "the version before serves on" if left else "nothing is served"
+        now = "what was served before is served on" if left else "nothing is served"
         logger.error("the app does not start; %s; waiting for the next save", now)
 
     def _retire(self) -> None:

@@ -110,7 +110,8 @@ def _end_with_parent(life: int) -> None:
 def _announce(app: App, listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    logger.info("serving %s on http://%s:%d, docs at /docs", app.file.name, shown, port)
+    docs = ", docs at /docs" if app.settings.server.docs_enabled else ""
+    logger.info("serving %s on http://%s:%d%s", app.file.name, shown, port, docs)
 
 
 def _complain(error: Exception, code: int) -> int:

@@ -23,7 +23,7 @@ from jac_converge.config.variables import UnsetVariable, interpolate
 if TYPE_CHECKING:
     from jac_converge.config.manifests import Manifest
 
-__all__ = ["App", "ConfigError", "Problem", "load_app", "written_tables"]
+__all__ = ["App", "ConfigError", "Problem", "existing", "load_app", "written_tables"]
 
 type Purpose = Literal["serve", "scale"]
 
@@ -107,7 +107,7 @@ def load_app(
     Raises:
         ConfigError: with every problem found.
     """
-    file = _existing(file)
+    file = existing(file)
     profile_from = "--profile" if profile else "JAC_PROFILE"
     profile = profile or environ.get("JAC_PROFILE") or None
     sources = read_sources(file, profile=profile, profile_from=profile_from)
@@ -139,7 +139,12 @@ def load_app(
     )
 
 
-def _existing(file: Path) -> Path:
+def existing(file: Path) -> Path:
+    """Return the absolute path of an app's file.
+
+    Raises:
+        ConfigError: there is none.
+    """
     absolute = file.absolute()
     if absolute.is_dir():
         message = "is a folder; name the app's main .jac file in it"

@@ -17,7 +17,9 @@ __all__ = ["configure_logging", "wants_json"]
 _FIELDS = ("subject", "action", "version")
 """What `extra=` may carry. Nothing else is shown, so that nothing secret is by accident."""
 
-_PASSWORD = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://[^\s/:@]*):[^\s/@]+@", re.IGNORECASE)
+_PASSWORD = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://[^\s/:@]*):\S+@", re.IGNORECASE)
+"""To the last @: a password that was not encoded may hold a / or an @."""
+
 _OTHERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
 
 

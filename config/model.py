@@ -62,7 +62,7 @@ class _Table(BaseModel):
 class ServerSettings(_Table):
     """`[converge.server]`: the HTTP server of `jac serve`, and of every pod."""
 
-    host: str = "127.0.0.1"
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     """Address to listen on. Loopback, so that a laptop exposes nothing unasked; pods: 0.0.0.0."""
 
     port: Port = 8000

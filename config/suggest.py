@@ -4,6 +4,7 @@ It changes when the advice on how to begin does.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -57,11 +58,20 @@ def _key(key: str) -> str:
 
 
 def _value(path: KeyPath, value: Any) -> str:
-    if is_secret(path) and "${" not in str(value):
-        return _string(f"${{{_VARIABLES.get(path, path[-1])}}}")
+    if is_secret(path) and _in_clear(str(value)):
+        return _string(f"${{{_VARIABLES.get(path) or re.sub(r'\W', '_', str(path[-1]))}}}")
     if isinstance(value, list):
         return f"[{', '.join(_value(path, element) for element in value)}]"
     return _string(value) if isinstance(value, str) else json.dumps(value)
+
+
+def _in_clear(secret: str) -> bool:
+    """Tell whether any of a secret stands in the file itself; a host may be a reference alone."""
+    if found := _USERINFO.search(secret):
+        secret = found["password"]
+    elif "://" in secret and "${" in secret:
+        return False
+    return not _REFERENCE.fullmatch(secret)
 
 
 def _string(text: str) -> str:
@@ -69,6 +79,8 @@ def _string(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
+_REFERENCE = re.compile(r"\$\{\w+\}")
+_USERINFO = re.compile(r"://[^/@]*:(?P<password>.+)@")
 _VARIABLES: Mapping[KeyPath, str] = {
     ("database", "mongodb_uri"): "MONGODB_URI",
     ("database", "redis_url"): "REDIS_URL",

@@ -67,7 +67,8 @@ class Accounts:
             NameTaken: the name belongs to somebody.
             Refused: name or password are not fit.
         """
-        key, root = _name_key(name), uuid4()
+        name, root = _plain(name), uuid4()
+        key = _name_key(name)
         _check_password(password)
         account = _document(f"account:{uuid4().hex}", name, _hash(password), root, version=1)
         try:
@@ -102,6 +103,7 @@ class Accounts:
             NameTaken: the name belongs to somebody.
             Refused: the name is not fit, or the account changed meanwhile.
         """
+        name = _plain(name)
         old, new = _name_key(account.name), _name_key(name)
         found = self._store.get([account.id, old])
         stored, claim = found.get(account.id), found.get(old)
@@ -173,9 +175,13 @@ def _account(stored: Document) -> Account:
     )
 
 
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).strip()
+
+
 def _name_key(name: str) -> str:
     """Return the id of a name's document: names that look or fold alike are one."""
-    folded = unicodedata.normalize("NFKC", name).strip().casefold()
+    folded = _plain(name).casefold()
     if not folded or len(folded) > MAX_NAME or any(not char.isprintable() for char in folded):
         raise Refused(f"a name has 1 to {MAX_NAME} printable characters")
     return f"name:{folded}"

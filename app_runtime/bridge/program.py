@@ -30,7 +30,17 @@ from jac_converge.app_runtime.bridge.memory import RequestMemory, TooLate
 from jac_converge.app_runtime.bridge.wire import to_wire
 from jac_converge.app_runtime.stores import Conflict, Document, DocumentStore, WriteBatch
 
-__all__ = ["AppBroken", "Call", "NodeNotFound", "Outcome", "Program", "Read", "Run", "TooLate"]
+__all__ = [
+    "AppBroken",
+    "Call",
+    "CannotSend",
+    "NodeNotFound",
+    "Outcome",
+    "Program",
+    "Read",
+    "Run",
+    "TooLate",
+]
 
 SYSTEM_ROOT = UUID(Constants.SUPER_ROOT_UUID.value)
 GUEST_ROOT = uuid5(SYSTEM_ROOT, Constants.GUEST.value)
@@ -42,6 +52,10 @@ type Read = Callable[[Collection[str]], Mapping[str, Document]]
 
 class AppBroken(Exception):
     """The app cannot be loaded; the text says where and why, without a traceback of ours."""
+
+
+class CannotSend(Exception):
+    """A result that has no form as JSON."""
 
 
 class NodeNotFound(Exception):
@@ -123,12 +137,13 @@ class Run:
         """Commit, run what waits for the commit, and put the outcome into JSON.
 
         Raises:
+            CannotSend: the result is a generator.
             Conflict: the call should run again, in a new run.
             StoreError: nothing was written.
             TooLate: the call was given up.
         """
         if inspect.isgenerator(result) or inspect.isasyncgen(result):
-            raise NotImplementedError("a generator result cannot be served; return a list")
+            raise CannotSend("a generator result cannot be served; return a list")
         self._memory.flush()
         self._context.run_pending_effects()
         if self._started is None:

@@ -161,6 +161,28 @@ def test_worker_that_is_killed_before_it_serves_is_replaced(tmp_path: Path) -> N
         assert ["hi"] == server.call("/walker/hi").reports
 
 
+UNFIT = """
+import os;
+with entry {
+    if os.path.exists("UNFIT") { raise RuntimeError("no more of us"); }
+}
+walker:pub hi { can go with Root entry { report "hi"; } }
+"""
+
+
+def test_reload_keeps_a_good_worker_when_another_cannot_be_replaced(tmp_path: Path) -> None:
+    """There is no version before that could serve instead."""
+    app, unfit = tmp_path / "unfit.jac", tmp_path / "unfit"
+    app.write_text(UNFIT.replace("UNFIT", str(unfit)))
+    with JacServer(app, tmp_path / "served", "--workers", "2", "--reload") as server:
+        wait_until(lambda: "with 2 workers" in server.log_text(), within=20, what="both workers")
+        unfit.touch()
+        os.kill(_children(server.pid)[0], signal.SIGKILL)
+        told = "what was served before is served on; waiting for the next save"
+        wait_until(lambda: told in server.log_text(), within=20, what=told)
+        assert ["hi"] == server.call("/walker/hi").reports
+
+
 def test_workers_end_with_their_supervisor(tmp_path: Path) -> None:
     """Even when it is killed without a chance to tell them."""
     server = JacServer(TODO, tmp_path, "--workers", "2")

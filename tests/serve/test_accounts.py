@@ -1,5 +1,6 @@
 """Accounts and tokens over HTTP, on a real server."""
 
+import os
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,8 @@ import jwt
 import pytest
 
 from tests.servers.jac_server import JacServer
+from tests.servers.mongo_server import MongoServer
+from tests.servers.tcp_proxy import TcpProxy
 
 TRAPS = Path(__file__).parent / "apps" / "traps.jac"
 PASSWORD = "correct horse"
@@ -61,6 +64,12 @@ def test_name_is_taken_once_even_in_a_race(server: JacServer) -> None:
         )
     assert [201] + [400] * 7 == sorted(answer.status for answer in answers)
     assert {"USER_EXISTS"} == {answer.code for answer in answers if answer.status == 400}
+
+
+def test_name_is_kept_without_what_surrounds_it(server: JacServer) -> None:
+    """Blanks are no part of it, however many."""
+    answer = server.send("POST", "/user/register", nested(f"{' ' * 500} ann  ", register=True))
+    assert (201, "ann") == (answer.status, answer.body["data"]["username"])
 
 
 @pytest.mark.parametrize(
@@ -185,3 +194,33 @@ def test_minted_secret_is_for_its_owner_alone(server: JacServer) -> None:
     shelf = b"".join(path.read_bytes() for path in file.parent.glob("shelf.db*"))
     assert b"$argon2id$" in shelf
     assert PASSWORD.encode() not in shelf
+
+
+def test_account_that_takes_too_long_is_told_apart_from_one_that_was_made(
+    mongo_server: MongoServer, tmp_path: Path
+) -> None:
+    """A login changes nothing; a registration may have happened yet."""
+    with TcpProxy(mongo_server.port) as proxy:
+        url = f"mongodb://127.0.0.1:{proxy.port}/accounts?socketTimeoutMS=20000"
+        with JacServer(TRAPS, tmp_path, env=os.environ | {"MONGODB_URI": url}) as server:
+            server.register("early")
+            proxy.stall()
+            login = server.send("POST", "/user/login", nested("early"))
+            late = server.send("POST", "/user/register", nested("late", register=True))
+            proxy.resume()
+    assert (504, "TIMEOUT") == (login.status, login.code)
+    assert (504, "OUTCOME_UNKNOWN") == (late.status, late.code)
+
+
+def test_logins_wait_in_no_walkers_thread(server: JacServer) -> None:
+    """Hashes take turns; whoever waits for one must not hold up a call."""
+    server.register("crowd")
+    with ThreadPoolExecutor(80) as pool:
+        logins = [
+            pool.submit(server.send, "POST", "/user/login", nested("crowd", "wrong horse"))
+            for _ in range(80)
+        ]
+        assert 200 == server.call("/function/reporting").status
+        assert not all(login.done() for login in logins)
+        # On a slow machine the last in the queue wait too long.
+        assert {401} <= {login.result().status for login in logins} <= {401, 504}

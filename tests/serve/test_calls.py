@@ -1,5 +1,6 @@
 """Walkers and functions over HTTP, on a real server."""
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -200,7 +201,16 @@ def test_function_may_report(server: JacServer) -> None:
 def test_only_what_the_app_defines_is_a_route(server: JacServer) -> None:
     """Imports and helpers of the runtime are not."""
     functions = server.get("/functions").body["data"]["functions"]
-    expected = ["anap", "describe", "label_of", "name_of_root", "nap", "process", "reporting"]
+    expected = [
+        "anap",
+        "describe",
+        "fail",
+        "label_of",
+        "name_of_root",
+        "nap",
+        "process",
+        "reporting",
+    ]
     assert expected == functions
     for name in ("jobj", "grant", "uuid4", "__init__"):
         assert 404 == server.get(f"/function/{name}").status
@@ -280,9 +290,20 @@ def test_call_that_was_being_stored_when_its_time_was_up_is_not_told_as_refused(
 
 def test_large_body_is_refused(server: JacServer) -> None:
     """By its length, and without one as soon as too much has come."""
-    answer = server.send("POST", "/walker/chatty", {"secret": "x" * 3000})
-    assert (413, "BODY_TOO_LARGE") == (answer.status, answer.code)
+    for raw in (large := json.dumps({"secret": "x" * 3000}).encode(), iter([large])):
+        answer = server.send("POST", "/walker/chatty", raw=raw)
+        assert (413, "BODY_TOO_LARGE") == (answer.status, answer.code)
     assert 200 == server.call("/walker/chatty", secret="x" * 1000).status
+
+
+@pytest.mark.parametrize("error", ["NotImplementedError", "TimeoutError"])
+def test_error_of_the_app_is_its_own(server: JacServer, error: str) -> None:
+    """Whatever its class, it is no time-out of ours, and its text is for the log alone."""
+    answer = server.call("/function/fail", error=error, text="secret-token-123")
+    assert (500, "EXECUTION_ERROR") == (answer.status, answer.code)
+    assert f"fail raised {error}" in answer.body["error"]["message"]
+    assert "secret-token-123" not in str(answer.body)
+    assert f"{error}: secret-token-123" in server.log_text()
 
 
 def test_unknown_route_has_the_envelope(server: JacServer) -> None:

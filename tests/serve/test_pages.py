@@ -82,11 +82,30 @@ def test_docs_can_be_off(tmp_path: Path) -> None:
     app = tmp_path / "source" / "tiny.jac"
     app.parent.mkdir()
     app.write_text("def:pub one -> int { return 1; }\n")
-    app.with_name("jac.toml").write_text(
-        '[converge.server]\ndocs_enabled = false\ncors_origins = ["https://shop.example"]\n'
-    )
+    app.with_name("jac.toml").write_text("[converge.server]\ndocs_enabled = false\n")
     with JacServer(app, tmp_path / "run") as server:
         assert [404, 404, 404] == [
             server.get(path).status for path in ("/docs", "/redoc", "/openapi.json")
         ]
         assert 1 == server.call("/function/one").result
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [("https://shop.example", "https://shop.example"), ("https://evil.example", None)],
+)
+def test_origins_are_allowed_by_name(tmp_path: Path, origin: str, allowed: str | None) -> None:
+    """Nobody else's page may read an answer, and none sends credentials along."""
+    app = tmp_path / "source" / "tiny.jac"
+    app.parent.mkdir()
+    app.write_text("def:pub one -> int { return 1; }\n")
+    app.with_name("jac.toml").write_text(
+        '[converge.server]\ncors_origins = ["https://shop.example"]\n'
+    )
+    asking = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+    with JacServer(app, tmp_path / "run") as server:
+        asked = server.send("OPTIONS", "/function/one", headers=asking)
+        answer = server.send("POST", "/function/one", {}, headers={"Origin": origin})
+    for each in (asked, answer):
+        assert allowed == each.headers["Access-Control-Allow-Origin"]
+        assert each.headers["Access-Control-Allow-Credentials"] is None

@@ -5,9 +5,10 @@ import json
 import shutil
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tests.servers.process import Process, free_port, wait_until
@@ -97,11 +98,14 @@ class JacServer(Process):
         body: Any = None,
         *,
         token: str | None = None,
-        raw: bytes | None = None,
+        raw: bytes | Iterator[bytes] | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
         timeout: float = 30,
     ) -> Answer:
-        """Send one request on a connection of its own."""
-        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        """Send one request on a connection of its own; an iterator's parts as chunks."""
+        headers = dict(headers)
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
         if body is not None:
             headers["Content-Type"] = "application/json"
             raw = json.dumps(body).encode()

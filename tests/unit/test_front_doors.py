@@ -1,12 +1,18 @@
 """The two front doors: light, and one of them without jaclang."""
 
+import argparse
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from jac_converge.app_runtime.flags import SERVE_FLAGS
+from jac_converge.config.flags import add_flags
 from tests.servers.process import free_port
 
+DOOR = "import sys; from jac_converge.__main__ import main; sys.exit(main(sys.argv[1:]))"
 WITHOUT_JACLANG = """
 import sys
 sys.modules["jaclang"] = None
@@ -46,6 +52,34 @@ def test_serve_says_what_it_needs_when_there_is_no_jaclang(tmp_path: Path) -> No
     assert 1 == ended.returncode
     assert "jaclang is not installed here; pip install" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "words"),
+    [
+        ("walker hi { can go with entry { report 1; } }", 0, "1 walkers and 0 functions"),
+        ("walker hi {", 1, "does not compile"),
+    ],
+)
+def test_check_tells_whether_the_app_loads(
+    tmp_path: Path, source: str, code: int, words: str
+) -> None:
+    """With a jac.toml whose variables are not set, as where an image is built."""
+    (tmp_path / "app.jac").write_text(source)
+    (tmp_path / "jac.toml").write_text('[converge.database]\nmongodb_uri = "${NOT_SET}"\n')
+    ended = run(DOOR, "serve", str(tmp_path / "app.jac"), "--check")
+    assert (code, True) == (ended.returncode, words in ended.stdout + ended.stderr), ended
+
+
+def test_image_calls_the_command_as_it_is() -> None:
+    """Nothing else looks at the flags in the Dockerfile before somebody builds it."""
+    lines = (Path(__file__).parents[2] / "Dockerfile").read_text().splitlines()
+    (check,) = (line.removeprefix("RUN serve ").split() for line in lines if "RUN serve " in line)
+    (start,) = (json.loads(line.removeprefix("CMD ")) for line in lines if line.startswith("CMD "))
+    for flags in (check, start):
+        parser = argparse.ArgumentParser(exit_on_error=False)
+        add_flags(parser, SERVE_FLAGS)
+        assert parser.parse_args(["app.jac", *flags])
 
 
 def test_plugin_imports_nothing_of_weight() -> None:

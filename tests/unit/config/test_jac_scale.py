@@ -215,7 +215,8 @@ def test_same_meaning_names_keys_that_exist() -> None:
 
 def test_suggestion_means_the_same(folder: Path) -> None:
     """Replace jac-scale's table by the suggestion, and nothing changes."""
-    environ = ENVIRON | {"REDIS_URL": "redis://:hunter2@cache", "STRIPE": "hunter2"}
+    hidden = {"STRIPE": "hunter2", "JWT_SECRET": "0123456789abcdef0123456789abcdef"}
+    environ = ENVIRON | hidden | {"REDIS_URL": "redis://:hunter2@cache"}
     app = load(folder, WHOLE, **environ)
     suggestion = suggest_table(app)
     again = load(folder, f"[project]\nname = 'ignored'\n{suggestion}", **environ)
@@ -232,6 +233,25 @@ def test_suggestion_shows_no_secret_and_keeps_variables(folder: Path) -> None:
         table["database"]
     )
     assert {"STRIPE": "${STRIPE}", "MAIL": "${MAIL}"} == table["secrets"]
+
+
+@pytest.mark.parametrize(
+    ("written", "suggested"),
+    [
+        pytest.param("mongodb://u:${PW}@${H:-x}/d", "mongodb://u:${PW}@${H:-x}/d", id="reference"),
+        pytest.param("mongodb://${H:-x}/d", "mongodb://${H:-x}/d", id="no-password"),
+        pytest.param("mongodb://u:hunter2@${H:-x}/d", "${MONGODB_URI}", id="clear-password"),
+        pytest.param("mongodb://u:${PW:-hunter2}@h/d", "${MONGODB_URI}", id="clear-default"),
+        pytest.param("${URI:-mongodb://u:hunter2@h/d}", "${MONGODB_URI}", id="clear-whole-default"),
+    ],
+)
+def test_suggestion_keeps_what_hides_the_password(
+    folder: Path, written: str, suggested: str
+) -> None:
+    """A reference somewhere in the text hides nothing but itself."""
+    toml = f"[plugins.scale.database]\nmongodb_uri = '{written}'"
+    suggestion = suggest_table(load(folder, toml, PW="hunter2"))
+    assert suggested == tomllib.loads(suggestion)["converge"]["database"]["mongodb_uri"]
 
 
 def test_suggestion_for_a_new_app_is_a_beginning(folder: Path) -> None:
@@ -264,11 +284,11 @@ def test_suggestion_quotes_what_needs_quotes(folder: Path) -> None:
     """Odd names and strings survive, lists too."""
     toml = (
         "[plugins.scale.kubernetes]\nnamespace = 'x'\n"
-        "[plugins.scale.secrets]\n'A.B' = '${X:-\\u0000\"\\\\}'\n"
-        "[plugins.scale.server]\nhost = ['${H:-a}', 'b']"
+        "[plugins.scale.secrets]\n'A.B' = 'clear'\n"
+        "[plugins.scale.server]\nhost = ['${H:-\\u0000\"\\\\}', 'b']"
     )
     good = load(folder, "[plugins.scale]")
     (folder / "jac.toml").write_text(toml)
     table = tomllib.loads(suggest_table(good))["converge"]
-    assert {"A.B": '${X:-\\u0000"\\\\}'} == table["secrets"]
-    assert ["${H:-a}", "b"] == table["server"]["host"]
+    assert {"A.B": "${A_B}"} == table["secrets"]
+    assert ['${H:-\\u0000"\\\\}', "b"] == table["server"]["host"]

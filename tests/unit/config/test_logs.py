@@ -73,6 +73,14 @@ def test_logs_show_no_password(*, json_lines: bool) -> None:
     assert text.count("mongodb+srv://admin:***@db.example/shop") == 3
 
 
+@pytest.mark.parametrize("password", ["p@ss", "pa/ss", "p:a@s/s"])
+def test_logs_show_no_part_of_an_unencoded_password(password: str) -> None:
+    """What is no proper URL is a secret all the same."""
+    stream = configured()
+    OURS.warning("cannot reach redis://:%s@cache.example/0 now", password)
+    assert stream.getvalue().endswith("cannot reach redis://:***@cache.example/0 now\n")
+
+
 def test_logs_replace_what_jaclang_set_up() -> None:
     """A root logger at INFO with a handler of its own loses both."""
     before = io.StringIO()
