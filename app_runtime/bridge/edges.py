@@ -104,7 +104,8 @@ class EdgeList(list[EdgeAnchor]):
         """
         if self.whole:
             return self._now_whole(node)
-        inline, pages = self._inline, {}
+        inline = self._inline
+        pages: Pages = {}
         if self._dropped:
             inline, pages = self._without(self._dropped, node)
         if list.__len__(self):
