@@ -117,9 +117,11 @@ class EdgeList(list[EdgeAnchor]):
             if self.whole:
                 return
             self._dropped -= self._storing
-            new = {id(edge) for edge in unstored(list.__iter__(self), inline)}
-            for index in reversed(range(list.__len__(self))):  # others may append
-                if id(list.__getitem__(self, index)) not in new:
+            edges = list(list.__iter__(self))
+            new = {id(edge) for edge in unstored(edges, inline)}
+            stored = {id(edge) for edge in edges} - new
+            for index in reversed(range(list.__len__(self))):  # others may append meanwhile
+                if id(list.__getitem__(self, index)) in stored:
                     list.__delitem__(self, index)
 
     def only_added(self, node: str) -> list[str] | None:
@@ -145,7 +147,8 @@ class EdgeList(list[EdgeAnchor]):
             return self._without(lost, node) if lost else None
 
     def _now_unread(self, node: str) -> tuple[list[str], Pages] | None:
-        inline, pages = self._inline, {}
+        inline = self._inline
+        pages: Pages = {}
         if self._dropped:
             inline, pages = self._without(self._dropped, node)
         if list.__len__(self):
@@ -203,11 +206,12 @@ class EdgeList(list[EdgeAnchor]):
         return self._pages
 
     def _whole(self) -> None:
-        if self.whole:
-            return
-        with self._lock:
-            if self.whole:
-                return  # another thread was faster
+        if not self.whole:
+            with self._lock:
+                self._make_whole()
+
+    def _make_whole(self) -> None:
+        if not self.whole:  # no other thread was faster
             anchor_of = self._anchor_of
             list.__setitem__(self, slice(0, 0), [anchor_of(entry[:32]) for entry in self._left()])
             self._dropped.clear()
