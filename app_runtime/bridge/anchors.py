@@ -5,7 +5,7 @@ two anchors for one id. What most requests do not look at (the list of edges, ac
 made when somebody does. It changes with the anchors of the runtime and the form of a document.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 from uuid import UUID
 
@@ -20,7 +20,7 @@ from jaclang.jac0core.archetype import (
 )
 from jaclang.runtimelib.serializer import Serializer
 
-from jac_converge.app_runtime.bridge.edges import EdgeList, Pages
+from jac_converge.app_runtime.bridge.edges import EdgeList, Pages, unstored
 from jac_converge.app_runtime.bridge.fields import ATTIC, Layout, layout_of
 from jac_converge.app_runtime.bridge.values import same_by_name
 from jac_converge.app_runtime.stores import Document
@@ -31,6 +31,7 @@ __all__ = [
     "StoredNode",
     "as_stored",
     "body_of",
+    "edges_after",
     "edges_from",
     "fill",
     "kind_of",
@@ -76,8 +77,7 @@ class StoredNode(NodeAnchor):  # type: ignore[misc] # jaclang has no types
         """Make what was left out when the document was read."""
         held = self.__dict__
         if name == "edges" and "document" in held:
-            edges = held["edges"] = edges_from(held["document"], held["known"])
-            return edges
+            return held.setdefault("edges", edges_from(held["document"], held["known"]))
         return _made(self, name) if name == "access" else super().__getattr__(name)
 
     def __eq__(self, other: object) -> bool:
@@ -112,15 +112,30 @@ def _made(anchor: Any, name: str) -> Any:
     held = anchor.__dict__
     if "document" not in held:
         return Anchor.__getattr__(anchor, name)
-    access = held["access"] = _access_from(held["document"].body.get("access"))
-    return access
+    # One for all threads of the request, whoever made it.
+    return held.setdefault("access", _access_from(held["document"].body.get("access")))
 
 
 def edges_from(document: Document, known: Known) -> EdgeList:
     """Return the list of a node's edges as its document has it, unread."""
+    return EdgeList(*_stored_edges(document, known), known.edge)
+
+
+def edges_after(edges: list[Any], document: Document, known: Known) -> EdgeList:
+    """Return the list of a node's edges after a commit, with what that did not store yet."""
+    inline, read_pages = _stored_edges(document, known)
+    if isinstance(edges, EdgeList):
+        edges.restart(inline, read_pages)
+        return edges
+    made = EdgeList(inline, read_pages, known.edge)
+    made.extend(unstored(edges, inline))
+    return made
+
+
+def _stored_edges(document: Document, known: Known) -> tuple[list[str], Callable[[], Pages] | None]:
     count = document.body.get("pages", 0)
     read_pages = (lambda: known.pages(document.id, count)) if count else None
-    return EdgeList(document.body.get("edges", []), read_pages, known.edge)
+    return document.body.get("edges", []), read_pages
 
 
 def own_part(body: Mapping[str, Any]) -> dict[str, Any]:

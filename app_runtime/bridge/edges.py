@@ -9,13 +9,14 @@ traversal reads edges and nodes in one round trip: `<edge id><direction><node id
 direction is `>` (to that node), `<` (from it) or `-` (either way). It changes with that form.
 """
 
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from jaclang.jac0core.archetype import EdgeAnchor
 
-__all__ = ["INLINE", "EdgeList", "Pages", "entry_of", "page_id", "page_ids"]
+__all__ = ["INLINE", "EdgeList", "Pages", "entry_of", "page_id", "page_ids", "unstored"]
 
 INLINE: Final = 128
 """Entries kept in the node's own document, about 8 kB; also the size of a page."""
@@ -41,15 +42,30 @@ def page_ids(node: str, count: int) -> dict[str, int]:
     return {page_id(node, number): number for number in range(1, count + 1)}
 
 
+def unstored(edges: Iterable[Any], inline: list[str]) -> list[Any]:
+    """Return those of a node's edges that a commit, which stored these entries, did not know of."""
+    new = [edge for edge in edges if "document" not in edge.__dict__]
+    if not new:
+        return new
+    known = {entry[:32] for entry in inline}
+    return [edge for edge in new if edge.id.hex not in known]
+
+
 class EdgeList(list[EdgeAnchor]):
     """The edges of a stored node: a list that reads what is stored when somebody looks.
 
     Until then the list itself holds only what this request added. `append`, `extend` and `discard`
     do not look, so to connect a node with very many edges costs nothing. What list methods of C
     read behind our back is whole, because each way in that looks comes through `_whole`.
+
+    Threads of one request share it: what takes several steps waits for its turn, and to append is
+    one step.
     """
 
-    __slots__ = ("_anchor_of", "_dropped", "_inline", "_pages", "_read_pages", "looked", "whole")
+    __slots__ = (
+        "_anchor_of", "_dropped", "_inline", "_lock", "_pages", "_read_pages", "_storing", "looked",
+        "whole",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -70,6 +86,8 @@ class EdgeList(list[EdgeAnchor]):
         self._pages: Pages = {}
         self._anchor_of = anchor_of
         self._dropped: set[str] = set()
+        self._storing: frozenset[str] = frozenset()
+        self._lock = threading.Lock()
         self.looked = False
         """Whether what this request does may depend on what was stored."""
         self.whole = False
@@ -77,18 +95,34 @@ class EdgeList(list[EdgeAnchor]):
 
     def parts(self) -> tuple[list[str], list[EdgeAnchor]]:
         """Return all edges as they are now: entries, and the anchors that have none."""
-        anchors = list(list.__iter__(self))
-        return ([], anchors) if self.whole else (self._left(), anchors)
+        with self._lock:
+            anchors = list(list.__iter__(self))
+            return ([], anchors) if self.whole else (self._left(), anchors)
 
     def discard(self, edge: EdgeAnchor) -> None:
         """Remove an edge, if it is there, without making anchors of the others."""
         id_ = edge.id
-        for index, anchor in enumerate(list.__iter__(self)):
-            if anchor.id == id_:
-                list.pop(self, index)
+        with self._lock:
+            for index, anchor in enumerate(list.__iter__(self)):
+                if anchor.id == id_:
+                    list.pop(self, index)
+                    return
+            if not self.whole:
+                self._dropped.add(id_.hex)
+
+    def restart(self, inline: list[str], read_pages: Callable[[], Pages] | None) -> None:
+        """Go on from what a commit stored; what threads of the request changed meanwhile stays."""
+        with self._lock:
+            self._inline, self._read_pages, self._pages = inline, read_pages, {}
+            if self.whole:
                 return
-        if not self.whole:
-            self._dropped.add(id_.hex)
+            self._dropped -= self._storing
+            edges = list(list.__iter__(self))
+            new = {id(edge) for edge in unstored(edges, inline)}
+            stored = {id(edge) for edge in edges} - new
+            for index in reversed(range(list.__len__(self))):  # others may append meanwhile
+                if id(list.__getitem__(self, index)) in stored:
+                    list.__delitem__(self, index)
 
     def only_added(self, node: str) -> list[str] | None:
         """Return the entries of new edges if nothing else changed and nobody looked, else None."""
@@ -102,22 +136,24 @@ class EdgeList(list[EdgeAnchor]):
         Args:
             node: id of the node, for the entries of new edges.
         """
-        if self.whole:
-            return self._now_whole(node)
+        with self._lock:
+            self._storing = frozenset(self._dropped)
+            return self._now_whole(node) if self.whole else self._now_unread(node)
+
+    def loss(self, gone: AbstractSet[str], node: str) -> tuple[list[str], Pages] | None:
+        """Return as `now` does, but of all that changed only the loss of these edges."""
+        with self._lock:
+            lost = gone & (self._lost() if self.whole else self._dropped)
+            return self._without(lost, node) if lost else None
+
+    def _now_unread(self, node: str) -> tuple[list[str], Pages] | None:
         inline = self._inline
         pages: Pages = {}
         if self._dropped:
             inline, pages = self._without(self._dropped, node)
         if list.__len__(self):
             inline = inline + [entry_of(edge, node) for edge in list.__iter__(self)]
-        if not pages and inline == self._inline:
-            return None
-        return inline, pages
-
-    def loss(self, gone: AbstractSet[str], node: str) -> tuple[list[str], Pages] | None:
-        """Return as `now` does, but of all that changed only the loss of these edges."""
-        lost = gone & (self._lost() if self.whole else self._dropped)
-        return self._without(lost, node) if lost else None
+        return (inline, pages) if pages or inline != self._inline else None
 
     def _lost(self) -> AbstractSet[str]:
         left = {edge.id.hex for edge in list.__iter__(self)}
@@ -171,6 +207,11 @@ class EdgeList(list[EdgeAnchor]):
 
     def _whole(self) -> None:
         if not self.whole:
+            with self._lock:
+                self._make_whole()
+
+    def _make_whole(self) -> None:
+        if not self.whole:  # no other thread was faster
             anchor_of = self._anchor_of
             list.__setitem__(self, slice(0, 0), [anchor_of(entry[:32]) for entry in self._left()])
             self._dropped.clear()

@@ -6,6 +6,7 @@ call goes straight to whoever says it. It changes with the hooks of the runtime 
 """
 
 import contextvars
+import threading
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -54,9 +55,16 @@ def remove_edge(nd: Any, edge: Any) -> bool:
     edges = nd.edges
     if isinstance(edges, EdgeList):
         edges.discard(edge)
-    else:
-        edges[:] = [other for other in edges if other.id != edge.id]
+        return True
+    with _cutting:
+        for index in reversed(range(len(edges))):  # others may append meanwhile
+            if edges[index].id == edge.id:
+                del edges[index]
     return True
+
+
+_cutting: Final = threading.Lock()
+"""Lists of new nodes have no lock of their own; to cut an edge takes no time."""
 
 
 def destroy(objs: Any) -> bool:

@@ -9,16 +9,16 @@ to write.
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 from uuid import UUID, SafeUUID
 
-from jaclang.jac0core.archetype import Anchor, NodeAnchor, Root
+from jaclang.jac0core.archetype import Anchor, Root
 
 from jac_converge.app_runtime.bridge.anchors import (
     StoredEdge,
     StoredNode,
-    edges_from,
+    edges_after,
     fill,
     own_part,
 )
@@ -69,6 +69,7 @@ class RequestMemory:
         """Reads documents of any kind, each once."""
         self._too_late = too_late
         self._lock = threading.Lock()
+        self._flushing = threading.Lock()
         self._anchors: dict[int, Anchor] = {}
         self._missing: set[int] = set()
         self._deleted: dict[int, Anchor | None] = {}
@@ -119,6 +120,8 @@ class RequestMemory:
         anchor = self._anchors.get(key)
         if anchor is not None and "archetype" in anchor.__dict__:
             return  # another thread was faster
+        if key in self._deleted:
+            return  # another thread read it as well, and deleted it
         if document is not None:
             if anchor is None:
                 anchor = self.edge(id_) if document.kind == "edge" else self.node(id_)
@@ -155,7 +158,7 @@ class RequestMemory:
         """Return an id as jaclang writes it."""
         found = self._uuids.get(id_)
         if found is None:
-            found = self._uuids[id_] = _uuid(id_)
+            found = self._uuids.setdefault(id_, _uuid(id_))
         return found
 
     def pages(self, node: str, count: int) -> Pages:
@@ -169,14 +172,17 @@ class RequestMemory:
     def put(self, anchor: Anchor) -> None:
         """Take an anchor into the unit of work; written at the commit."""
         key = anchor.id.int
-        self._deleted.pop(key, None)
-        self._anchors[key] = anchor
+        with self._lock:
+            self._deleted.pop(key, None)
+            self._anchors[key] = anchor
 
     def delete(self, id_: UUID) -> None:
         """Forget an anchor for this request and remove its document at the commit."""
-        gone = self._anchors.pop(id_.int, None)
-        if gone is not None or id_.int not in self._deleted:  # an edge to itself goes twice
-            self._deleted[id_.int] = gone
+        key = id_.int
+        with self._lock:
+            gone = self._anchors.pop(key, None)
+            if gone is not None or key not in self._deleted:  # an edge to itself goes twice
+                self._deleted[key] = gone
 
     def commit(self, *anchor: Anchor | None) -> None:
         """Commit, when asked from outside the kernel.
@@ -200,14 +206,16 @@ class RequestMemory:
             CannotStore: a field holds what no document can.
             TooLate: the request has been given up.
         """
-        if self._too_late():
-            raise TooLate
-        changes = collect(self._anchors.values(), self._deleted.values(), self._reader)
-        if not changes.batch:
-            return
-        self._commit(changes)
-        self.commits += 1
-        self._rebase(changes)
+        with self._flushing:  # two threads would store the same
+            if self._too_late():
+                raise TooLate
+            deleted = dict(self._deleted)
+            changes = collect(self._anchors.values(), deleted.values(), self._reader)
+            if not changes.batch:
+                return
+            self._commit(changes)
+            self.commits += 1
+            self._rebase(changes, deleted)
 
     def _commit(self, changes: Changes) -> None:
         """Commit; what was only added to lists of edges is added again to what others made of them.
@@ -233,23 +241,26 @@ class RequestMemory:
         read = self._reader.document(fresh.id)
         return read is not None and own_part(fresh.body) == own_part(read.body)
 
-    def _rebase(self, changes: Changes) -> None:
-        """Begin anew from what is stored now, after a commit that a walker asked for."""
+    def _rebase(self, changes: Changes, deleted: Mapping[int, Anchor | None]) -> None:
+        """Begin anew from what is stored now, after a commit that a walker asked for.
+
+        Other threads of the request may go on meanwhile: what they change is for the next commit.
+        """
         self._reader.took(changes.batch)
         for anchor, document in changes.written:
             held = anchor.__dict__
             held["document"], held["baseline"], held["known"] = document, document.body, self
             held["hash"] = 1
-            if isinstance(anchor, NodeAnchor):
-                looked = getattr(held.get("edges"), "looked", False)
-                held["edges"] = edges_from(document, self)
-                held["edges"].looked = looked  # what was seen may decide what comes now
+        for anchor, document in changes.written:
+            if (edges := anchor.__dict__.get("edges")) is not None:
+                anchor.__dict__["edges"] = edges_after(edges, document, self)
         for removal in changes.batch.removals:
             if "." not in removal.id:  # a page is no anchor
                 self._anchors.pop(int(removal.id, 16), None)
                 self._missing.add(int(removal.id, 16))
-        self._missing.update(self._deleted)
-        self._deleted.clear()
+        self._missing.update(deleted)
+        for key in deleted:
+            self._deleted.pop(key, None)
 
     # What else jaclang asks of a memory.
 

@@ -39,16 +39,20 @@ class Reader:
         Raises:
             Unavailable: the store does not answer.
         """
+        # Several threads of one request may be here. What one of them has read first counts for
+        # all, and a document that was read ahead is never in neither place.
         read, ahead = self._read, self._ahead
         unread = [id_ for id_ in ids if id_ not in read and id_ not in ahead]
         if unread:
-            read |= self._fetch(unread)
+            for id_, document in self._fetch(unread).items():
+                read.setdefault(id_, document)
         found = {}
         for id_ in ids:
-            if id_ in ahead:
-                read[id_] = ahead.pop(id_)
-            if id_ in read:
-                found[id_] = read[id_]
+            if (waiting := ahead.get(id_)) is not None:
+                read.setdefault(id_, waiting)
+                ahead.pop(id_, None)
+            if (known := read.get(id_)) is not None:
+                found[id_] = known
         return found
 
     def document(self, id_: str) -> Document | None:
