@@ -22,7 +22,7 @@ from jaclang.runtimelib.serializer import Serializer
 
 from jac_converge.app_runtime.bridge.edges import EdgeList, Pages
 from jac_converge.app_runtime.bridge.fields import ATTIC, Layout, layout_of
-from jac_converge.app_runtime.bridge.values import same_by_name
+from jac_converge.app_runtime.bridge.values import CannotStore, ClassGone, same_by_name
 from jac_converge.app_runtime.stores import Document
 
 __all__ = [
@@ -142,8 +142,8 @@ def fill(anchor: Any, document: Document, known: Known) -> bool:
         return False
     try:
         archetype, exact = layout.build(body.get("fields", _NOTHING), body.get("attic"))
-    except (ImportError, AttributeError, KeyError):
-        return False  # a class that one of its fields is made of is gone
+    except ClassGone:
+        return False
     held = anchor.__dict__
     owner = body.get("owner")
     held["root"] = known.uuid(owner) if owner else None
@@ -196,6 +196,8 @@ def body_of(anchor: Any) -> dict[str, Any]:
     """
     archetype = anchor.archetype
     layout = layout_of(type(archetype))
+    if not layout.lasting:
+        raise CannotStore(f"{layout.label} cannot be stored: it is defined inside a function")
     body: dict[str, Any] = {"class": layout.label}
     if anchor.root:
         body["owner"] = anchor.root.hex
