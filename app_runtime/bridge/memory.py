@@ -277,7 +277,9 @@ class RequestMemory:
 
     def get_roots(self) -> Iterator[Root]:
         """Yield every root once: those of the store, and those made by this request."""
-        self.load([document.id for document in self._store.find("root")])
+        found = self._store.find("root")
+        self._reader.keep(found)
+        self.load([document.id for document in found])
         for anchor in list(self.get_mem().values()):
             if isinstance(anchor.archetype, Root):
                 yield anchor.archetype
