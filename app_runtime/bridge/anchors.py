@@ -20,7 +20,7 @@ from jaclang.jac0core.archetype import (
 )
 from jaclang.runtimelib.serializer import Serializer
 
-from jac_converge.app_runtime.bridge.edges import EdgeList, Pages
+from jac_converge.app_runtime.bridge.edges import EdgeList, Pages, hex_of
 from jac_converge.app_runtime.bridge.fields import ATTIC, Layout, layout_of
 from jac_converge.app_runtime.bridge.values import CannotStore, ClassGone, same_by_name
 from jac_converge.app_runtime.stores import Document
@@ -212,8 +212,8 @@ def body_of(anchor: Any) -> dict[str, Any]:
     if attic := archetype.__dict__.get(ATTIC):
         body["attic"] = layout.attic(attic)
     if isinstance(anchor, EdgeAnchor):
-        body["source"] = anchor.source.id.hex
-        body["target"] = anchor.target.id.hex
+        body["source"] = hex_of(anchor.source)
+        body["target"] = hex_of(anchor.target)
         if anchor.is_undirected:
             body["undirected"] = True
     return body

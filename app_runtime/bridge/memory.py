@@ -147,7 +147,7 @@ class RequestMemory:
         anchor = self._anchors.get(key)
         if anchor is None:
             made: Any = object.__new__(cls)
-            made.__dict__["id"] = self.uuid(id_)
+            made.__dict__["id"], made.__dict__["hex"] = self.uuid(id_), id_
             anchor = self._anchors.setdefault(key, made)
         return anchor
 

@@ -158,9 +158,9 @@ def _same_parts(one: Any, two: Any) -> bool:
 
 
 def _member(value: Enum, where: str) -> dict[str, Any]:
-    cls = type(value)
-    if value.name in cls.__members__:
-        return {"$": "enum", "c": _name(cls, where), "v": value.name}
+    cls, name = type(value), value._name_
+    if name in cls._member_map_:  # `__members__` without a view of it, made anew each time
+        return {"$": "enum", "c": _NAMES.get(cls) or _name(cls, where), "v": name}
     if isinstance(value, Flag):
         rest = value.value
         for member in value:
