@@ -169,6 +169,6 @@ def test_large_part_that_changes_while_it_goes_is_told_as_far_as_it_went(
         def __getattr__(self, name: str) -> Any:
             return getattr(store, name)
 
-    gone = orphans.remove(Busy(), island)  # type: ignore[arg-type]
+    gone = orphans.remove(Busy(), island)
     assert (commits * 2, commits * 2 + len(left(store))) == (gone.total(), 6)
     assert {"root", last} <= left(store)
