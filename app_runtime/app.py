@@ -35,24 +35,37 @@ def create_app(app: App, program: Program, memory: Memory) -> FastAPI:
         StoreError: the store does not answer.
     """
     settings = app.settings
-    server = settings.server
-    store = memory.store
-    program.ensure_guest(store)
+    program.ensure_guest(memory.store)
     calls = Calls(
-        store,
+        memory.store,
         max_attempts=settings.conflict_max_attempts if settings.on_conflict == "retry" else 1,
-        timeout=server.request_timeout,
+        timeout=settings.server.request_timeout,
     )
-    accounts = Accounts(store, new_root=new_root)
-    identity = Identity(accounts, _tokens(app), calls)
-    health = probes.Health(memory.tiers)
+    identity = Identity(Accounts(memory.store, new_root=new_root), _tokens(app), calls)
+    api = _empty(app, memory, calls)
+    problems.install(api)
+    routes.install(api, program, calls, identity)
+    identity.install(api)
+    probes.install(api, api.state.health)
+    if settings.server.docs_enabled:
+        docs_pages.install(api)
+    _add_index(api, app, program)
+    _wrap(api, app)
+    if settings.server.metrics_enabled:
+        metrics.install(api, memory.tallies, calls)
+    return api
+
+
+def _empty(app: App, memory: Memory, calls: Calls) -> FastAPI:
+    """Make an application without routes; its end is the end of calls and memory."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         calls.close()
-        store.close()
+        memory.store.close()
 
+    server = app.settings.server
     api = FastAPI(
         title=app.name,
         version=_version(),
@@ -62,15 +75,14 @@ def create_app(app: App, program: Program, memory: Memory) -> FastAPI:
         redoc_url=None,
         openapi_url="/openapi.json" if server.docs_enabled else None,
     )
-    api.state.health = health
+    api.state.health = probes.Health(memory.tiers)
     api.state.calls = calls
-    problems.install(api)
-    routes.install(api, program, calls, identity)
-    identity.install(api)
-    probes.install(api, health)
-    if server.docs_enabled:
-        docs_pages.install(api)
-    _add_index(api, app, program)
+    return api
+
+
+def _wrap(api: FastAPI, app: App) -> None:
+    """Add what each request goes through, whatever its route."""
+    server = app.settings.server
     api.add_middleware(limits.BodyLimit, max_bytes=server.max_body_bytes)
     if server.cors_origins:
         api.add_middleware(
@@ -80,9 +92,6 @@ def create_app(app: App, program: Program, memory: Memory) -> FastAPI:
             allow_headers=["Authorization", "Content-Type"],
             max_age=600,
         )
-    if server.metrics_enabled:
-        metrics.install(api, memory.tallies, calls)
-    return api
 
 
 def _tokens(app: App) -> Tokens:

@@ -96,14 +96,19 @@ def collect(app: App, *, remove: bool) -> str:
 
 def _collect_orphans(store: DocumentStore, before: int, *, remove: bool) -> str:
     kinds: Counter[str] = Counter()
-    changed = 0
+    changed = parts = 0
     for island in orphans.find(store, before=before):
-        if not remove or orphans.remove(store, island):
-            kinds += island.kinds
-        else:
-            changed += 1
+        gone = orphans.remove(store, island) if remove else island.kinds
+        kinds += gone
+        if gone != island.kinds:
+            parts += bool(gone)
+            changed += not gone
     text = f"{'removed' if remove else 'found'} what no root leads to: {told(kinds)}"
-    return f"{text}; {changed} islands stay, since they changed meanwhile" if changed else text
+    if changed:
+        text += f"; {changed} islands stay, since they changed meanwhile"
+    if parts:
+        text += f"; of {parts} more a part stays, which changed while the rest was removed"
+    return text
 
 
 def _collect_guests(app: App, store: DocumentStore, before: int, *, remove: bool) -> str:

@@ -13,7 +13,7 @@ It changes with the rules for what may go.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import batched
 
@@ -31,7 +31,13 @@ class Island:
     """Orphans that lead to each other, and to nobody else."""
 
     removals: tuple[Removal, ...]
-    kinds: Counter[str]
+    kind_of: Mapping[str, str]
+    """By id; without those that went meanwhile."""
+
+    @property
+    def kinds(self) -> Counter[str]:
+        """How many there are of each kind."""
+        return Counter(self.kind_of.values())
 
 
 def find(store: DocumentStore, *, before: int) -> Iterator[Island]:
@@ -56,19 +62,25 @@ def find(store: DocumentStore, *, before: int) -> Iterator[Island]:
     yield from _islands(store, unreached)
 
 
-def remove(store: DocumentStore, island: Island) -> bool:
-    """Remove a island; says whether it did, since one that changed meanwhile stays.
+def remove(store: DocumentStore, island: Island) -> Counter[str]:
+    """Remove an island, or nothing if it has changed meanwhile.
 
-    More than `LARGEST` documents are looked at first and go in several commits.
+    More than `LARGEST` documents are looked at first and go in several commits; where one changes
+    just then, those that went before it are gone.
+
+    Returns:
+        How many of each kind were removed.
     """
+    gone: Counter[str] = Counter()
     if len(island.removals) > LARGEST and not _unchanged(store, island.removals):
-        return False
-    try:
-        for part in batched(island.removals, LARGEST):
+        return gone
+    for part in batched(island.removals, LARGEST):
+        try:
             store.commit(WriteBatch(removals=part))
-    except Conflict:
-        return False
-    return True
+        except Conflict:
+            break
+        gone.update(island.kind_of[it.id] for it in part if it.id in island.kind_of)
+    return gone
 
 
 def _follow(store: DocumentStore, starts: list[str], unreached: dict[str, int]) -> None:
@@ -105,7 +117,7 @@ def _islands(store: DocumentStore, orphans: dict[str, int]) -> Iterator[Island]:
     for ids in members.values():
         yield Island(
             removals=tuple(Removal(id=id_, version=orphans[id_]) for id_ in ids),
-            kinds=Counter(kind_of[id_] for id_ in ids if id_ in kind_of),
+            kind_of={id_: kind_of[id_] for id_ in ids if id_ in kind_of},
         )
 
 

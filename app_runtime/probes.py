@@ -86,25 +86,30 @@ class _Watched:
         self.tier = tier
         self._clock = clock
         self._asked = self._answered = clock()
+        self._silent_since: float | None = None
+        """When the first question was asked that has had no answer since. A tier that nobody asked
+        for an hour may still be well."""
         self._asking: asyncio.Task[None] | None = None
 
     def ask(self) -> asyncio.Task[None] | None:
         """Ask, unless the last answer is fresh; give the question that is under way."""
         if self._clock() - self._asked >= FRESH and self._asking is None:
             self._asked = self._clock()
+            if self._silent_since is None:
+                self._silent_since = self._asked
             self._asking = asyncio.create_task(self._ask())
         return self._asking
 
     def state(self) -> State:
-        if self._answered >= self._asked:
+        if self._answered >= self._asked or self._silent_since is None:
             return "ok"
-        return "degraded" if self._clock() - self._answered <= GRACE else "down"
+        return "degraded" if self._clock() - self._silent_since <= GRACE else "down"
 
     async def _ask(self) -> None:
         """Ask in a thread of its own kind: the walkers' may all be waiting for the same tier."""
         try:
             await asyncio.to_thread(self.tier.ping)
-            self._answered = self._clock()
+            self._answered, self._silent_since = self._clock(), None
         except StoreError:
             return  # counts as no answer; `state` says since when
         finally:

@@ -10,6 +10,7 @@ import pydantic_core
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from jac_converge.app_runtime.stores import Unavailable, UnknownOutcome
@@ -135,6 +136,10 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, Unavailable)  # noqa: S101
         return refusal(no_store(f"{request.method} {request.url.path}", error))
 
+    async def hung_up(request: Request, error: Exception) -> Response:
+        logger.debug("%s %s: the client hung up (%s)", request.method, request.url.path, error)
+        return Response(status_code=400)  # to nobody
+
     async def unexpected(request: Request, error: Exception) -> Response:
         logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
         return refusal(Problem(500, "the server failed; its log says why", code="INTERNAL_ERROR"))
@@ -143,6 +148,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(Unavailable, unavailable)
+    app.add_exception_handler(ClientDisconnect, hung_up)
     app.add_exception_handler(Exception, unexpected)
 
 

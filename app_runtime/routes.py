@@ -5,6 +5,7 @@ the routes of jaclang's client runtime.
 """
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import Body, FastAPI, Request, Security
@@ -53,57 +54,17 @@ def install(app: FastAPI, program: Program, calls: Calls, identity: Identity) ->
 
 
 def _add(app: FastAPI, spec: WalkerSpec | FunctionSpec, calls: Calls, identity: Identity) -> None:
-    signature = signature_of(spec)
-    who = Security(identity.optional if spec.public else identity.required)
-    model = signature.body
-    required = any(field.required for field in spec.fields)
-    body_of = Body(...) if required else Body(default=None)
-
-    async def run(claims: Claims | None, raw: bytes, body: Any, node: str | None) -> Response:
-        unused = [body] if isinstance(body, BaseModel) else []
-
-        def fields() -> dict[str, Any]:
-            # What a run did to its values stays with that run.
-            return signature.values(unused.pop()) if unused else signature.fields(raw)
-
-        order = Order(
-            spec=spec,
-            fields=fields,
-            root=lambda read: identity.root(claims, GUEST_ROOT, read),
-            node=node or getattr(body, "spawn_node", None) or None,
-        )
-        return _answer(await _execute(order, calls))
-
-    async def good(request: Request, token: str | None, raw: bytes, body: BaseModel) -> Response:
-        claims = identity.speaking(token, required=not spec.public)
-        return await run(claims, raw, body, request.path_params.get("node"))
-
-    async def call(
-        request: Request,
-        claims: Claims | None = who,
-        body: Any = body_of,
-    ) -> Response:
-        return await run(claims, await request.body(), body, None)
-
-    async def call_at(
-        request: Request,
-        node: str,
-        claims: Claims | None = who,
-        body: Any = body_of,
-    ) -> Response:
-        return await run(claims, await request.body(), body, node)
-
-    # FastAPI reads the model of a body from its annotation.
-    for endpoint in (call, call_at):
-        endpoint.__annotations__["body"] = model if required else model | None
+    """Add the routes of one walker or function, as OpenAPI describes them."""
+    endpoint = _Endpoint(spec, calls, identity)
+    call, call_at = endpoint.described()
     kind = "walker" if isinstance(spec, WalkerSpec) else "function"
     options: dict[str, Any] = {
         "methods": ["POST"],
         "tags": [kind],
         "description": spec.doc or None,
-        "response_model": signature.response,
+        "response_model": endpoint.signature.response,
         "responses": {code: {"model": Failure} for code in (PUBLIC if spec.public else PRIVATE)},
-        "route_class_override": straight(model, good),
+        "route_class_override": straight(endpoint.signature.body, endpoint.good),
     }
     path = f"/{kind}/{spec.name}"
     summary = spec.doc.partition("\n")[0].rstrip(".") or spec.name
@@ -119,6 +80,68 @@ def _add(app: FastAPI, spec: WalkerSpec | FunctionSpec, calls: Calls, identity: 
             operation_id=f"{kind}_{spec.name}_at",
             **options,
         )
+
+
+class _Endpoint:
+    """What answers the calls of one walker or function."""
+
+    def __init__(self, spec: WalkerSpec | FunctionSpec, calls: Calls, identity: Identity) -> None:
+        self.signature = signature_of(spec)
+        self._spec = spec
+        self._calls = calls
+        self._identity = identity
+
+    async def good(
+        self, request: Request, token: str | None, raw: bytes, body: BaseModel
+    ) -> Response:
+        """Answer a request that needs nothing of FastAPI."""
+        claims = self._identity.speaking(token, required=not self._spec.public)
+        return await self._run(claims, raw, body, request.path_params.get("node"))
+
+    def described(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
+        """Give what FastAPI describes by its arguments: for a call, and for one at a node."""
+        identity, model = self._identity, self.signature.body
+        who = Security(identity.optional if self._spec.public else identity.required)
+        required = any(field.required for field in self._spec.fields)
+        body_of = Body(...) if required else Body(default=None)
+
+        async def call(
+            request: Request,
+            claims: Claims | None = who,
+            body: Any = body_of,
+        ) -> Response:
+            return await self._run(claims, await request.body(), body, None)
+
+        async def call_at(
+            request: Request,
+            node: str,
+            claims: Claims | None = who,
+            body: Any = body_of,
+        ) -> Response:
+            return await self._run(claims, await request.body(), body, node)
+
+        # FastAPI reads the model of a body from its annotation.
+        for endpoint in (call, call_at):
+            endpoint.__annotations__["body"] = model if required else model | None
+        return call, call_at
+
+    async def _run(
+        self, claims: Claims | None, raw: bytes, body: Any, node: str | None
+    ) -> Response:
+        unused = [body] if isinstance(body, BaseModel) else []
+        signature, identity = self.signature, self._identity
+
+        def fields() -> dict[str, Any]:
+            # What a run did to its values stays with that run.
+            return signature.values(unused.pop()) if unused else signature.fields(raw)
+
+        order = Order(
+            spec=self._spec,
+            fields=fields,
+            root=lambda read: identity.root(claims, GUEST_ROOT, read),
+            node=node or getattr(body, "spawn_node", None) or None,
+        )
+        return _answer(await _execute(order, self._calls))
 
 
 def _answer(outcome: Outcome) -> Response:

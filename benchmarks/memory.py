@@ -31,6 +31,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench-memory", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="shorter rounds and fewer rows")
     parser.add_argument("--profile", action="store_true", help="profile our read, and end")
+    parser.add_argument("--codec", action="store_true", help="the codec alone")
     parser.add_argument("--no-peer", action="store_true", help="our own figures only")
     flags = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-memory-") as name:
@@ -39,6 +40,9 @@ def main() -> int:
             print_profile(folder, PROFILED)
             return 0
         table = Table()
+        if flags.codec:
+            _codec(table, folder, quick=flags.quick)
+            return _verdict(table)
         peer = None if flags.no_peer else installed()
         _measure(table, folder, peer, quick=flags.quick)
     return _verdict(table)
@@ -48,8 +52,7 @@ def _measure(table: Table, folder: Path, peer: Path | None, *, quick: bool) -> N
     plan = QUICK if quick else FULL
     speed.measure_floor(table, folder / "floor", plan)
     _on_the_shelf(table, folder / "shelf", plan, peer, quick=quick)
-    copied = JacServer(APP, folder / "codec").file  # it is not started
-    codec_cost.measure(table, copied, QUICK_ROUNDS if quick else FULL_ROUNDS)
+    _codec(table, folder, quick=quick)
     documents = QUICK_DOCUMENTS if quick else FULL_DOCUMENTS
     growth.by_documents(table, folder / "documents", documents, plan)
     growth.by_edges(table, folder / "edges", QUICK_EDGES if quick else FULL_EDGES, plan)
@@ -57,6 +60,11 @@ def _measure(table: Table, folder: Path, peer: Path | None, *, quick: bool) -> N
         databases.measure(table, folder / "databases", plan, peer, quick=quick)
     except ServerMissing as missing:
         table.note(f"no figures for Redis and MongoDB: {missing}")
+
+
+def _codec(table: Table, folder: Path, *, quick: bool) -> None:
+    copied = JacServer(APP, folder / "codec").file  # it is not started
+    codec_cost.measure(table, copied, QUICK_ROUNDS if quick else FULL_ROUNDS)
 
 
 def _on_the_shelf(

@@ -72,6 +72,7 @@ class Accounts:
         _check_password(password)
         account = _document(f"account:{uuid4().hex}", name, _hash(password), root, version=1)
         try:
+            # The name comes last: until it is there, nothing leads to the others.
             self._store.commit(
                 WriteBatch(creates=(self._new_root(root), account, _claim(key, account.id)))
             )

@@ -20,9 +20,9 @@ from jaclang.jac0core.archetype import (
 )
 from jaclang.runtimelib.serializer import Serializer
 
-from jac_converge.app_runtime.bridge.edges import EdgeList, Pages, unstored
+from jac_converge.app_runtime.bridge.edges import EdgeList, Pages, hex_of, unstored
 from jac_converge.app_runtime.bridge.fields import ATTIC, Layout, layout_of
-from jac_converge.app_runtime.bridge.values import same_by_name
+from jac_converge.app_runtime.bridge.values import CannotStore, ClassGone, same_by_name
 from jac_converge.app_runtime.stores import Document
 
 __all__ = [
@@ -158,8 +158,8 @@ def fill(anchor: Any, document: Document, known: Known) -> bool:
         return False
     try:
         archetype, exact = layout.build(body.get("fields", _NOTHING), body.get("attic"))
-    except (ImportError, AttributeError, KeyError):
-        return False  # a class that one of its fields is made of is gone
+    except ClassGone:
+        return False
     held = anchor.__dict__
     owner = body.get("owner")
     held["root"] = known.uuid(owner) if owner else None
@@ -226,6 +226,8 @@ def body_of(anchor: Any) -> dict[str, Any]:
     """
     archetype = anchor.archetype
     layout = layout_of(type(archetype))
+    if not layout.lasting:
+        raise CannotStore(f"{layout.label} cannot be stored: it is defined inside a function")
     body: dict[str, Any] = {"class": layout.label}
     if anchor.root:
         body["owner"] = anchor.root.hex
@@ -240,8 +242,8 @@ def body_of(anchor: Any) -> dict[str, Any]:
     if attic := archetype.__dict__.get(ATTIC):
         body["attic"] = layout.attic(attic)
     if isinstance(anchor, EdgeAnchor):
-        body["source"] = anchor.source.id.hex
-        body["target"] = anchor.target.id.hex
+        body["source"] = hex_of(anchor.source)
+        body["target"] = hex_of(anchor.target)
         if anchor.is_undirected:
             body["undirected"] = True
     return body

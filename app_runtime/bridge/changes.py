@@ -20,6 +20,7 @@ from jac_converge.app_runtime.bridge.edges import (
     EdgeList,
     Pages,
     entry_of,
+    hex_of,
     page_id,
     page_ids,
 )
@@ -116,7 +117,7 @@ def _create(new: list[Anchor], changes: Changes) -> None:
     group = group or new[0].id.hex
     stamp = time.time_ns() // 1000
     for number, anchor in enumerate(new):
-        id_ = anchor.id.hex
+        id_ = hex_of(anchor)
         body = body_of(anchor)
         pages: Pages = {}
         if isinstance(anchor, NodeAnchor):

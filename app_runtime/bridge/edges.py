@@ -16,7 +16,16 @@ from typing import Any, Final
 
 from jaclang.jac0core.archetype import EdgeAnchor
 
-__all__ = ["INLINE", "EdgeList", "Pages", "entry_of", "page_id", "page_ids", "unstored"]
+__all__ = [
+    "INLINE",
+    "EdgeList",
+    "Pages",
+    "entry_of",
+    "hex_of",
+    "page_id",
+    "page_ids",
+    "unstored",
+]
 
 INLINE: Final = 128
 """Entries kept in the node's own document, about 8 kB; also the size of a page."""
@@ -25,11 +34,31 @@ type Pages = dict[int, list[str]]
 
 
 def entry_of(edge: Any, node: str) -> str:
-    """Return the entry of an edge in the list of one of its nodes."""
-    source, target = edge.source.id.hex, edge.target.id.hex
+    """Return the entry of an edge in the list of one of its nodes.
+
+    Both entries are made once and stay with the edge: a commit asks for each several times.
+    """
+    try:
+        return edge.__dict__["entries"][node]  # type: ignore[no-any-return]
+    except KeyError:
+        entries = edge.__dict__["entries"] = _entries_of(edge)
+        return entries[node]
+
+
+def _entries_of(edge: Any) -> dict[str, str]:
+    id_, source, target = hex_of(edge), hex_of(edge.source), hex_of(edge.target)
     if edge.is_undirected or source == target:
-        return f"{edge.id.hex}-{target if source == node else source}"
-    return f"{edge.id.hex}>{target}" if source == node else f"{edge.id.hex}<{source}"
+        return {source: f"{id_}-{target}", target: f"{id_}-{source}"}
+    return {source: f"{id_}>{target}", target: f"{id_}<{source}"}
+
+
+def hex_of(anchor: Any) -> str:
+    """Return the id of an anchor as documents have it; UUID makes that text anew each time."""
+    held = anchor.__dict__
+    text: str | None = held.get("hex")
+    if text is None:
+        text = held["hex"] = anchor.id.int.to_bytes(16).hex()  # half the time of `UUID.hex`
+    return text
 
 
 def page_id(node: str, number: int) -> str:

@@ -31,11 +31,13 @@ ATTIC = "__jac_attic__"
 class Layout:
     """What the documents of one class are made of."""
 
-    __slots__ = ("_fields", "_names", "_places", "_rules", "_types", "cls", "label")
+    __slots__ = ("_fields", "_names", "_places", "_rules", "_types", "cls", "label", "lasting")
 
     def __init__(self, cls: type) -> None:
         self.cls = cls
         self.label = f"{cls.__module__}.{cls.__name__}"
+        self.lasting = "<locals>" not in cls.__qualname__
+        """Whether another process finds the class."""
         self._fields: tuple[Field[Any], ...] = fields(cls)
         self._rules = merged_rules_for(cls) is not None
         types = get_field_types(cls)
@@ -101,7 +103,7 @@ class Layout:
             The archetype, and whether it is exactly what was stored.
 
         Raises:
-            ImportError, AttributeError, KeyError: a class that a field is made of is gone.
+            ClassGone: one that a field is made of.
         """
         archetype: Any = object.__new__(self.cls)
         held = archetype.__dict__

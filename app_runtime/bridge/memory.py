@@ -150,7 +150,7 @@ class RequestMemory:
         anchor = self._anchors.get(key)
         if anchor is None:
             made: Any = object.__new__(cls)
-            made.__dict__["id"] = self.uuid(id_)
+            made.__dict__["id"], made.__dict__["hex"] = self.uuid(id_), id_
             anchor = self._anchors.setdefault(key, made)
         return anchor
 
@@ -292,7 +292,9 @@ class RequestMemory:
 
     def get_roots(self) -> Iterator[Root]:
         """Yield every root once: those of the store, and those made by this request."""
-        self.load([document.id for document in self._store.find("root")])
+        found = self._store.find("root")
+        self._reader.keep(found)
+        self.load([document.id for document in found])
         for anchor in list(self.get_mem().values()):
             if isinstance(anchor.archetype, Root):
                 yield anchor.archetype

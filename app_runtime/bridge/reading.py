@@ -5,7 +5,7 @@ a few such hops the documents near the last one come along: those that were crea
 after it, in order. They wait here until somebody asks. It changes with the policy of reading ahead.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from jac_converge.app_runtime.stores import Document, DocumentStore, WriteBatch
@@ -54,6 +54,11 @@ class Reader:
             if (known := read.get(id_)) is not None:
                 found[id_] = known
         return found
+
+    def keep(self, found: Iterable[Document]) -> None:
+        """Note documents that were found without their ids; what was read before stays as it is."""
+        for document in found:
+            self._read.setdefault(document.id, document)
 
     def document(self, id_: str) -> Document | None:
         """A document as it was read, or written since."""

@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from enum import Enum
+from enum import Enum, Flag
+from functools import reduce
+from operator import or_
 from typing import Any, Final
 from uuid import UUID
 
@@ -20,7 +22,15 @@ from jaclang.runtimelib.serializer import Serializer
 
 from jac_converge.app_runtime.stores.text import text_of
 
-__all__ = ["PLAIN", "CannotStore", "decode_value", "encode_value", "same", "same_by_name"]
+__all__ = [
+    "PLAIN",
+    "CannotStore",
+    "ClassGone",
+    "decode_value",
+    "encode_value",
+    "same",
+    "same_by_name",
+]
 
 PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 """Types whose values are the same in a field and in JSON."""
@@ -32,6 +42,10 @@ type ObjectFrom = Callable[[type, Mapping[str, Any]], Any]
 
 class CannotStore(Exception):
     """A field holds what no document can; the text names field and type."""
+
+
+class ClassGone(Exception):
+    """The app has lost a class, or a member of an enum, that a document is made of."""
 
 
 def encode_value(value: Any, where: str, seen: tuple[int, ...], parts_of: PartsOf) -> Any:
@@ -52,7 +66,7 @@ def encode_value(value: Any, where: str, seen: tuple[int, ...], parts_of: PartsO
     if cls is list and PLAIN.issuperset(map(type, value)):
         return value.copy()
     if isinstance(value, Enum):
-        return {"$": "enum", "c": _name(cls), "v": value.name}
+        return _member(value, where)
     if (tag := _TAGS.get(cls)) is not None:
         return {"$": tag, "v": _CODECS[tag][0](value)}
     if id(value) in seen:
@@ -78,7 +92,7 @@ def encode_value(value: Any, where: str, seen: tuple[int, ...], parts_of: PartsO
             items = sorted(value, key=repr) if base in (set, frozenset) else value
             return {"$": tag, "v": [inner(item) for item in items]}
     if isinstance(value, Archetype) or (is_dataclass(value) and not isinstance(value, type)):
-        return {"$": "obj", "c": _name(cls), **parts_of(value, seen)}
+        return {"$": "obj", "c": _name(cls, where), **parts_of(value, seen)}
     raise CannotStore(f"{where} cannot be stored: {cls.__module__}.{cls.__qualname__} has no form")
 
 
@@ -90,7 +104,7 @@ def decode_value(value: Any, object_from: ObjectFrom) -> Any:
         object_from: builds an object from its class and its parts.
 
     Raises:
-        ImportError, AttributeError, KeyError: a class that it is made of is gone.
+        ClassGone: one that it is made of.
     """
 
     def inner(item: Any) -> Any:
@@ -104,7 +118,10 @@ def decode_value(value: Any, object_from: ObjectFrom) -> Any:
         return {key: inner(item) for key, item in value.items()}
     tag, held = value["$"], value["v"]
     if tag == "enum":
-        return _class(value["c"])[held]
+        return _member_from(_class(value["c"]), held)
+    if tag == "flag":
+        cls, (names, rest) = _class(value["c"]), held
+        return reduce(or_, (_member_from(cls, name) for name in names), cls(rest))
     if tag == "obj":
         return object_from(_class(value["c"]), value)
     if tag == "dict":
@@ -140,25 +157,75 @@ def _same_parts(one: Any, two: Any) -> bool:
     return list(one) == list(two) and all(map(same, one.values(), two.values()))
 
 
-def _name(cls: type) -> str:
-    return f"{cls.__module__}:{cls.__qualname__}"
+def _member(value: Enum, where: str) -> dict[str, Any]:
+    cls, name = type(value), value._name_
+    if name in cls._member_map_:  # `__members__` without a view of it, made anew each time
+        return {"$": "enum", "c": _NAMES.get(cls) or _name(cls, where), "v": name}
+    if isinstance(value, Flag):
+        rest = value.value
+        for member in value:
+            rest &= ~member.value
+        return {"$": "flag", "c": _name(cls, where), "v": [[m.name for m in value], rest]}
+    raise CannotStore(f"{where} cannot be stored: {value!r} is no member of its class")
+
+
+def _member_from(cls: Any, name: str) -> Any:
+    try:
+        return cls.__members__[name]
+    except KeyError as error:
+        raise ClassGone(f"{cls.__module__}.{cls.__qualname__}.{name}") from error
+
+
+def _name(cls: type, where: str) -> str:
+    """Return where a class is to be found again.
+
+    Raises:
+        CannotStore: it will not be.
+    """
+    name = _NAMES.get(cls)
+    if name is None:
+        name = f"{cls.__module__}:{cls.__qualname__}"
+        try:
+            found = _class(name)
+        except ClassGone:
+            found = None
+        if found is not cls:
+            raise CannotStore(
+                f"{where} cannot be stored: nobody would find {name} again; "
+                "define it at the top of a module, under a name of its own"
+            )
+        _NAMES[cls] = name
+    return name
 
 
 def _class(name: str) -> Any:
-    """Find a class that a field used, where it was or under the name that its heir gives it."""
+    """Find a class that a field used, where it was or under the name that its heir gives it.
+
+    Raises:
+        ClassGone: it is not there. What the app's own code raises meanwhile is something else.
+    """
     found = _CLASSES.get(name)
     if found is None:
         module, _, qualname = name.partition(":")
-        try:
-            found = importlib.import_module(module)
-            for part in qualname.split("."):
-                found = getattr(found, part)
-        except (ImportError, AttributeError):
+        found = _imported(module)
+        for part in qualname.split("."):
+            found = getattr(found, part, None)
+        if found is None:
             found = Serializer._get_class(module, qualname)  # noqa: SLF001 - as for a whole node
-            if found is None:
-                raise
+        if found is None:
+            raise ClassGone(f"{module}.{qualname}")
         _CLASSES[name] = found
     return found
+
+
+def _imported(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        # Another name is that of a module which this one imports.
+        if error.name is not None and f"{module}.".startswith(f"{error.name}."):
+            return None
+        raise
 
 
 def _moment_text(moment: datetime | time) -> Any:
@@ -179,6 +246,7 @@ _TEXTS: Final = frozenset(
 """Tags of what is stored without a number that could equal another one."""
 
 _CLASSES: dict[str, Any] = {}
+_NAMES: dict[type, str] = {}
 _CONTAINERS: dict[str, Callable[..., Any]] = {
     "tuple": tuple, "set": set, "frozenset": frozenset, "list": list
 }  # fmt: skip

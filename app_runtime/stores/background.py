@@ -3,7 +3,7 @@
 Both begin with the first work and sleep without any. It changes with how such work is queued.
 """
 
-import contextlib
+import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -12,6 +12,8 @@ from typing import Protocol
 from jac_converge.app_runtime.stores.cache import CacheDown, Settlement
 
 __all__ = ["Background", "Threads"]
+
+logger = logging.getLogger(__name__)
 
 WAITING = 10_000  # settlements at most; what comes then is forgotten, which costs misses
 AT_ONCE = 100  # settlements in one round trip
@@ -95,8 +97,13 @@ class Threads:
     def _settle_all(self) -> None:
         while (first := self._settlements.get()) is not None:
             batch, more = self._gather(first)
-            with contextlib.suppress(CacheDown):  # said by the cache; holds and leases just end
+            try:
                 self._send(batch)
+            except CacheDown:
+                pass  # said by the cache; holds and leases just end
+            except Exception:
+                # Nobody would start this thread again, and the cache would stay cold for good.
+                logger.exception("cache: %d settlements failed and are forgotten", len(batch))
             if not more:
                 return
 
@@ -115,4 +122,7 @@ class Threads:
 
     def _run_all(self) -> None:
         while (task := self._tasks.get()) is not None:
-            task()
+            try:
+                task()
+            except Exception:
+                logger.exception("cache: looking at the epoch failed; the next request asks again")

@@ -86,7 +86,14 @@ class Breaker:
     def _ask(self) -> None:
         if self._stop.is_set():
             return
-        self._probe()
+        try:
+            self._probe()
+        except CacheDown:
+            raise
+        except Exception as error:
+            # Without a thread that asks, the breaker would stay open for good.
+            logger.exception("%s: a probe failed; asking again", self._subject)
+            raise CacheDown(f"{self._subject}: a probe failed") from error
         with self._lock:
             since, self._since = self._since, None
         seconds = 0.0 if since is None else self._clock() - since

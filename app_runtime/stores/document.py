@@ -79,7 +79,8 @@ class WriteBatch:
     """Everything one unit of work changes; it happens as a whole or not at all."""
 
     creates: tuple[Document, ...] = ()
-    """New documents; an id that is taken is a conflict."""
+    """New documents; an id that is taken is a conflict. What leads to the others comes last: where
+    there is no more than creates, some stores show it last."""
     updates: tuple[Document, ...] = ()
     """New bodies; `version` is the one they were read at, and the store counts it up."""
     removals: tuple[Removal, ...] = ()

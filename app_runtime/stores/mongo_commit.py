@@ -1,8 +1,9 @@
 """Commits that are all or nothing, without transactions: a standalone MongoDB has none.
 
 New documents are written first: nothing leads to them yet. A batch that changes one existing
-document then happens with the one update of it, which compares and sets its version. Any other
-batch has a commit record, and happens with the one update of that:
+document then happens with the one update of it, which compares and sets its version. One of new
+documents alone happens with the last of them, such as the name of an account. Any other batch
+has a commit record, and happens with the one update of that:
 
     step                          killed after it              what others make of it
     ----------------------------  ---------------------------  ---------------------------------
@@ -109,12 +110,15 @@ class Commit:
                 self._lost_marks.append(self._mark)
                 self._mark = new_mark()
             return
+        creates = self._batch.creates
         if not self._batch.updates:
+            if creates[:-1]:
+                self._send(lambda: self._create(creates[:-1]))
             with decisive():
-                self._send(lambda: self._create([]))
+                self._send(lambda: self._create(creates[-1:]))
             return
-        if self._batch.creates:
-            self._send(lambda: self._create([]))
+        if creates:
+            self._send(lambda: self._create(creates))
         try:
             self._change(self._batch.updates[0])
         except Conflict:
@@ -123,8 +127,8 @@ class Commit:
 
     # A simple batch: new documents, then at most one update.
 
-    def _create(self, record: Sequence[Row]) -> None:
-        rows = [*record, *(new_row(document, self._mark) for document in self._batch.creates)]
+    def _create(self, documents: Sequence[Document], *record: Row) -> None:
+        rows = [*record, *(new_row(document, self._mark) for document in documents)]
         try:
             self._rows.insert_many(rows, ordered=False)
         except BulkWriteError as error:
@@ -232,7 +236,7 @@ class Commit:
             # One whose answer never came may turn up later: then nobody else looks after it.
             record = row["_id"]
             self._locks.note(record, "pending")
-            self._create([row])
+            self._create(self._batch.creates, row)
 
         try:
             self._send(insert)

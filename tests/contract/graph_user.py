@@ -34,6 +34,11 @@ class Counting:
         found: dict[str, Document] = self._count(self._shelf.get(ids))
         return found
 
+    def find(self, kind: str) -> list[Document]:
+        """Count and ask."""
+        found: list[Document] = self._count(self._shelf.find(kind))
+        return found
+
     def near(self, group: str, stamp: int, limit: int) -> list[Document]:
         """Count and ask."""
         found: list[Document] = self._count(self._shelf.near(group, stamp, limit))

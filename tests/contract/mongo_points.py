@@ -75,7 +75,8 @@ SHAPES = {
     "updates": Shape(WriteBatch(updates=(A, B)), 5, 3),
     "removal": Shape(WriteBatch(removals=(Removal(id="c", version=1),)), 5, 3),
     "creates-and-one": Shape(WriteBatch(creates=NEW, updates=(A,)), 2, 2),
-    "creates": Shape(WriteBatch(creates=NEW), 1, 1),
+    "creates": Shape(WriteBatch(creates=NEW), 2, 2),
+    "create": Shape(WriteBatch(creates=NEW[:1]), 1, 1),
 }
 
 

@@ -3,6 +3,7 @@
 The store is a real shelf; a counter in front of it sees what it is asked.
 """
 
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -162,6 +163,25 @@ def test_node_that_lost_its_last_edge_is_removed_once(user: User) -> None:
     user.call("seed", count=2)
     user.call("unlink_and_commit")
     assert [[]] == user.call("listed")
+
+
+def test_all_roots_come_in_one_round_trip(user: User) -> None:
+    """Each once, the caller's own among them; it was read before."""
+    others = [User(user._program, user.store) for _ in range(5)]
+    expected = {user.root, *(other.root for other in others)}
+    seen = user.run("noop", {}, lambda root: _roots(root, user.store))[1]
+    assert expected == seen
+    assert (2, 1 + 6) == (user.store.trips, user.store.documents)
+
+
+def _roots(own: Any, store: Counting) -> set[uuid.UUID]:
+    from jaclang.jac0core.runtime import JacRuntime  # noqa: PLC0415
+
+    assert (1, 1) == (store.trips, store.documents)
+    roots = [root.__jac__ for root in JacRuntime.get_context().mem.get_roots()]
+    assert len(roots) == len(set(roots))
+    assert any(root is own for root in roots)
+    return {root.id for root in roots}
 
 
 def test_chain_is_read_ahead(user: User) -> None:

@@ -4,7 +4,11 @@ The store is a real shelf. A value that equals another one (1, 1.0 and True; 0.0
 change all the same, since what is read back would be of another type.
 """
 
+import builtins
+import functools
 import math
+import operator
+import sys
 from collections.abc import Iterator
 from datetime import timedelta, timezone
 from enum import Enum
@@ -23,14 +27,47 @@ if TYPE_CHECKING:
     from jac_converge.app_runtime.bridge.program import Program
 
 APP = """
-import from enum { Enum }
+import value_kinds;
 
 enum Color { RED = 1, BLUE = 2 }
 obj Point { has x: any = 0, y: any = 0; }
 node Box { has held: any = None, number: float = 0.0, maybe: int | None = None; }
 
+node Late { has made: dict = value_kinds.made(); }
+def local_object -> any { obj Hidden { has x: int = 1; } return Hidden(); }
+
 walker make { can go with Root entry { here ++> Box(); } }
+walker make_late { can go with Root entry { here ++> Late(); } }
+walker make_local { can go with Root entry {
+    node Hidden { has x: int = 1; }
+    here ++> Hidden();
+} }
+walker late { can go with Root entry { visit [-->]; } can see with Late entry { report here; } }
 walker look { can go with Root entry { visit [-->]; } can see with Box entry { report here; } }
+"""
+KINDS = """
+from enum import Enum, Flag, IntFlag
+
+class Rights(Flag):
+    READ, WRITE, SHARE, ALL = 1, 2, 4, 7
+
+class Bits(IntFlag):
+    LOW, HIGH = 1, 2
+
+class Colour(Enum):
+    RED = 1
+
+def local_member():
+    class Hidden(Enum):
+        A = 1
+    return Hidden.A
+
+broken = False
+
+def made():
+    if broken:
+        raise KeyError("no such setting")
+    return {}
 """
 
 
@@ -41,6 +78,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> "Program":
 
     file = tmp_path_factory.mktemp("values") / "value_boxes.jac"
     file.write_text(APP)
+    file.with_name("value_kinds.py").write_text(KINDS)
     return Program(file)
 
 
@@ -65,6 +103,18 @@ class Boxes:
         after = {document.id: document.version for document in self._shelf.scan("", 100)}
         assert before == after
         return value
+
+    def rewrite(self, cls: str = "Box", **fields: Any) -> None:
+        """Write fields past the app, as JSON; None: without this one."""
+        (stored,) = [
+            document
+            for document in self._shelf.scan("", 100)
+            if document.body["class"].endswith(f".{cls}")
+        ]
+        kept = {**stored.body["fields"], **fields}
+        kept = {name: value for name, value in kept.items() if value is not None}
+        body = {**stored.body, "fields": kept}
+        self._shelf.commit(WriteBatch(updates=(stored._replace(body=body),)))
 
     def _run(self, walker: str, values: dict[str, Any]) -> Any:
         from jac_converge.app_runtime.bridge.program import Call, Run  # noqa: PLC0415
@@ -180,8 +230,77 @@ def test_change_inside_an_object_is_stored(boxes: Boxes, program: "Program") -> 
     assert exact([point(x=True, y=[-0.0])]) == exact(boxes.get("held"))
 
 
+RIGHTS = [[], ["READ"], ["READ", "WRITE"], ["READ", "WRITE", "SHARE"]]
+
+
+@pytest.mark.parametrize("names", RIGHTS, ids="-".join)
+def test_flags_come_back_together(boxes: Boxes, program: "Program", names: list[str]) -> None:
+    """None of them, one, several, and all, which have a name of their own."""
+    rights = kinds(program).Rights
+    held = functools.reduce(operator.or_, (rights[name] for name in names), rights(0))
+    boxes.put(held=[held])
+    assert exact([held]) == exact(boxes.get("held"))
+
+
+def test_flags_without_a_name_come_back(boxes: Boxes, program: "Program") -> None:
+    """A flag that is a number may have bits that nobody named."""
+    bits = kinds(program).Bits
+    boxes.put(held=bits(13))
+    assert exact(bits(13)) == exact(boxes.get("held"))
+
+
+def test_what_a_function_defines_is_refused_with_its_field(
+    boxes: Boxes, program: "Program"
+) -> None:
+    """Nobody could find its class again, in this process or another."""
+    from jac_converge.app_runtime.bridge.values import CannotStore  # noqa: PLC0415
+
+    for value in (kinds(program).local_member(), program_class(program, "local_object")()):
+        with pytest.raises(CannotStore, match=r"Box\.held cannot be stored: .*Hidden"):
+            boxes.put(held=[value])
+    with pytest.raises(CannotStore, match=r"Hidden cannot be stored"):
+        boxes._run("make_local", {})
+    assert boxes.get("held") is None
+
+
+@pytest.mark.parametrize("error", ["ImportError", "AttributeError", "KeyError"])
+def test_error_of_a_module_is_no_lost_class(boxes: Boxes, program: "Program", error: str) -> None:
+    """What the app's own code raises while its class is looked for is told, and not skipped."""
+    module = f"raises_{error.lower()}"
+    program.file.with_name(f"{module}.py").write_text(f"raise {error}('of the app')\n")
+    boxes.rewrite(held={"$": "enum", "c": f"{module}:Colour", "v": "RED"})
+    with pytest.raises(getattr(builtins, error), match="of the app"):
+        boxes.get("held")
+
+
+def test_error_of_a_default_is_no_lost_class(boxes: Boxes, program: "Program") -> None:
+    """It is made for a field that is younger than the document."""
+    boxes._run("make_late", {})
+    boxes.rewrite("Late", made=None)
+    kinds(program).broken = True
+    try:
+        with pytest.raises(KeyError, match="no such setting"):
+            boxes._run("late", {})
+    finally:
+        kinds(program).broken = False
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["no_such_module:Colour", "no_such.module:Colour", "value_kinds:Lost", "value_kinds:Colour"],
+)
+def test_lost_class_is_skipped(boxes: Boxes, place: str) -> None:
+    """Its module, itself, or the member that was stored is not there any more."""
+    boxes.rewrite(held={"$": "enum", "c": place, "v": "BLUE"})
+    assert boxes._run("look", {}) is None
+
+
 def program_class(program: "Program", name: str) -> Any:
     """Return a class of the app."""
-    import sys  # noqa: PLC0415
-
     return getattr(sys.modules[program.file.stem], name)
+
+
+def kinds(program: "Program") -> Any:
+    """Return the module beside the app."""
+    del program  # it has imported it
+    return sys.modules["value_kinds"]

@@ -176,11 +176,15 @@ def test_readiness_needs_no_redis(redis_server: RedisServer, mongo_server: Mongo
         now += FRESH
         assert {"mongodb": "ok", "redis": "ok"} == (await health.ready()).tiers
         redis_server.kill9()
+        now += FRESH
+        assert {"mongodb": "ok", "redis": "degraded"} == (await health.ready()).tiers
         now += GRACE + FRESH
         found = await health.ready()
         assert (None, {"mongodb": "ok", "redis": "down"}) == (found.reason, found.tiers)
         redis_server.start()
         mongo_server.kill9()
+        now += FRESH
+        assert {"mongodb": "degraded", "redis": "ok"} == (await health.ready()).tiers
         now += GRACE + FRESH
         found = await health.ready()
         assert {"mongodb": "down", "redis": "ok"} == found.tiers

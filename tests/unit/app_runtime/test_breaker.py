@@ -84,3 +84,23 @@ def test_a_closed_breaker_lets_nobody_through() -> None:
     with pytest.raises(CacheDown, match="closed"):
         breaker.check()
     breaker.trip(CacheDown("too late"))
+
+
+def test_a_probe_that_fails_unexpectedly_is_not_the_last(caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged, and the next one closes the breaker."""
+
+    class Odd(Server):
+        """A server whose first answers make no sense."""
+
+        def probe(self) -> None:
+            if self.failures:
+                self.failures -= 1
+                raise ZeroDivisionError("in the probe")
+            self.back.set()
+
+    server = Odd(2)
+    breaker = Breaker(server.probe, subject="it", sleep=server.sleep)
+    breaker.trip(CacheDown("it failed"))
+    assert server.back.wait(10)
+    breaker.close()
+    assert "ZeroDivisionError: in the probe" in caplog.text
