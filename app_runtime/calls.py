@@ -21,7 +21,7 @@ from uuid import UUID
 
 from jac_converge.app_runtime.bridge.introspect import FunctionSpec, WalkerSpec
 from jac_converge.app_runtime.bridge.program import Call, Outcome, Read, Run
-from jac_converge.app_runtime.stores import Conflict, DocumentStore
+from jac_converge.app_runtime.stores import Conflict, DocumentStore, UnknownOutcome
 
 __all__ = ["Calls", "Order"]
 
@@ -79,21 +79,28 @@ class Calls:
         """Run a call and commit what it changed.
 
         Raises:
-            TimeoutError: it took too long; what it does from now on is not stored.
+            TimeoutError: it took too long; nothing of it is or will be stored.
+            UnknownOutcome: it took too long, and had begun to commit.
             Conflict: every run lost a race against other calls.
             Exception: whatever the call raised.
         """
-        late = threading.Event()
+        deadline = _Deadline()
         try:
             async with asyncio.timeout(self._timeout):
                 if order.spec.asynchronous:
                     task = asyncio.run_coroutine_threadsafe(
-                        self._run_async(order, late), self._walker_loop()
+                        self._run_async(order, deadline), self._walker_loop()
                     )
                     return await asyncio.wrap_future(task)
-                return await self.in_thread(self._run, order, late)
+                return await self.in_thread(self._run, order, deadline)
+        except TimeoutError as error:
+            if deadline.end():
+                raise UnknownOutcome(
+                    f"commit outlasted request_timeout of {self._timeout:g} s (outcome unknown)"
+                ) from error
+            raise
         finally:
-            late.set()  # a client that hung up, or waited too long: no commit behind its back
+            deadline.end()  # a client that hung up, or waited too long: no commit behind its back
 
     async def in_thread[T](self, function: Callable[..., T], *args: Any) -> T:
         """Run something that may wait in a thread, with the context of the caller."""
@@ -117,10 +124,10 @@ class Calls:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
 
-    def _run(self, order: Order, late: threading.Event) -> Outcome:
+    def _run(self, order: Order, deadline: "_Deadline") -> Outcome:
         for attempt in self._attempts():
             with attempt.store() as store:
-                run = Run(_call(order), store, too_late=late.is_set)
+                run = Run(_call(order), store, too_late=deadline.missed)
                 try:
                     with run.active(), attempt.timed():
                         result = run.begin()
@@ -129,16 +136,17 @@ class Calls:
                         return run.finish(result)
                 except Conflict as conflict:
                     attempt.lost(run, conflict)
+                    deadline.nothing_written()
                     self._count_replay()
             time.sleep(attempt.pause)
         raise AssertionError("the last attempt returns or raises")
 
-    async def _run_async(self, order: Order, late: threading.Event) -> Outcome:
+    async def _run_async(self, order: Order, deadline: "_Deadline") -> Outcome:
         for attempt in self._attempts():
             # Never with the store's lock: the next task of this loop to want it would stop the
             # loop, and so the task that has it. Taking turns is the best there is.
             async with self._turns if attempt.again else nullcontext():
-                run = Run(_call(order), self._store, too_late=late.is_set)
+                run = Run(_call(order), self._store, too_late=deadline.missed)
                 try:
                     with run.active(), attempt.timed():
                         result = run.begin()
@@ -147,6 +155,7 @@ class Calls:
                         return run.finish(result)
                 except Conflict as conflict:
                     attempt.lost(run, conflict)
+                    deadline.nothing_written()
                     self._count_replay()
             await asyncio.sleep(attempt.pause)
         raise AssertionError("the last attempt returns or raises")
@@ -187,6 +196,35 @@ class Calls:
         finally:
             with self._lock:
                 self._running -= 1
+
+
+class _Deadline:
+    """Whether somebody still waits for a call, and whether it has begun to commit.
+
+    Both are decided under one lock, so of a call that is given up before its commit it is known
+    that it never commits.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._ended = self._writing = False
+
+    def missed(self) -> bool:
+        """Ask for leave to commit; False: given."""
+        with self._lock:
+            self._writing |= not self._ended
+            return self._ended
+
+    def nothing_written(self) -> None:
+        """Note that the commit was refused."""
+        with self._lock:
+            self._writing = False
+
+    def end(self) -> bool:
+        """Give no leave any more; returns whether there may be something written already."""
+        with self._lock:
+            self._ended = True
+            return self._writing
 
 
 @dataclass(slots=True, kw_only=True)

@@ -146,7 +146,7 @@ class Identity:
         """Add the routes."""
         router = APIRouter(prefix="/user", tags=["user"])
         failures: dict[int | str, dict[str, Any]] = {
-            code: {"model": Failure} for code in (400, 401, 403, 422, 503)
+            code: {"model": Failure} for code in (400, 401, 403, 422, 503, 504)
         }
         add = router.add_api_route
         add("/register", self._register, methods=["POST"], status_code=201, responses=failures)

@@ -12,7 +12,9 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-__all__ = ["Problem", "answer", "install", "refusal"]
+from jac_converge.app_runtime.stores import Unavailable, UnknownOutcome
+
+__all__ = ["Problem", "answer", "install", "no_store", "refusal"]
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +88,21 @@ def refusal(problem: Problem) -> Response:
     return _json(envelope, problem.status, problem.headers)
 
 
+def no_store(what: str, error: Unavailable) -> Problem:
+    """Log that a store did not do its part, and say what that means for the data.
+
+    Args:
+        what: was asked for.
+        error: of the store; what it says is for the log alone.
+    """
+    logger.error("%s failed: %s", what, error)
+    if isinstance(error, UnknownOutcome):
+        text = f"{what} may or may not have been stored; read before you try again"
+        return Problem(504, text, code="OUTCOME_UNKNOWN")
+    text = "the data store does not answer; nothing was stored"
+    return Problem(503, text, headers={"Retry-After": "1"})
+
+
 def install(app: FastAPI) -> None:
     """Turn everything that a route may raise into the envelope."""
 
@@ -114,6 +131,10 @@ def install(app: FastAPI) -> None:
         headers = dict(error.headers) if error.headers else None
         return refusal(Problem(error.status_code, str(error.detail), headers=headers))
 
+    async def unavailable(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Unavailable)  # noqa: S101
+        return refusal(no_store(f"{request.method} {request.url.path}", error))
+
     async def unexpected(request: Request, error: Exception) -> Response:
         logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
         return refusal(Problem(500, "the server failed; its log says why", code="INTERNAL_ERROR"))
@@ -121,6 +142,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Problem, problem)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(Unavailable, unavailable)
     app.add_exception_handler(Exception, unexpected)
 
 

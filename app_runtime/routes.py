@@ -24,7 +24,7 @@ from jac_converge.app_runtime.bridge.program import (
 from jac_converge.app_runtime.bridge.values import CannotStore
 from jac_converge.app_runtime.calls import Calls, Order
 from jac_converge.app_runtime.identity import Identity
-from jac_converge.app_runtime.problems import Problem, answer
+from jac_converge.app_runtime.problems import Problem, answer, no_store
 from jac_converge.app_runtime.signatures import (
     SPAWN_NODE,
     Failure,
@@ -139,11 +139,9 @@ async def _execute(order: Order, calls: Calls) -> Outcome:
     except Conflict as error:
         raise Problem(409, f"{name}: others changed the same nodes; try again") from error
     except Unavailable as error:
-        logger.error("%s failed: %s", name, error)  # noqa: TRY400 - no bug of ours to trace
-        text = "the data store does not answer; nothing was stored"
-        raise Problem(503, text, headers={"Retry-After": "1"}) from error
+        raise no_store(name, error) from error
     except TimeoutError as error:
-        raise Problem(504, f"{name} took too long; what it does now is not stored") from error
+        raise Problem(504, f"{name} took too long; nothing was stored, nor will be") from error
     except PermissionError as error:
         raise Problem(403, f"{name} is not allowed to do that") from error
     except (CannotStore, NotImplementedError) as error:

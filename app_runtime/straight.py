@@ -5,13 +5,13 @@ as much as running it. Where all is as it should be, this does no more than that
 else goes FastAPI's way, which says what is wrong. It changes with the arguments of a call.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 from fastapi import Request
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
 
 __all__ = ["Straight", "straight"]
 
@@ -28,21 +28,20 @@ def straight(model: type[BaseModel], answer: Straight) -> type[APIRoute]:
     """
 
     class Route(APIRoute):
-        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-            described = super().get_route_handler()
-
-            async def handle(request: Request) -> Response:
-                raw = await request.body()
-                scheme, _, token = request.headers.get("authorization", "").partition(" ")
-                if (raw and not _is_json(request)) or scheme.lower() not in ("", "bearer"):
-                    return await described(request)
-                try:
-                    body = model.model_validate_json(raw or b"{}")
-                except ValidationError:
-                    return await described(request)
-                return await answer(request, token or None, raw, body)
-
-            return handle
+        async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["method"] != "POST":
+                await super().handle(scope, receive, send)
+                return
+            request = Request(scope, receive)
+            raw = await request.body()
+            scheme, _, token = request.headers.get("authorization", "").partition(" ")
+            plain = scheme.lower() in ("", "bearer") and (not raw or _is_json(request))
+            body = _parsed(model, raw) if plain else None
+            if body is None:
+                await super().handle(scope, _again(raw, receive), send)
+                return
+            response = await answer(request, token or None, raw, body)
+            await response(scope, receive, send)
 
     return Route
 
@@ -50,3 +49,20 @@ def straight(model: type[BaseModel], answer: Straight) -> type[APIRoute]:
 def _is_json(request: Request) -> bool:
     kind = request.headers.get("content-type", "")
     return kind.partition(";")[0].strip().lower() == "application/json"
+
+
+def _parsed(model: type[BaseModel], raw: bytes) -> BaseModel | None:
+    try:
+        return model.model_validate_json(raw or b"{}")
+    except ValidationError:
+        return None
+
+
+def _again(raw: bytes, receive: Receive) -> Receive:
+    """Give a body that was read to whoever reads next, and then what comes after it."""
+    unread: list[Message] = [{"type": "http.request", "body": raw, "more_body": False}]
+
+    async def replay() -> Message:
+        return unread.pop() if unread else await receive()
+
+    return replay

@@ -22,12 +22,14 @@ from jaclang.runtimelib.serializer import Serializer
 
 from jac_converge.app_runtime.bridge.edges import EdgeList, Pages
 from jac_converge.app_runtime.bridge.fields import ATTIC, Layout, layout_of
+from jac_converge.app_runtime.bridge.values import same_by_name
 from jac_converge.app_runtime.stores import Document
 
 __all__ = [
     "Known",
     "StoredEdge",
     "StoredNode",
+    "as_stored",
     "body_of",
     "edges_from",
     "fill",
@@ -168,6 +170,20 @@ def fill(anchor: Any, document: Document, known: Known) -> bool:
     return True
 
 
+def as_stored(anchor: Any) -> Any:
+    """Return the archetype of a stored anchor as its document has it, whatever became of it."""
+    held = anchor.__dict__
+    document = held["document"]
+    made = held.get("made")
+    if made is None or made[0] is not document:
+        body = document.body
+        layout = layout_of(type(held["archetype"]))
+        archetype, _ = layout.build(body.get("fields", _NOTHING), body.get("attic"))
+        archetype.__dict__["__jac__"] = anchor
+        made = held["made"] = document, archetype
+    return made[1]
+
+
 def unchanged(anchor: Any) -> bool:
     """Say whether an anchor that was read says what its document says, but for its edges.
 
@@ -183,7 +199,7 @@ def unchanged(anchor: Any) -> bool:
         return False
     layout = layout_of(type(archetype))
     if ATTIC in archetype.__dict__ or "attic" in baseline or layout.label != baseline["class"]:
-        return body_of(anchor) == own_part(baseline)
+        return same_by_name(body_of(anchor), own_part(baseline))
     return layout.unchanged(archetype, baseline.get("fields", _NOTHING))
 
 

@@ -7,6 +7,7 @@ with the rules of who may write what, and with what is worth keeping.
 
 import time
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,7 @@ from jac_converge.app_runtime.bridge.edges import (
     page_ids,
 )
 from jac_converge.app_runtime.bridge.reading import Reader
+from jac_converge.app_runtime.bridge.rights import may_write, owns
 from jac_converge.app_runtime.stores import Document, Removal, WriteBatch
 
 __all__ = ["Changes", "collect"]
@@ -37,6 +39,9 @@ class Changes:
     removals: list[Removal] = field(default_factory=list)
     written: list[tuple[Anchor, Document]] = field(default_factory=list)
     """Anchors and their documents as they are in the store after the commit."""
+
+    unlinked: AbstractSet[str] = frozenset()
+    """Stored edges that the request deleted, as it was allowed to."""
 
     blind: dict[str, list[str]] = field(default_factory=dict)
     """Entries added to nodes of which nothing else changed, and of whose edges none was looked at:
@@ -86,7 +91,10 @@ def collect(anchors: Iterable[Anchor], deleted: Iterable[Anchor | None], reader:
     Raises:
         CannotStore: a field holds what no document can.
     """
-    changes, new = Changes(), []
+    documents = [gone.__dict__.get("document") for gone in deleted if gone is not None]
+    removed = [document for document in documents if document is not None]
+    unlinked = frozenset(document.id for document in removed if document.kind == "edge")
+    changes, new = Changes(unlinked=unlinked), []
     for anchor in list(anchors):
         held = anchor.__dict__
         if "archetype" not in held or not isinstance(anchor, NodeAnchor | EdgeAnchor):
@@ -97,10 +105,8 @@ def collect(anchors: Iterable[Anchor], deleted: Iterable[Anchor | None], reader:
             new.append(anchor)
     if new:
         _create(new, changes)
-    for gone in deleted:
-        document = None if gone is None else gone.__dict__.get("document")
-        if document is not None:
-            _remove(document, changes, reader)
+    for document in removed:
+        _remove(document, changes, reader)
     return changes
 
 
@@ -128,23 +134,21 @@ def _compare(anchor: Any, document: Document, changes: Changes, reader: Reader) 
     held = anchor.__dict__
     body: dict[str, Any] | None = None
     same = unchanged(anchor)
-    if not same and Jac.check_write_access(anchor, op_hint="field_write"):
-        body = body_of(anchor)
-        if "edges" in document.body:
-            body["edges"] = document.body["edges"]
-        if "pages" in document.body:
-            body["pages"] = document.body["pages"]
-    now = _edges_now(anchor, document)
-    if now is not None and Jac.check_connect_access(anchor):
+    rewritten = not same and Jac.check_write_access(anchor, op_hint="field_write")
+    if rewritten:
+        body = _changed_body(anchor, document)
+    now = _edges_now(anchor, document, changes.unlinked)
+    if now is not None:
         inline, pages = now
-        if not inline and _is_last(anchor, pages, document, reader):
+        if not inline and may_write(anchor) and _is_last(anchor, pages, document, reader):
             _remove(document, changes, reader)
             return
         body = dict(document.body) if body is None else body
         pages = _fold(body, inline, document.body.get("pages", 0), pages)
         for number, entries in pages.items():
             _write_page(document, number, entries, changes, reader)
-    if body is None or body == document.body:
+    # Fields that changed may equal the stored ones all the same, as True equals 1.
+    if body is None or (not rewritten and body == document.body):
         return
     if same and isinstance(edges := held.get("edges"), EdgeList):
         added = edges.only_added(document.id)
@@ -153,16 +157,40 @@ def _compare(anchor: Any, document: Document, changes: Changes, reader: Reader) 
     changes.update(anchor, document._replace(body=body))
 
 
-def _edges_now(anchor: Any, document: Document) -> tuple[list[str], Pages] | None:
+def _changed_body(anchor: Any, document: Document) -> dict[str, Any]:
+    """Return the body of a stored anchor with its edges as they were.
+
+    Only the owner may make somebody else the owner.
+    """
+    body, before = body_of(anchor), document.body
+    kept = ["edges", "pages"]
+    if body.get("owner") != before.get("owner") and not owns(document):
+        body.pop("owner", None)
+        kept.append("owner")
+    return body | {key: before[key] for key in kept if key in before}
+
+
+def _edges_now(
+    anchor: Any, document: Document, unlinked: AbstractSet[str]
+) -> tuple[list[str], Pages] | None:
+    """Return a node's edges as they are to be stored; None if they are as they were.
+
+    Whoever could delete an edge may take it out of the lists of both its nodes. Everything else
+    needs the right to connect.
+    """
     given = anchor.__dict__.get("edges")
     if given is None:
         return None  # nobody looked
-    if isinstance(given, EdgeList):
-        return given.now(document.id)
-    del anchor.__dict__["edges"]  # a plain list took its place; what is stored is read anew
-    edges: EdgeList = anchor.edges
-    edges[:] = given
-    return edges.now(document.id)
+    if not isinstance(given, EdgeList):
+        del anchor.__dict__["edges"]  # a plain list took its place; what is stored is read anew
+        edges: EdgeList = anchor.edges
+        edges[:] = given
+        given = edges
+    now = given.now(document.id)
+    if now is None:
+        return None
+    lost = given.loss(unlinked, document.id)
+    return now if now == lost or Jac.check_connect_access(anchor) else lost
 
 
 def _fold(body: dict[str, Any], inline: list[str], count: int, pages: Pages) -> Pages:
@@ -183,11 +211,16 @@ def _is_last(anchor: Any, pages: Pages, document: Document, reader: Reader) -> b
     """Whether a node lost its last edge, so that nobody can ever find it again."""
     if isinstance(anchor.archetype, Root):
         return False
-    count = document.body.get("pages", 0)
-    ids = page_ids(document.id, count)
-    reader.read([id_ for id_ in ids if reader.document(id_) is None])
+    ids = _pages_of(document, reader)
     left = (pages.get(number, _entries(reader, id_)) for id_, number in ids.items())
     return not any(left)
+
+
+def _pages_of(node: Document, reader: Reader) -> dict[str, int]:
+    """Return the ids of a node's pages and their numbers, each of them read."""
+    ids = page_ids(node.id, node.body.get("pages", 0))
+    reader.read([id_ for id_ in ids if reader.document(id_) is None])
+    return ids
 
 
 def _entries(reader: Reader, id_: str) -> list[str]:
@@ -219,7 +252,7 @@ def _write_page(
 
 def _remove(document: Document, changes: Changes, reader: Reader) -> None:
     changes.removals.append(Removal(id=document.id, version=document.version))
-    for id_ in page_ids(document.id, document.body.get("pages", 0)):
+    for id_ in _pages_of(document, reader):
         page = reader.document(id_)
         if page is not None:
             changes.removals.append(Removal(id=page.id, version=page.version))

@@ -9,7 +9,8 @@ traversal reads edges and nodes in one round trip: `<edge id><direction><node id
 direction is `>` (to that node), `<` (from it) or `-` (either way). It changes with that form.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from jaclang.jac0core.archetype import EdgeAnchor
@@ -105,14 +106,31 @@ class EdgeList(list[EdgeAnchor]):
             return self._now_whole(node)
         inline, pages = self._inline, {}
         if self._dropped:
-            inline = [entry for entry in inline if entry[:32] not in self._dropped]
-            if len(inline) + len(self._dropped) != len(self._inline):
-                pages = self._pages_without(self._dropped)
+            inline, pages = self._without(self._dropped, node)
         if list.__len__(self):
             inline = inline + [entry_of(edge, node) for edge in list.__iter__(self)]
         if not pages and inline == self._inline:
             return None
         return inline, pages
+
+    def loss(self, gone: AbstractSet[str], node: str) -> tuple[list[str], Pages] | None:
+        """Return as `now` does, but of all that changed only the loss of these edges."""
+        lost = gone & (self._lost() if self.whole else self._dropped)
+        return self._without(lost, node) if lost else None
+
+    def _lost(self) -> AbstractSet[str]:
+        left = {edge.id.hex for edge in list.__iter__(self)}
+        return {entry[:32] for entry in self._stored()} - left
+
+    def _without(self, gone: AbstractSet[str], node: str) -> tuple[list[str], Pages]:
+        """What is stored, without these edges; the pages are read only if one may be there."""
+        inline, found = [], set()
+        for entry in self._inline:
+            if entry[:32] not in gone:
+                inline.append(entry)
+            elif entry[33:] != node:  # an edge to itself stands here twice, or once and in a page
+                found.add(entry[:32])
+        return inline, {} if found == gone else self._pages_without(gone)
 
     def _now_whole(self, node: str) -> tuple[list[str], Pages] | None:
         stored = {entry[:32]: entry for entry in self._stored()}
@@ -124,9 +142,8 @@ class EdgeList(list[EdgeAnchor]):
         inline += [entry_of(edge, node) for id_, edge in left.items() if id_ not in stored]
         return inline, pages
 
-    def _pages_without(self, gone: Iterable[str]) -> Pages:
+    def _pages_without(self, gone: AbstractSet[str]) -> Pages:
         """The pages that change when these edges go."""
-        gone = frozenset(gone)
         changed = {}
         for number, entries in self._loaded().items():
             left = [entry for entry in entries if entry[:32] not in gone]

@@ -15,7 +15,13 @@ from jaclang.runtimelib.schema_rules import merged_rules_for
 from jaclang.runtimelib.serializer import Serializer
 from jaclang.runtimelib.typecache import get_field_types
 
-from jac_converge.app_runtime.bridge.values import PLAIN, decode_value, encode_value
+from jac_converge.app_runtime.bridge.values import (
+    PLAIN,
+    decode_value,
+    encode_value,
+    same,
+    same_by_name,
+)
 
 __all__ = ["ATTIC", "Layout", "layout_of"]
 
@@ -25,7 +31,7 @@ ATTIC = "__jac_attic__"
 class Layout:
     """What the documents of one class are made of."""
 
-    __slots__ = ("_fields", "_names", "_rules", "_types", "cls", "label")
+    __slots__ = ("_fields", "_names", "_places", "_rules", "_types", "cls", "label")
 
     def __init__(self, cls: type) -> None:
         self.cls = cls
@@ -40,6 +46,7 @@ class Layout:
             for field in self._fields
         }
         self._names = self._types.keys()
+        self._places = {name: f"{cls.__name__}.{name}" for name in self._names}
 
     def stored(self, archetype: Any, seen: tuple[int, ...] = ()) -> dict[str, Any]:
         """Return the fields of an archetype as JSON.
@@ -54,8 +61,7 @@ class Layout:
             if value is MISSING:
                 continue  # younger than the document and without a default, so without a value
             if type(value) not in PLAIN:
-                where = f"{self.cls.__name__}.{name}"
-                value = encode_value(value, where, seen, _parts_of)
+                value = encode_value(value, self._places[name], seen, _parts_of)
             out[name] = value
         return out
 
@@ -68,13 +74,11 @@ class Layout:
         held = archetype.__dict__
         for name in self._names:
             if name not in held or name not in stored:
-                return self.stored(archetype) == stored
+                return same_by_name(self.stored(archetype), stored)
             value, before = held[name], stored[name]
             if type(value) not in PLAIN:
-                where = f"{self.cls.__name__}.{name}"
-                value = encode_value(value, where, (), _parts_of)
-            # 1, 1.0 and True are equal, and not the same.
-            if value is not before and (value != before or type(value) is not type(before)):
+                value = encode_value(value, self._places[name], (), _parts_of)
+            if value is not before and not same(value, before):
                 return False
         return True
 

@@ -4,7 +4,9 @@ jaclang's own step reads every edge of a node and both its ends, whatever the di
 round trips, and makes an object of each. This one goes by the entries in the list of edges: the
 nodes behind those of the direction that is asked for are read in one round trip, and the edges
 along with them only where somebody wants to see them. What it gives, and in which order, is the
-same. It changes with the semantics of `-->`.
+same: whoever deletes an edge takes its entries out of both lists, and where a node was deleted and
+an edge of somebody else stays, the entry leads to a node that cannot be read, and so nowhere.
+It changes with the semantics of `-->`.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +20,15 @@ from jaclang.jac0core.runtime import JacRuntimeInterface as Jac
 from jac_converge.app_runtime.bridge.edges import EdgeList
 from jac_converge.app_runtime.bridge.memory import RequestMemory
 
-__all__ = ["edges_of", "edges_with_nodes", "nodes_of", "read_around", "refs"]
+__all__ = [
+    "edges_of",
+    "edges_with_nodes",
+    "is_there",
+    "is_whole",
+    "nodes_of",
+    "read_around",
+    "refs",
+]
 
 TOGETHER: Final = 64
 """Edges of a filtered step whose nodes are read along, before the filter could say which."""
@@ -83,6 +93,16 @@ def edges_with_nodes(
         for anchor in (link.edge, link.other):
             found.setdefault(id(anchor), anchor.archetype)
     return list(found.values())
+
+
+def is_there(anchor: Any) -> bool:
+    """Say whether an anchor was read, or can be."""
+    return "archetype" in anchor.__dict__ or Jac.get_context().mem.get(anchor.id) is not None
+
+
+def is_whole(edge: Any) -> bool:
+    """Say whether an edge is there with both its ends."""
+    return is_there(edge) and is_there(edge.source) and is_there(edge.target)
 
 
 def read_around(anchor: Any) -> None:

@@ -3,7 +3,7 @@
 It changes with what removing a node means.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -57,20 +57,23 @@ def _destroy(ids: Collection[UUID]) -> int:
 
 
 def _removable(memory: Any, nodes: Collection[Any]) -> list[Any]:
-    """Leave out nodes beside one of a class that is gone: jaclang cannot unlink those.
+    """Leave out nodes beside one of a class that is gone: its list of edges cannot be written.
 
     It reads edges and neighbours in two round trips, which jaclang would read one by one.
     """
     edges = memory.batch_get([edge.id for node in nodes for edge in node.edges])
     ends = memory.batch_get([end.id for edge in edges.values() for end in _ends(edge)])
-    return [
-        node
-        for node in nodes
-        if all(
-            edge.id in edges and all(end.id in ends for end in _ends(edges[edge.id]))
-            for edge in node.edges
-        )
-    ]
+    parts = {node.id: {part.id for part in _around(node, edges)} for node in nodes}
+    unread = set().union(*parts.values()) - edges.keys() - ends.keys()
+    lost = memory.read([id_.hex for id_ in unread])  # what others removed is not among them
+    return [node for node in nodes if not any(id_.hex in lost for id_ in parts[node.id])]
+
+
+def _around(node: Any, edges: Mapping[UUID, Any]) -> Iterator[Any]:
+    for edge in node.edges:
+        yield edge
+        if edge.id in edges:
+            yield from _ends(edges[edge.id])
 
 
 def _ends(edge: Any) -> tuple[Any, Any]:

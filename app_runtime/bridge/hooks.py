@@ -10,18 +10,19 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from jaclang.jac0core import jaclib
-from jaclang.jac0core.archetype import Anchor, NodeAnchor
+from jaclang.jac0core.archetype import Anchor, EdgeAnchor, NodeAnchor
 from jaclang.jac0core.constant import EdgeDir
 from jaclang.jac0core.osp_kernel import _current_scope
-from jaclang.jac0core.runtime import JacRuntime, JacRuntimeImpl, JacRuntimeInterface, plugin_manager
+from jaclang.jac0core.runtime import JacRuntime, JacRuntimeImpl, plugin_manager
+from jaclang.jac0core.runtime import JacRuntimeInterface as Jac
 
-from jac_converge.app_runtime.bridge import graph
+from jac_converge.app_runtime.bridge import graph, rights
 from jac_converge.app_runtime.bridge.edges import EdgeList
 
 __all__ = ["install"]
 
 STRAIGHT: Final = (
-    "assign_all", "build_edge", "check_access_level", "check_connect_access", "check_read_access",
+    "assign_all", "build_edge", "check_connect_access", "check_read_access",
     "check_write_access", "commit", "connect", "detach", "filter_on", "get_context", "get_object",
     "object_ref", "on_commit", "root", "save", "spawn", "spawn_call", "visit",
 )  # fmt: skip
@@ -31,12 +32,12 @@ STRAIGHT: Final = (
 def log_report(expr: Any, custom: bool = False) -> bool:  # noqa: FBT001, FBT002 - jaclang's
     """Collect a report; the stock one prints the data of users to standard output as well."""
     if custom:
-        JacRuntimeInterface.get_context().custom = expr
+        Jac.get_context().custom = expr
         return True
     scope = _current_scope()
     if scope is not None:
         scope.reports.append(expr)
-    elif (state := JacRuntimeInterface.get_context().call_state.get(None)) is not None:
+    elif (state := Jac.get_context().call_state.get(None)) is not None:
         state.reports.put_nowait(expr)
     return True
 
@@ -48,6 +49,8 @@ def thread_run(func: Any, args: tuple[Any, ...] = ()) -> Any:
 
 def remove_edge(nd: Any, edge: Any) -> bool:
     """Take an edge out of a node's list, without reading all the others."""
+    if not graph.is_there(nd):
+        return True  # its list went with it
     edges = nd.edges
     if isinstance(edges, EdgeList):
         edges.discard(edge)
@@ -57,12 +60,19 @@ def remove_edge(nd: Any, edge: Any) -> bool:
 
 
 def destroy(objs: Any) -> bool:
-    """Delete nodes and edges; what a node takes along is read at once, not one by one."""
+    """Delete nodes and edges; what a node takes along is read at once, not one by one.
+
+    An edge that cannot be read, since others removed it or since its class is gone, is left alone.
+    """
+    readable = []
     for thing in objs if isinstance(objs, list) else [objs]:
         anchor = thing if isinstance(thing, Anchor) else getattr(thing, "__jac__", None)
+        if isinstance(anchor, NodeAnchor | EdgeAnchor) and not graph.is_there(anchor):
+            continue
         if isinstance(anchor, NodeAnchor):
             graph.read_around(anchor)
-    JacRuntimeImpl.destroy(objs)
+        readable.append(thing)
+    JacRuntimeImpl.destroy(readable)
     return True
 
 
@@ -72,13 +82,32 @@ def disconnect(
     dir: Any = EdgeDir.OUT,  # noqa: A002
     filter: Any = None,  # noqa: A002
 ) -> bool:
-    """Remove edges between nodes; what has to be looked at is read at once."""
+    """Remove edges between nodes; what has to be looked at is read at once.
+
+    jaclang's own fails at an edge, or an end of one, that cannot be read.
+    """
+    found = False
+    ends = right if isinstance(right, list) else [right]
     for node in left if isinstance(left, list) else [left]:
-        graph.read_around(node.__jac__)
-    return bool(JacRuntimeImpl.disconnect(left, right, dir, filter))
+        here = node.__jac__
+        graph.read_around(here)
+        for edge in list(here.edges):
+            if not graph.is_whole(edge) or (filter and not filter(edge.archetype)):
+                continue
+            for mark, near, far in (
+                (EdgeDir.OUT, edge.source, edge.target),
+                (EdgeDir.IN, edge.target, edge.source),
+            ):
+                if dir not in (mark, EdgeDir.ANY) or near != here or far.archetype not in ends:
+                    continue
+                if Jac.check_connect_access(far, op_hint="edge_delete"):
+                    (Jac.destroy if edge.persistent else Jac.detach)(edge)
+                    found = True
+    return found
 
 
 OURS: Final[dict[str, Callable[..., Any]]] = {
+    "check_access_level": rights.access_level,
     "destroy": destroy,
     "disconnect": disconnect,
     "edges_to_nodes": graph.nodes_of,
@@ -97,10 +126,12 @@ class _Plugin:
 
 def install() -> None:
     """Register our hooks, and bind every hot one that no other plugin wants to hear."""
+    heard = {name for name in (*OURS, *STRAIGHT) if _others_hear(name)}
     for name, function in OURS.items():
+        if name == "check_access_level" and name in heard:
+            continue  # the first answer counts, and ours would be the first
         function._jac_hookimpl = True  # type: ignore[attr-defined] # noqa: SLF001
         setattr(_Plugin, name, staticmethod(function))
-    heard = {name for name in (*OURS, *STRAIGHT) if _others_hear(name)}
     plugin_manager.register(_Plugin)
     for name in (*OURS, *STRAIGHT):
         if name not in heard:
@@ -114,6 +145,6 @@ def _others_hear(name: str) -> bool:
 
 
 def _bind(name: str, function: Callable[..., Any]) -> None:
-    setattr(JacRuntimeInterface, name, staticmethod(function))
+    setattr(Jac, name, staticmethod(function))
     if hasattr(jaclib, name):
         setattr(jaclib, name, function)  # what compiled code imports

@@ -174,7 +174,9 @@ class RequestMemory:
 
     def delete(self, id_: UUID) -> None:
         """Forget an anchor for this request and remove its document at the commit."""
-        self._deleted[id_.int] = self._anchors.pop(id_.int, None)
+        gone = self._anchors.pop(id_.int, None)
+        if gone is not None or id_.int not in self._deleted:  # an edge to itself goes twice
+            self._deleted[id_.int] = gone
 
     def commit(self, *anchor: Anchor | None) -> None:
         """Commit, when asked from outside the kernel.
@@ -239,7 +241,9 @@ class RequestMemory:
             held["document"], held["baseline"], held["known"] = document, document.body, self
             held["hash"] = 1
             if isinstance(anchor, NodeAnchor):
+                looked = getattr(held.get("edges"), "looked", False)
                 held["edges"] = edges_from(document, self)
+                held["edges"].looked = looked  # what was seen may decide what comes now
         for removal in changes.batch.removals:
             if "." not in removal.id:  # a page is no anchor
                 self._anchors.pop(int(removal.id, 16), None)

@@ -18,7 +18,9 @@ from uuid import UUID
 from jaclang.jac0core.archetype import Archetype
 from jaclang.runtimelib.serializer import Serializer
 
-__all__ = ["PLAIN", "CannotStore", "decode_value", "encode_value"]
+from jac_converge.app_runtime.stores.text import text_of
+
+__all__ = ["PLAIN", "CannotStore", "decode_value", "encode_value", "same", "same_by_name"]
 
 PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 """Types whose values are the same in a field and in JSON."""
@@ -47,6 +49,8 @@ def encode_value(value: Any, where: str, seen: tuple[int, ...], parts_of: PartsO
     cls = type(value)
     if cls in PLAIN:
         return value
+    if cls is list and PLAIN.issuperset(map(type, value)):
+        return value.copy()
     if isinstance(value, Enum):
         return {"$": "enum", "c": _name(cls), "v": value.name}
     if (tag := _TAGS.get(cls)) is not None:
@@ -60,7 +64,9 @@ def encode_value(value: Any, where: str, seen: tuple[int, ...], parts_of: PartsO
 
     if cls is list:
         return [inner(item) for item in value]
-    if cls is dict and all(type(key) is str and key != "$" for key in value):
+    if cls is dict and "$" not in value and _STRINGS.issuperset(map(type, value)):
+        if PLAIN.issuperset(map(type, value.values())):
+            return value.copy()
         return {key: inner(item) for key, item in value.items()}
     for plain in (str, int, float):
         if isinstance(value, plain):
@@ -108,6 +114,32 @@ def decode_value(value: Any, object_from: ObjectFrom) -> Any:
     return _CODECS[tag][1](held)
 
 
+def same(one: Any, two: Any) -> bool:
+    """Say whether two pieces of JSON are one text; 1, 1.0 and True are equal, and not the same."""
+    cls = type(one)
+    if cls in PLAIN:
+        return cls is type(two) and (repr(one) == repr(two) if cls is float else bool(one == two))
+    if cls is dict and one.get("$") in _TEXTS:
+        return bool(one == two)
+    return text_of(one) == text_of(two) or _same_parts(one, two)
+
+
+def same_by_name(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
+    """Say whether two objects of JSON are the same, in whatever order their keys are."""
+    return one.keys() == two.keys() and all(same(value, two[key]) for key, value in one.items())
+
+
+def _same_parts(one: Any, two: Any) -> bool:
+    """Look deeper, since fields of objects are in the order that their class had at the time."""
+    if type(one) is list and type(two) is list:
+        return len(one) == len(two) and all(map(same, one, two))
+    if type(one) is not dict or type(two) is not dict:
+        return False
+    if one.get("$") == "obj" == two.get("$"):
+        return same_by_name(one["v"], two["v"]) and same_by_name(one | {"v": 0}, two | {"v": 0})
+    return list(one) == list(two) and all(map(same, one.values(), two.values()))
+
+
 def _name(cls: type) -> str:
     return f"{cls.__module__}:{cls.__qualname__}"
 
@@ -129,14 +161,31 @@ def _class(name: str) -> Any:
     return found
 
 
+def _moment_text(moment: datetime | time) -> Any:
+    """Return its ISO form; in a list, if it is the second one that a clock showed that day."""
+    return [moment.isoformat()] if moment.fold else moment.isoformat()
+
+
+def _moment_from[M: (datetime, time)](cls: type[M], text: Any) -> M:
+    if type(text) is list:
+        return cls.fromisoformat(text[0]).replace(fold=1)
+    return cls.fromisoformat(text)
+
+
+_STRINGS: Final = frozenset({str})
+_TEXTS: Final = frozenset(
+    {"enum", "datetime", "date", "time", "timedelta", "uuid", "decimal", "bytes"}
+)
+"""Tags of what is stored without a number that could equal another one."""
+
 _CLASSES: dict[str, Any] = {}
 _CONTAINERS: dict[str, Callable[..., Any]] = {
     "tuple": tuple, "set": set, "frozenset": frozenset, "list": list
 }  # fmt: skip
 _CODECS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
-    "datetime": (datetime.isoformat, datetime.fromisoformat),
+    "datetime": (_moment_text, lambda text: _moment_from(datetime, text)),
     "date": (date.isoformat, date.fromisoformat),
-    "time": (time.isoformat, time.fromisoformat),
+    "time": (_moment_text, lambda text: _moment_from(time, text)),
     "timedelta": (
         lambda delta: [delta.days, delta.seconds, delta.microseconds],
         lambda parts: timedelta(*parts),

@@ -7,6 +7,7 @@ from jac_converge.app_runtime.stores.document import (
     Removal,
     StoreError,
     Unavailable,
+    UnknownOutcome,
     WriteBatch,
 )
 
@@ -17,5 +18,6 @@ __all__ = [
     "Removal",
     "StoreError",
     "Unavailable",
+    "UnknownOutcome",
     "WriteBatch",
 ]

@@ -2,7 +2,8 @@
 
     StoreError
     |- Conflict      somebody else changed a document first; run the work again on fresh documents
-    `- Unavailable   the store cannot be asked now; nothing was acknowledged
+    `- Unavailable   the store cannot be asked now; nothing was stored
+       `- UnknownOutcome   unless this says that nobody knows
 
 It changes when the promise between the runtime and its stores changes.
 """
@@ -19,6 +20,7 @@ __all__ = [
     "Removal",
     "StoreError",
     "Unavailable",
+    "UnknownOutcome",
     "WriteBatch",
 ]
 
@@ -36,10 +38,14 @@ class Conflict(StoreError):
 
 
 class Unavailable(StoreError):
-    """The store cannot be asked. What was not acknowledged is not stored.
+    """The store cannot be asked, and of what was to be written nothing is stored."""
 
-    Unless MongoDB went mute after it was told to write, and stayed so: then nobody knows, and it
-    is stored as a whole or not at all.
+
+class UnknownOutcome(Unavailable):
+    """The batch is stored as a whole or not at all, now or in a moment, and nobody can say which.
+
+    It was on its way when the store went mute. Who reads may find out; who writes it once more may
+    write it twice.
     """
 
 
@@ -126,7 +132,8 @@ class DocumentStore(Protocol):
 
         Raises:
             Conflict: a document of the batch is not at its version; nothing was written.
-            Unavailable: the store cannot write now.
+            UnknownOutcome: it may have been written.
+            Unavailable: the store cannot write now; nothing was written.
         """
         ...
 

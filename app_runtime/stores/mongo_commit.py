@@ -23,8 +23,9 @@ waits for anybody who waits.
 
 Every command may arrive twice or late (`mongo_sending`):
 
-    a  each attempt has a record of its own; new documents carry this writer's mark, and one that
-       is there already with that mark is not a conflict
+    a  each attempt has a record of its own, and a mark of its own that new documents carry: one
+       that is there already with it is not a conflict, and one with that of an attempt that was
+       lost is taken over. So what undoes a lost attempt finds nothing of the next, however late
     b  matches what is unlocked at its version, or locked by this record already
     c  matches pending and committed; afterwards the record says how it ended
     d  matches its own lock only, and so does the undoing of b
@@ -42,7 +43,11 @@ from pymongo import UpdateOne
 from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import BulkWriteError, PyMongoError
 
-from jac_converge.app_runtime.stores.document import Conflict, Document, Unavailable, WriteBatch
+from jac_converge.app_runtime.stores.document import (
+    Conflict,
+    Document,
+    WriteBatch,
+)
 from jac_converge.app_runtime.stores.mongo_locks import Locks
 from jac_converge.app_runtime.stores.mongo_rows import (
     SLOTS,
@@ -53,7 +58,14 @@ from jac_converge.app_runtime.stores.mongo_rows import (
     new_record,
     new_row,
 )
-from jac_converge.app_runtime.stores.mongo_sending import Patience, Sent, send, unconfirmed
+from jac_converge.app_runtime.stores.mongo_sending import (
+    Patience,
+    Sent,
+    decisive,
+    send,
+    unconfirmed,
+    unknown,
+)
 
 __all__ = ["Commit"]
 
@@ -74,6 +86,7 @@ class Commit:
         self._patience = patience
         self._batch = batch
         self._mark = new_mark()
+        self._lost_marks: list[str] = []
         self._until = patience.clock() + patience.whole
         wanted: dict[str, tuple[int, str | None]] = {
             document.id: (document.version, body_text(document)) for document in batch.updates
@@ -87,21 +100,26 @@ class Commit:
 
         Raises:
             Conflict: nothing was written.
-            Unavailable: nobody can say whether it was written, for MongoDB did not answer.
+            UnknownOutcome: it may have been written, for MongoDB did not answer.
             PyMongoError: it was not written.
         """
         if self._batch.removals or len(self._batch.updates) > 1:
             while not self._by_record():
                 self._patience.pause()
+                self._lost_marks.append(self._mark)
+                self._mark = new_mark()
+            return
+        if not self._batch.updates:
+            with decisive():
+                self._send(lambda: self._create([]))
             return
         if self._batch.creates:
             self._send(lambda: self._create([]))
-        for document in self._batch.updates:
-            try:
-                self._change(document)
-            except Conflict:
-                self._send(self._uncreate)
-                raise
+        try:
+            self._change(self._batch.updates[0])
+        except Conflict:
+            self._send(self._uncreate)
+            raise
 
     # A simple batch: new documents, then at most one update.
 
@@ -118,7 +136,12 @@ class Commit:
             self._check_taken({rows[failure["index"]]["_id"] for failure in failures})
 
     def _check_taken(self, ids: set[str]) -> None:
-        """Let pass what an earlier attempt of ours has created; the rest is a conflict."""
+        """Let pass what we have created ourselves, now or before; the rest is a conflict."""
+        if self._lost_marks:
+            self._rows.update_many(
+                {"_id": {"$in": list(ids)}, mark_field(1): {"$in": self._lost_marks}},
+                {"$set": {mark_field(1): self._mark}},
+            )
         ours = self._rows.find({"_id": {"$in": list(ids)}, mark_field(1): self._mark}, ("_id",))
         if taken := ids - {row["_id"] for row in ours}:
             self._uncreate()
@@ -130,28 +153,32 @@ class Commit:
             self._rows.delete_many({"_id": {"$in": ids}, mark_field(1): self._mark})
 
     def _change(self, document: Document) -> None:
-        version, doubtful = document.version, False
+        """Make the one update that counts, and find out whether it was ours where it is not clear.
+
+        Raises:
+            Conflict: it was not made.
+            UnknownOutcome: it may have been.
+        """
+        version = document.version
         free = {"_id": document.id, "version": version, "lock": None}
         new = {"body": body_text(document), "version": version + 1}
         new[mark_field(version + 1)] = self._mark
-        while True:
-            sent = self._send(lambda: self._rows.update_one(free, {"$set": new}).matched_count)
-            doubtful = doubtful or sent.again
-            if sent.answer:
-                return
-            row = self._rows.find_one({"_id": document.id})
-            if row is not None and self._wrote(row, version + 1):
-                return
-            if row is None or not self._may_be_won(row, version):
-                break
-            if "lock" in row:
-                self._locks.wait(row["lock"], [document.id])
+        with decisive() as doubt:
+            while True:
+                sent = self._send(lambda: self._rows.update_one(free, {"$set": new}).matched_count)
+                doubt.sent_again |= sent.again
+                if sent.answer:
+                    return
+                row = self._rows.find_one({"_id": document.id})
+                if row is not None and self._wrote(row, version + 1):
+                    return
+                if row is None or not self._may_be_won(row, version):
+                    break
+                if "lock" in row:
+                    self._locks.wait(row["lock"], [document.id])
         known = row is not None and version < row["version"] <= version + SLOTS
-        if doubtful and not known:
-            raise Unavailable(
-                f"MongoDB write failed (outcome unknown): the connection broke, and {document.id} "
-                "has changed too often since to tell; read it before you do this again"
-            )
+        if doubt.sent_again and not known:
+            raise unknown(f"{document.id} has changed too often since to tell")
         raise Conflict([document.id])
 
     def _wrote(self, row: Row, version: int) -> bool:
@@ -233,24 +260,26 @@ class Commit:
         return self._rows.bulk_write(updates, ordered=False).matched_count
 
     def _decide(self, record: str) -> bool:
-        """Commit what is locked; False: somebody has aborted it."""
+        """Commit what is locked; False: somebody has aborted it.
+
+        Raises:
+            UnknownOutcome: it is or will be committed, or neither.
+        """
         began = self._patience.clock()
         state = {"$in": ["pending", "committed"]}
-        sent = self._send(
-            lambda: (
-                self._rows.update_one(
-                    {"_id": record, "state": state}, {"$set": {"state": "committed"}}
-                ).matched_count
+        with decisive():
+            sent = self._send(
+                lambda: (
+                    self._rows.update_one(
+                        {"_id": record, "state": state}, {"$set": {"state": "committed"}}
+                    ).matched_count
+                )
             )
-        )
         if sent.answer:
             return True
         if sent.again and self._patience.clock() - began >= self._patience.keep / 2:
             # Long enough for others to have carried it out and deleted it.
-            raise Unavailable(
-                "MongoDB write failed (outcome unknown): the connection broke, and this process "
-                "stood still; read again before you do this again"
-            )
+            raise unknown("this process stood still")
         return False
 
     def _finish(self, record: str) -> None:

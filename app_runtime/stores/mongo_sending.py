@@ -8,21 +8,29 @@ until there is an answer. It changes with what MongoDB's client may raise.
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pymongo
 from pymongo.errors import (
     BulkWriteError,
     ConnectionFailure,
+    PyMongoError,
     ServerSelectionTimeoutError,
     WaitQueueTimeoutError,
     WriteConcernError,
 )
 
-__all__ = ["Patience", "Sent", "send", "unconfirmed"]
+from jac_converge.app_runtime.stores.document import UnknownOutcome
+
+__all__ = ["Doubt", "Patience", "Sent", "Unanswered", "decisive", "send", "unconfirmed", "unknown"]
 
 NOT_SENT = (ServerSelectionTimeoutError, WaitQueueTimeoutError)
+
+
+class Unanswered(PyMongoError):
+    """A write was sent at least once, and nobody knows what became of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +75,8 @@ def send[T](write: Callable[[], T], *, patience: Patience, until: float) -> Sent
         until: by that clock; after it nothing is sent again.
 
     Raises:
-        PyMongoError: the server refused it; or nobody knows, and the time is up.
+        Unanswered: the time is up.
+        PyMongoError: it was not sent, or the server refused it.
     """
     again = False
     while True:
@@ -78,18 +87,60 @@ def send[T](write: Callable[[], T], *, patience: Patience, until: float) -> Sent
             # server, so that one that is down cost as much as one that is slow.
             with pymongo.timeout(max(until - patience.clock(), 0.001)):
                 return Sent(write(), again)
-        except NOT_SENT:
-            if not again or patience.clock() >= until:
+        except NOT_SENT as error:
+            if not again:
                 raise
-        except (ConnectionFailure, WriteConcernError, BulkWriteError) as error:
-            if isinstance(error, BulkWriteError) and not unconfirmed(error):
+            _check_time(error, patience, until)
+        except PyMongoError as error:
+            if not _left_open(error):
+                if again:
+                    raise Unanswered(str(error)) from error  # refused now, and before?
                 raise
-            if patience.clock() >= until:
-                raise
+            _check_time(error, patience, until)
             again = True
         patience.pause(0.05)
+
+
+def _left_open(error: PyMongoError) -> bool:
+    """Say whether the write may have been made."""
+    if isinstance(error, BulkWriteError):
+        return unconfirmed(error)
+    return isinstance(error, ConnectionFailure | WriteConcernError)
+
+
+def _check_time(error: PyMongoError, patience: Patience, until: float) -> None:
+    if patience.clock() >= until:
+        raise Unanswered(str(error)) from error
 
 
 def unconfirmed(error: BulkWriteError) -> bool:
     """Say whether the writes were made but not confirmed by enough servers."""
     return bool(error.details.get("writeConcernErrors"))
+
+
+@dataclass(slots=True)
+class Doubt:
+    """What is known of a write that makes a batch happen."""
+
+    sent_again: bool = False
+    """Then an earlier one may still be on its way, whatever the later ones were told."""
+
+
+@contextmanager
+def decisive() -> Iterator[Doubt]:
+    """Say that nobody knows, where the block may have made the batch happen and has failed."""
+    doubt = Doubt()
+    try:
+        yield doubt
+    except PyMongoError as error:
+        if isinstance(error, Unanswered) or doubt.sent_again:
+            raise unknown(f"{type(error).__name__}: {error}") from error
+        raise
+
+
+def unknown(cause: str) -> UnknownOutcome:
+    """Make the error of a commit whose outcome is not to be found out."""
+    return UnknownOutcome(
+        f"MongoDB write failed (outcome unknown): the connection broke, and {cause}; "
+        "read again before you do this again"
+    )

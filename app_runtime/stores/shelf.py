@@ -190,5 +190,4 @@ class _Held:
     def _release(self) -> None:
         writer, self._writer = self._writer, None
         if writer is not None:
-            with self._shelf.errors("write"):
-                writer.give()
+            writer.give()

@@ -9,14 +9,17 @@ Threads of one process wait here for each other, in turn, instead of asking the 
 whether it is free. It changes with the rule that says when an object is still true.
 """
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Collection
 
 from jac_converge.app_runtime.stores import shelf_sql
-from jac_converge.app_runtime.stores.document import Document, WriteBatch
+from jac_converge.app_runtime.stores.document import Conflict, Document, WriteBatch
 
 __all__ = ["Writer"]
+
+logger = logging.getLogger(__name__)
 
 KEPT = 8192  # documents; a small one takes about 1 kB
 
@@ -29,7 +32,7 @@ class Writer:
         self._turn = threading.Lock()
         self._documents: dict[str, Document] = {}
         self._version = -1
-        self._closed = False
+        self._closed = self._gone = False
 
     def take(self, seconds: float) -> bool:
         """Take the turn; False: not within the seconds."""
@@ -38,17 +41,24 @@ class Writer:
         )
 
     def give(self) -> None:
-        """End the turn, and a transaction that was not committed."""
+        """End the turn, and a transaction that was not committed.
+
+        It fails for nobody: what was committed before stays so, and what was not is as good as
+        undone when the next one begins.
+        """
         try:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            if self._closed:
+            if not self._gone:
+                self._roll_back()
+            if self._closed and not self._gone:
+                self._gone = True
                 self._connection.close()
+        except sqlite3.Error:
+            logger.exception("shelf: the end of a turn failed; the next one begins anew")
         finally:
             self._turn.release()
 
     def close(self) -> None:
-        """Close the connection, now or at the end of the turn."""
+        """Close the connection, now or at the end of the turn; idempotent."""
         self._closed = True
         if self.take(0):
             self.give()
@@ -72,20 +82,34 @@ class Writer:
 
     def begin(self) -> None:
         """Take the write lock of the file, and so keep every other process from writing."""
+        self._roll_back()
         self._connection.execute("BEGIN IMMEDIATE")
 
     def write(self, batch: WriteBatch) -> None:
         """Write a batch and commit.
 
         Raises:
-            Conflict: nothing was written; the transaction goes on.
+            Conflict: nothing was written, and a new transaction has begun.
         """
-        shelf_sql.write(self._connection, batch)
-        self._connection.execute("COMMIT")
+        if not self._connection.in_transaction:
+            self.begin()  # else each statement would be a commit of its own
+        try:
+            shelf_sql.write(self._connection, batch)
+            self._connection.execute("COMMIT")
+        except Conflict:
+            self.begin()
+            raise
+        except sqlite3.Error:
+            self._roll_back()
+            raise
         for document in batch.updates:
             self._documents.pop(document.id, None)
         for removal in batch.removals:
             self._documents.pop(removal.id, None)
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
 
     def _look(self) -> int:
         """Ask whether others have written, and forget everything if so."""

@@ -57,6 +57,7 @@ from jac_converge.app_runtime.stores.document import (
     Document,
     DocumentStore,
     StoreError,
+    UnknownOutcome,
     WriteBatch,
 )
 from jac_converge.app_runtime.stores.epochs import BEAT, REOPEN, TIMELY, Epochs, Sight
@@ -173,7 +174,7 @@ class TieredStore:
             raise
         late = self._clock() > guard.asked + TIMELY
         if late:
-            self._release(self._guard(ids), dict.fromkeys(ids))
+            self._release(self._guard_stored(ids), dict.fromkeys(ids))
         self._release(guard, dict.fromkeys(ids) | ({} if late else _new(batch, guard.heads)))
 
     @contextmanager
@@ -216,6 +217,21 @@ class TieredStore:
                 break
             sight = self._epochs.look()
         return _Guard(asked=sight.asked, epoch=sight.epoch, token=token, heads=heads)
+
+    def _guard_stored(self, ids: Collection[str]) -> _Guard:
+        """Guard once more what is in the store already.
+
+        Raises:
+            UnknownOutcome: others may read what was there before, so it cannot be acknowledged; to
+                say that nothing was stored would be worse.
+        """
+        try:
+            return self._guard(ids)
+        except StoreError as error:
+            raise UnknownOutcome(
+                f"cache guard failed after the commit (outcome unknown): {error}; "
+                "read again before you do this again"
+            ) from error
 
     def _keep_closed(self, sight: Sight) -> None:
         """Tell those who reach the cache that one who does not is at work."""

@@ -3,17 +3,17 @@
 The store is a real shelf; a counter in front of it sees what it is asked.
 """
 
-import uuid
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jac_converge.app_runtime.stores import Conflict, Document, WriteBatch
+from jac_converge.app_runtime.stores import Conflict
 from jac_converge.app_runtime.stores.shelf import Shelf
+from tests.contract.graph_user import Counting, User
 
 if TYPE_CHECKING:
     from jac_converge.app_runtime.bridge.program import Program
@@ -73,41 +73,6 @@ walker commit_twice { can go with Root entry {
 """
 
 
-class Counting:
-    """A shelf, and what it was asked since the last `begin`."""
-
-    def __init__(self, shelf: Shelf) -> None:
-        self._shelf = shelf
-        self.begin()
-
-    def begin(self) -> None:
-        """Forget what was counted."""
-        self.trips, self.documents, self.written = 0, 0, 0
-
-    def _count(self, found: Any) -> Any:
-        self.trips += 1
-        self.documents += len(found)
-        return found
-
-    def get(self, ids: Collection[str]) -> dict[str, Document]:
-        """Count and ask."""
-        found: dict[str, Document] = self._count(self._shelf.get(ids))
-        return found
-
-    def near(self, group: str, stamp: int, limit: int) -> list[Document]:
-        """Count and ask."""
-        found: list[Document] = self._count(self._shelf.near(group, stamp, limit))
-        return found
-
-    def commit(self, batch: WriteBatch) -> None:
-        """Count and write."""
-        self.written += len(batch.creates) + len(batch.updates) + len(batch.removals)
-        self._shelf.commit(batch)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._shelf, name)
-
-
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> "Program":
     """Load the app into this process."""
@@ -116,36 +81,6 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> "Program":
     file = tmp_path_factory.mktemp("graph") / "graphs.jac"
     file.write_text(APP)
     return Program(file)
-
-
-class User:
-    """Somebody with a root of their own."""
-
-    def __init__(self, program: "Program", store: Any) -> None:
-        from jac_converge.app_runtime.bridge.program import new_root  # noqa: PLC0415
-
-        self._program, self.store, self.root = program, store, uuid.uuid4()
-        store.commit(WriteBatch(creates=(new_root(self.root),)))
-        store.begin()
-
-    def call(self, walker: str, /, **fields: Any) -> list[Any]:
-        """Run a walker at the root, and count what it costs."""
-        return self.run(walker, fields)[0]
-
-    def run(
-        self, walker: str, fields: dict[str, Any], look: Callable[[Any], Any] | None = None
-    ) -> tuple[list[Any], Any]:
-        """Do the same; `look` gets the root while the request runs."""
-        from jac_converge.app_runtime.bridge.program import Call, Run  # noqa: PLC0415
-
-        self.store.begin()
-        spec = self._program.walkers[walker]
-        call = Call(spec=spec, fields=fields, root=lambda _: self.root)
-        run = Run(call, self.store, too_late=lambda: False)
-        with run.active():
-            result = run.begin()
-            seen = look(run.user_root) if look else None
-            return run.finish(result).reports, seen
 
 
 @pytest.fixture
@@ -204,8 +139,7 @@ def test_explicit_commit_goes_on_from_what_it_wrote(user: User) -> None:
 def test_edges_that_others_add_meanwhile_stay(user: User) -> None:
     """Who looks at none of them is not run again, in however many pages they are."""
     user.call("seed", count=255)
-    other = User(user._program, user.store)
-    other.root = user.root
+    other = user.twin()
 
     def meanwhile(_: Any) -> None:
         for n in (1000, 1001, 1002):
@@ -217,8 +151,7 @@ def test_edges_that_others_add_meanwhile_stay(user: User) -> None:
 
 def test_edges_that_others_add_meanwhile_are_a_conflict_when_looked_at(user: User) -> None:
     """What was decided by looking at the edges has to be decided again."""
-    other = User(user._program, user.store)
-    other.root = user.root
+    other = user.twin()
     with pytest.raises(Conflict):
         user.run("add_unless_there", {"n": 1}, lambda _: other.call("add", n=1))
     assert [[1]] == user.call("listed")
@@ -243,36 +176,98 @@ PAIRS = st.lists(
 )
 
 
+CHANGES = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.booleans()), max_size=4)
+
+
+class Step(NamedTuple):
+    """A step of a traversal."""
+
+    direction: str
+    by_edge: bool
+    """Whether it goes over links alone."""
+    by_node: bool
+    """Whether it leads to items alone."""
+    starts: list[int]
+    """Which of the nodes that hang at the root it starts from; none: from the root."""
+
+
+STEPS = st.builds(
+    Step,
+    st.sampled_from(["OUT", "IN", "ANY"]),
+    st.booleans(),
+    st.booleans(),
+    st.lists(st.integers(0, 5), max_size=3, unique=True),
+)
+
+
+@pytest.mark.parametrize("wanted", ["nodes", "edges", "edges-with-nodes"])
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(pairs=PAIRS)
-def test_steps_lead_where_jaclang_leads(user: User, pairs: list[list[int]]) -> None:
-    """In every direction and with every filter: the same nodes and edges in the same order."""
+@given(pairs=PAIRS, changes=CHANGES, step=STEPS)
+def test_steps_lead_where_jaclang_leads(
+    user: User, wanted: str, pairs: Any, changes: Any, step: Step
+) -> None:
+    """In every direction and with every filter: the same nodes and edges in the same order.
+
+    Each in a request of its own, since jaclang's step makes the list of edges whole.
+    """
     from jaclang.jac0core.archetype import ObjectSpatialDestination  # noqa: PLC0415
     from jaclang.jac0core.constant import EdgeDir  # noqa: PLC0415
+
+    someone = user.other()
+    someone.call("build", pairs=pairs, count=6)
+    edge = (lambda it: type(it).__name__ == "Link") if step.by_edge else None
+    node = (lambda it: type(it).__name__ == "Item") if step.by_node else None
+
+    def look(steps: Any) -> list[str]:
+        def walk(root: Any) -> list[str]:
+            everywhere = ObjectSpatialDestination(EdgeDir.OUT, None, None)
+            made = steps["nodes"]([root.archetype], everywhere)
+            _change(made, changes)
+            hop = ObjectSpatialDestination(EdgeDir[step.direction], edge, node)
+            starts = [made[number] for number in step.starts] or [root.archetype]
+            found = steps[wanted](starts, hop)
+            return [_name(it) for it in found]
+
+        return someone.run("noop", {}, walk, keep=False)[1]  # type: ignore[no-any-return]
+
+    ours, theirs = _steps()
+    assert look(theirs) == look(ours)
+
+
+def _steps() -> Any:
     from jaclang.jac0core.runtime import JacRuntimeImpl  # noqa: PLC0415
 
     from jac_converge.app_runtime.bridge import graph  # noqa: PLC0415
 
-    someone = User(user._program, user.store)
-    someone.call("build", pairs=pairs, count=6)
+    ours = {
+        "nodes": graph.nodes_of,
+        "edges": graph.edges_of,
+        "edges-with-nodes": graph.edges_with_nodes,
+    }
+    theirs = {
+        "nodes": JacRuntimeImpl.edges_to_nodes,
+        "edges": JacRuntimeImpl.get_edges,
+        "edges-with-nodes": JacRuntimeImpl.get_edges_with_node,
+    }
+    return ours, theirs
 
-    def compare(root: Any) -> None:
-        for direction in (EdgeDir.OUT, EdgeDir.IN, EdgeDir.ANY):
-            for edge in (None, lambda it: type(it).__name__ == "Link"):
-                for node in (None, lambda it: type(it).__name__ == "Item"):
-                    hop = ObjectSpatialDestination(direction, edge, node)
-                    made = graph.nodes_of([root.archetype], _out())
-                    for origin in ([root.archetype], made):
-                        for ours, theirs in (
-                            (graph.nodes_of, JacRuntimeImpl.edges_to_nodes),
-                            (graph.edges_of, JacRuntimeImpl.get_edges),
-                            (graph.edges_with_nodes, JacRuntimeImpl.get_edges_with_node),
-                        ):
-                            assert theirs(origin, hop) == ours(origin, hop)
 
-    def _out() -> Any:
-        return ObjectSpatialDestination(EdgeDir.OUT, None, None)
+def _change(nodes: list[Any], changes: list[tuple[int, int, bool]]) -> None:
+    """Connect nodes, or cut what is between them."""
+    from jaclang.jac0core.runtime import JacRuntimeInterface as Jac  # noqa: PLC0415
 
-    someone.run("noop", {}, compare)
+    for a, b, connects in changes:
+        if connects:
+            Jac.connect(nodes[a], nodes[b])
+        else:
+            Jac.disconnect(nodes[a], [nodes[b]])
+
+
+def _name(archetype: Any) -> str:
+    """Name a node, or an edge by its ends if it is new and has an id of its own in each request."""
+    anchor = archetype.__jac__
+    if "document" in anchor.__dict__:
+        return str(anchor.id)
+    return f"{anchor.source.id} {anchor.target.id}"

@@ -3,7 +3,9 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+import pymongo
 import pytest
 
 from jac_converge.app_runtime.stores import (
@@ -11,6 +13,7 @@ from jac_converge.app_runtime.stores import (
     Removal,
     StoreError,
     Unavailable,
+    UnknownOutcome,
     WriteBatch,
 )
 from jac_converge.app_runtime.stores.mongo import Mongo
@@ -26,7 +29,8 @@ from tests.contract.mongo_points import (
     opened,
     proxied,
 )
-from tests.servers.mongo_proxy import MongoProxy, cut
+from tests.servers.committer import DATABASE
+from tests.servers.mongo_proxy import Late, MongoProxy, cut
 from tests.servers.mongo_server import MongoServer
 from tests.servers.process import wait_until
 
@@ -148,3 +152,94 @@ def test_reader_of_a_removed_document_finds_nothing(proxy: MongoProxy, direct: M
             release.set()
         commit.result(timeout=20)
     assert ["a", "c"] == scanned == found
+
+
+def lock_by_a_dead_writer(server: MongoServer, id_: str) -> None:
+    """Leave what a writer leaves that was killed while it locked a document."""
+    record = {"_id": "commit:dead", "kind": "commit", "few": "commit"}
+    with pymongo.MongoClient[dict[str, Any]](server.url) as client:
+        rows = client[DATABASE]["documents"]
+        rows.insert_one(record | {"state": "pending", "ids": [id_]})
+        rows.update_one({"_id": id_}, {"$set": {"lock": "commit:dead", "next": "{}"}})
+
+
+def test_late_undoing_of_a_lost_try_leaves_the_next_one_alone(
+    mongo_server: MongoServer, proxy: MongoProxy, direct: Mongo
+) -> None:
+    """The first try removes its new documents; a copy of that arrives when the second has won."""
+    release, shape = threading.Event(), SHAPES["several"]
+    lock_by_a_dead_writer(mongo_server, "b")
+
+    def late() -> None:
+        raise Late(release)
+
+    with opened(proxy.url, SHORT) as store:
+        proxy.reset()
+        proxy.before(5, late)  # insert, lock in vain, delete the record, unlock; remove
+        store.commit(shape.batch)
+        assert happened(direct, shape)
+        done = proxy.done
+        release.set()
+        wait_until(lambda: proxy.done > done, within=10, what="the late command")
+        assert happened(direct, shape)
+    check_clean(mongo_server, direct)
+
+
+def test_late_insert_of_a_lost_try_is_taken_over_by_the_next_one(
+    mongo_server: MongoServer, proxy: MongoProxy, direct: Mongo
+) -> None:
+    """What the first try was to create turns up when it has been undone: no conflict with it."""
+    release, shape = threading.Event(), SHAPES["several"]
+    lock_by_a_dead_writer(mongo_server, "b")
+
+    def late() -> None:
+        raise Late(release)
+
+    def deliver() -> None:
+        done = proxy.done
+        release.set()
+        wait_until(lambda: proxy.done > done, within=10, what="the late command")
+
+    with opened(proxy.url, SHORT) as store:
+        proxy.reset()
+        proxy.before(1, late)
+        proxy.after(6, deliver)  # insert, insert, lock in vain, delete the record, unlock, remove
+        store.commit(shape.batch)
+        assert release.is_set()
+        assert happened(direct, shape)
+    check_clean(mongo_server, direct)
+
+
+HASTY = Patience(select=0.3, answer=0.3, whole=0.6, lease=0.15, keep=2)
+WRITES = [
+    pytest.param(shape, write, side, id=f"{name}-{side}-{write}")
+    for name, shape in SHAPES.items()
+    for write in range(1, shape.point + 1)
+    for side in ("before", "after")
+]
+
+
+@pytest.mark.parametrize(("shape", "write", "side"), WRITES)
+def test_commit_says_whether_its_outcome_is_known(
+    mongo_server: MongoServer, proxy: MongoProxy, shape: Shape, write: int, side: str
+) -> None:
+    """The server hangs at one of its writes: unknown is what makes the batch happen, and no other.
+
+    Where the answer to that one got lost, it has happened.
+    """
+
+    def hang() -> None:
+        mongo_server.freeze()
+        cut()
+
+    with opened(proxy.url, HASTY) as store:
+        proxy.reset()
+        (proxy.before if side == "before" else proxy.after)(write, hang)
+        with pytest.raises(Unavailable) as failure:
+            store.commit(shape.batch)
+        mongo_server.thaw()
+    assert (write == shape.point) == isinstance(failure.value, UnknownOutcome)
+    with opened(mongo_server.url, SHORT) as store:
+        check_clean(mongo_server, store)
+        if (write, side) != (shape.point, "before"):  # else it may be on its way
+            assert (write == shape.point) == happened(store, shape)

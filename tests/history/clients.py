@@ -25,8 +25,9 @@ __all__ = ["Crowd", "WorkloadBroken", "look", "perform", "plant"]
 HOST = "127.0.0.1"
 PATIENCE = 60.0  # s for one answer; longer than the app's request_timeout, which gives a 504
 BREATH = 0.05  # s before a client that was refused asks again
-REFUSED = (409, 503)  # "nothing was stored", says the reference of HTTP
-TOO_LATE = 504  # given up while it ran: a commit may have been on its way
+REFUSED = ("WRITE_CONFLICT", "UNAVAILABLE", "NOT_READY", "TIMEOUT")
+"""Codes of the reference of HTTP that say that nothing was stored, nor will be."""
+IN_DOUBT = "OUTCOME_UNKNOWN"
 NO_ANSWER = 0
 
 
@@ -51,9 +52,10 @@ def perform(port: int, request: Request, client: int) -> tuple[Operation, int]:
         appends=request.appends,
         adds=request.adds,
     )
-    if status in (NO_ANSWER, TOO_LATE):
+    code = "" if status == NO_ANSWER or body["error"] is None else body["error"]["code"]
+    if status == NO_ANSWER or code == IN_DOUBT:
         return asked, status
-    if status in REFUSED:
+    if code in REFUSED:
         return replace(asked, completed=completed, outcome=Outcome.FAIL), status
     data = body["data"]
     if status != 200 or "warnings" in data:
@@ -75,7 +77,8 @@ def _ask(port: int, request: Request) -> tuple[int, Any]:
         try:
             connection.connect()
         except ConnectionRefusedError:
-            return 503, None  # nothing was sent, so nothing can be stored
+            # Nothing was sent, so nothing can be stored.
+            return 503, {"error": {"code": "UNAVAILABLE"}, "data": None}
         headers = {"Content-Type": "application/json"}
         connection.request("POST", request.path, json.dumps(request.fields), headers)
         answer = connection.getresponse()

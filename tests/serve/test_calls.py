@@ -1,7 +1,9 @@
 """Walkers and functions over HTTP, on a real server."""
 
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from time import monotonic
 
@@ -258,6 +260,22 @@ def test_late_call_is_refused_and_not_stored(server: JacServer) -> None:
     # The walker has ended by the time this one has.
     server.call("/function/nap", seconds=0.8)
     assert [before + 1] == server.call("/walker/increment").reports
+
+
+def test_call_that_was_being_stored_when_its_time_was_up_is_not_told_as_refused(
+    server: JacServer,
+) -> None:
+    """Somebody holds the shelf while it commits; it goes on when they let go."""
+    before = server.call("/walker/increment").reports[0]
+    file = server.file.parent / ".jac" / "converge" / "shelf.db"
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answer = server.call("/walker/increment")
+        other.execute("ROLLBACK")
+    assert (504, "OUTCOME_UNKNOWN") == (answer.status, answer.code)
+    assert "may or may not have been stored" in answer.body["error"]["message"]
+    seen = server.call("/walker/increment").reports[0]
+    assert seen in (before + 1, before + 2)
 
 
 def test_large_body_is_refused(server: JacServer) -> None:

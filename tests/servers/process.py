@@ -199,6 +199,15 @@ class Process:
     def freeze(self) -> None:
         """Stop it with SIGSTOP: its connections stay open and go mute."""
         os.killpg(self.pid, signal.SIGSTOP)
+        # Its threads stop one after the other; on a busy machine one may still answer.
+        wait_until(self._stopped, within=10, what=f"{self.name} to stop")
+
+    def _stopped(self) -> bool:
+        states = []
+        for file in Path(f"/proc/{self.pid}/task").glob("*/stat"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+                states.append(file.read_text().rpartition(")")[2].split()[0])
+        return set(states) == {"T"}
 
     def thaw(self) -> None:
         """Let a frozen process go on."""

@@ -97,6 +97,22 @@ def test_removing_one_of_the_newest_reads_nothing() -> None:
     assert 1 == stored.reads
 
 
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_edge_to_itself_hides_no_edge_of_a_page(place: int) -> None:
+    """It stands twice in the list, wherever the list was cut in two when it was stored."""
+    loop = Edge(UUID(int=7), End(UUID(hex=NODE)), End(UUID(hex=NODE)))
+    old = [entry_of(edge(n), NODE) for n in (100, 101)]
+    stored = [old[0], *[entry_of(loop, NODE)] * 2, old[1]]
+    page, inline = stored[: place + 1], stored[place + 1 :]
+    for gone in ([loop, loop], [loop, loop, edge(100)]):
+        edges = EdgeList(inline, lambda: {1: page}, lambda _: None)
+        for one in gone:
+            edges.discard(one)
+        now = edges.now(NODE)
+        assert now is not None
+        assert old[len(gone) - 2 :] == now[1].get(1, page) + now[0]
+
+
 def test_nothing_changed_is_nothing_to_store() -> None:
     """Neither when nobody looked nor when somebody did."""
     stored = Stored(pages=1, size=4, inline=2)

@@ -1,7 +1,9 @@
 """Tokens and the secret that signs them."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -48,6 +50,33 @@ def test_token_of_another_time_or_place_is_invalid(signer: Tokens) -> None:
     """It speaks for nobody here."""
     with pytest.raises(InvalidToken):
         tokens().check(signer.sign(CLAIMS))
+
+
+def test_believed_token_expires() -> None:
+    """What was checked once is not believed for longer than it says."""
+    checking, token = tokens(), tokens(age=60 + LEEWAY - 2).sign(CLAIMS)
+    assert CLAIMS == checking.check(token)
+
+    def refused() -> bool:
+        try:
+            checking.check(token)
+        except InvalidToken:
+            return True
+        return False
+
+    deadline = monotonic() + 10
+    while not refused():
+        assert monotonic() < deadline
+
+
+def test_no_more_tokens_are_remembered_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that make room are checked anew."""
+    monkeypatch.setattr("jac_converge.app_runtime.auth.tokens.REMEMBERED", 2)
+    checking = tokens()
+    signed = {tokens().sign(replace(CLAIMS, version=number)): number for number in range(5)}
+    for _ in range(2):
+        assert list(signed.values()) == [checking.check(token).version for token in signed]
+    assert 2 == len(checking._believed)
 
 
 def test_secret_is_minted_once(tmp_path: Path) -> None:

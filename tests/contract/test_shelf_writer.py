@@ -1,0 +1,97 @@
+"""The one writer of a shelf: what stays of a commit that loses, and how it ends."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from jac_converge.app_runtime.stores import Conflict, Document, WriteBatch
+from jac_converge.app_runtime.stores.shelf import Shelf
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Give the path of a shelf."""
+    return tmp_path / "shelf.db"
+
+
+@pytest.fixture
+def shelf(file: Path) -> Iterator[Shelf]:
+    """Give a shelf with one document."""
+    shelf = Shelf(file)
+    shelf.commit(WriteBatch(creates=(note("a"),)))
+    yield shelf
+    shelf.close()
+
+
+def note(id_: str, text: str = "", version: int = 0) -> Document:
+    """Make a document with one field."""
+    return Document(id=id_, kind="note", body={"text": text}, version=version)
+
+
+def test_nothing_of_a_commit_that_lost_is_in_the_next_one(shelf: Shelf) -> None:
+    """Both in one exclusive turn: what the first one wrote before it lost is gone."""
+    losing = WriteBatch(creates=(note("b"),), updates=(note("a", "lost", 1), note("gone", "", 1)))
+    with shelf.exclusive() as view:
+        with pytest.raises(Conflict):
+            view.commit(losing)
+        assert {"a": note("a", "", 1)} == view.get(["a", "b"])
+        view.commit(WriteBatch(creates=(note("c"),)))
+    expected = {"a": note("a", "", 1), "c": note("c", "", 1)}
+    assert expected == shelf.get(["a", "b", "c"])
+
+
+def test_turn_goes_on_after_a_commit_that_lost(shelf: Shelf, file: Path) -> None:
+    """Nobody else can write before the turn ends."""
+    with shelf.exclusive() as view:
+        with pytest.raises(Conflict):
+            view.commit(WriteBatch(creates=(note("a"),)))
+        with (
+            closing(sqlite3.connect(file, timeout=0, isolation_level=None)) as other,
+            pytest.raises(sqlite3.OperationalError, match="locked"),
+        ):
+            other.execute("BEGIN IMMEDIATE")
+
+
+def test_closing_twice_is_harmless(file: Path) -> None:
+    """Also within a turn."""
+    shelf = Shelf(file)
+    shelf.close()
+    shelf.close()
+    shelf = Shelf(file)
+    with shelf.exclusive() as view:
+        shelf.close()
+        shelf.close()
+        view.commit(WriteBatch(creates=(note("a"),)))
+    shelf.close()
+    again = Shelf(file)
+    assert {"a"} == again.get(["a"]).keys()
+    again.close()
+
+
+def test_commit_is_acknowledged_when_its_turn_ends_badly(
+    shelf: Shelf, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It has happened by then; the end of the turn is a matter of its own."""
+
+    class Broken(sqlite3.Connection):
+        """A connection that cannot be closed."""
+
+        def close(self) -> None:
+            super().close()
+            raise sqlite3.OperationalError("disk I/O error")
+
+    writer = shelf._writer
+    writer._connection.close()
+    writer._connection = sqlite3.connect(
+        shelf._file, isolation_level=None, check_same_thread=False, factory=Broken
+    )
+    with shelf.exclusive() as view:
+        shelf.close()  # for the end of the turn
+        view.commit(WriteBatch(creates=(note("b"),)))
+    assert "disk I/O error" in caplog.text
+    again = Shelf(shelf._file)
+    assert {"b"} == again.get(["b"]).keys()
+    again.close()
