@@ -5,7 +5,7 @@ PYTHON ?= $(firstword $(foreach p,python3.14 python3.13 python3.12 python3 pytho
 BIN := .venv/bin
 FLAGS ?=
 
-.PHONY: help serve test test-long lint typed types format docs bench-heal bench-idle bench-serve-start bench-help bench-memory clean
+.PHONY: help serve test test-long lint typed types format docs bench-heal bench-idle bench-many-apps bench-serve-start bench-help bench-memory clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -62,6 +62,10 @@ bench-heal: .venv/.dev ## 100 foreign edits on a real API server: how fast they 
 bench-idle: .venv/.dev ## what a watch costs while nothing happens
 	@$(BIN)/python tests/servers/build.py
 	@$(BIN)/python -m benchmarks.idle
+
+bench-many-apps: .venv/.dev ## 500 apps in one process beside one (FLAGS="--apps 20" for a quick look)
+	@$(BIN)/python tests/servers/build.py
+	@$(BIN)/python -m benchmarks.many_apps $(FLAGS)
 
 bench-serve-start: .venv/.dev ## jac serve from start to the first answer
 	@$(BIN)/python -m benchmarks.serve_start

@@ -25,12 +25,12 @@ def main() -> int:
     with deployed(audit=True) as it:
         time.sleep(SETTLED)
         pid = it.watching.pid
-        before, used = len(it.server.requests(FIELD_MANAGER)), _cpu_seconds(pid)
+        before, used = len(it.server.requests(FIELD_MANAGER)), cpu_seconds(pid)
         started = time.monotonic()
         time.sleep(SECONDS)
         seconds = time.monotonic() - started
-        cpu = (_cpu_seconds(pid) - used) / seconds * 100
-        rss = _rss_bytes(pid) / 2**20
+        cpu = (cpu_seconds(pid) - used) / seconds * 100
+        rss = rss_bytes(pid) / 2**20
         sent = it.server.requests(FIELD_MANAGER)[before:]
     asked = Counter((request.verb, request.resource) for request in sent)
     print(f"jac scale --watch, idle for {seconds:.0f} s")
@@ -41,14 +41,16 @@ def main() -> int:
     return 0 if asked.keys() <= {("patch", "leases")} and cpu < CPU_LIMIT else 1
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
+    """Processor time that a process used so far."""
     # The name in the second field may hold blanks: count from behind it.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     user, system = int(fields[11]), int(fields[12])
     return (user + system) / os.sysconf("SC_CLK_TCK")
 
 
-def _rss_bytes(pid: int) -> int:
+def rss_bytes(pid: int) -> int:
+    """Memory that a process has."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
 

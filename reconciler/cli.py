@@ -18,6 +18,7 @@ from jac_converge.reconciler.commands.export import export_with_secrets, export_
 from jac_converge.reconciler.commands.pause import pause_or_resume
 from jac_converge.reconciler.commands.rollback import rollback
 from jac_converge.reconciler.commands.status import print_status
+from jac_converge.reconciler.commands.watch_apps import watch_apps
 from jac_converge.reconciler.console import (
     CONVERGED,
     FAILED,
@@ -53,6 +54,8 @@ def scale(*, file: str, **flags: Any) -> int:
     configure_logging(json_lines=wants_json(os.environ, flag=flags["json"]))
     try:
         _check_combination(flags)
+        if flags["watch"] and Path(file).is_dir():
+            return watch_apps(Path(file), flags, lambda app: _load(str(app), flags))
         source = Source(lambda: _load(file, flags))
         if flags["init"]:
             return _init(source.app)

@@ -5,7 +5,12 @@ from jac_converge.config.flags import Flag
 __all__ = ["SCALE_FLAGS"]
 
 SCALE_FLAGS: tuple[Flag, ...] = (
-    Flag(name="file", help="the app's .jac file", positional=True, metavar="FILE"),
+    Flag(
+        name="file",
+        help="the app's .jac file; with --watch: or a folder of apps",
+        positional=True,
+        metavar="FILE",
+    ),
     Flag(name="plan", type=bool, help="show what would change, and change nothing (exit code 3)"),
     Flag(name="watch", type=bool, help="stay, and keep the cluster as jac.toml says"),
     Flag(name="status", type=bool, help="show every object and its health"),

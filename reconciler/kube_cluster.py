@@ -8,9 +8,8 @@ error leaves here as one of `errors.py`.
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
-from threading import Lock
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -28,7 +27,7 @@ from jac_converge.reconciler.errors import (
     Unserved,
     classify,
 )
-from jac_converge.reconciler.kubeconfig import ApiClient, authorization, client_of, context_name
+from jac_converge.reconciler.kubeconfig import Login, context_name
 from jac_converge.reconciler.objects import LEASE, Kind, Object, kind_named
 from jac_converge.reconciler.ownership import FIELD_MANAGER
 from jac_converge.reconciler.position import Bookmark, Changed, Listed
@@ -75,28 +74,29 @@ def connect(
         NoCluster: there is no kubeconfig, or no such context in it.
     """
     chosen = context_name(context, config_file)
-    client = client_of(chosen, config_file)
-    target = Target(
-        context=chosen,
-        server=client.configuration.host.rstrip("/"),
-        namespace=namespace,
-        selector=selector,
-    )
-    return KubeCluster(target, client, config_file)
+    login = Login(chosen, config_file)
+    target = Target(context=chosen, server=login.server, namespace=namespace, selector=selector)
+    return KubeCluster(target, login)
 
 
 class KubeCluster:
     """`Cluster` over the connection pool of the official client."""
 
-    def __init__(self, target: Target, client: ApiClient, config_file: str | None) -> None:
+    def __init__(self, target: Target, login: Login) -> None:
         self.target = target
-        self._client = client
-        self._config_file = config_file
-        self._reauthenticating = Lock()
-        self._identity: str | None = None
-        """UID of the namespace kube-system, once it was read: it is the cluster's own."""
+        self._login = login
         self.pace: Callable[[], None] | None = None
         """Called before every request but a watch; may wait."""
+
+    def beside(self, *, namespace: str, selector: str) -> "KubeCluster":
+        """Another namespace, or another selection, of the same cluster through the same login.
+
+        Args:
+            namespace: empty for all of them; then there is nothing to be got or written.
+            selector: label selector.
+        """
+        target = replace(self.target, namespace=namespace, selector=selector)
+        return KubeCluster(target, self._login)
 
     def get(self, kind: Kind, name: str) -> Object | None:
         """See `Cluster.get`."""
@@ -196,24 +196,9 @@ class KubeCluster:
         except Missing:
             logger.debug("object was gone already", extra={"subject": metadata["name"]})
 
-    def reauthenticate(self, stale: ApiClient | None = None) -> None:
-        """See `Cluster.reauthenticate`.
-
-        Args:
-            stale: whose login was not accepted; nothing happens if another thread replaced it
-                meanwhile, so that a login plugin runs once, not once a thread.
-        """
-        with self._reauthenticating:
-            if stale is not None and self._client is not stale:
-                return
-            client = client_of(self.target.context, self._config_file)
-            if client.configuration.host.rstrip("/") != self.target.server:
-                raise NoCluster(
-                    f"context {self.target.context} check",
-                    f"it now means {client.configuration.host}, not {self.target.server}",
-                    "start again if that is meant",
-                )
-            self._client = client
+    def reauthenticate(self) -> None:
+        """See `Cluster.reauthenticate`."""
+        self._login.renew()
 
     def check_identity(self) -> None:
         """See `Cluster.check_identity`."""
@@ -224,21 +209,24 @@ class KubeCluster:
             # Who may not read that namespace is pinned by context and URL alone.
             logger.debug("cluster is not pinned by identity", extra={"cause": error})
             return
-        if self._identity not in {None, found}:
+        if self._login.identity not in {None, found}:
             raise NoCluster(
                 "cluster identity check",
                 f"another cluster than before answers as {self.target.server}",
                 "start again if that is meant",
             )
-        self._identity = found
+        self._login.identity = found
 
     def _path(self, kind: Kind, name: str = "") -> str:
         group = "api" if "/" not in kind.api_version else "apis"
-        scope = f"/namespaces/{self.target.namespace}" if kind.namespaced else ""
+        one = kind.namespaced and self.target.namespace
+        scope = f"/namespaces/{self.target.namespace}" if one else ""
         tail = f"/{quote(name)}" if name else ""
         return f"/{group}/{kind.api_version}{scope}/{kind.plural}{tail}"
 
     def _selection(self, kind: Kind) -> dict[str, str]:
+        if kind.name == "Namespace" and not self.target.namespace:
+            return {}
         if kind.name == "Namespace":
             return {"fieldSelector": f"metadata.name={self.target.namespace}"}
         return {"labelSelector": self.target.selector}
@@ -276,9 +264,7 @@ class KubeCluster:
         for renewed in (False, True):
             if self.pace and not stream:
                 self.pace()
-            with self._reauthenticating:
-                # A token whose end was announced is renewed in here, by one thread.
-                client, login = self._client, authorization(self._client)
+            client, login = self._login.current()
             headers = {"Accept": "application/json", "User-Agent": FIELD_MANAGER, **login}
             if content_type:
                 headers["Content-Type"] = content_type
@@ -299,7 +285,7 @@ class KubeCluster:
                 raise _unreachable(subject, self.target.server, exc) from exc
             if renewed or not (isinstance(error, Refused) and error.expired):
                 break
-            self.reauthenticate(client)
+            self._login.renew(client)
         raise error
 
 

@@ -1,5 +1,6 @@
 """Contexts of the kubeconfig, and the login of one. The only importer of `kubernetes`."""
 
+from threading import Lock
 from typing import Final
 
 import yaml
@@ -8,10 +9,57 @@ from kubernetes.client import ApiClient, Configuration
 
 from jac_converge.reconciler.errors import NoCluster
 
-__all__ = ["ApiClient", "authorization", "client_of", "context_name"]
+__all__ = ["ApiClient", "Login", "context_name"]
 
 CONNECTIONS: Final = 32
 """Pooled connections: one for each watch, and some for the writes."""
+
+
+class Login:
+    """The login of one pinned context, and its connection pool, for all who speak through it.
+
+    Raises:
+        NoCluster: it cannot be used.
+    """
+
+    def __init__(
+        self, context: str, config_file: str | None, client: ApiClient | None = None
+    ) -> None:
+        self._context = context
+        self._config_file = config_file
+        self._lock = Lock()
+        self._client = client or _client_of(context, config_file)
+        self.server = _server_of(self._client)
+        self.identity: str | None = None
+        """UID of the namespace kube-system, once it was read: it is the cluster's own."""
+
+    def current(self) -> tuple[ApiClient, dict[str, str]]:
+        """Give the client, and the header that says who we are."""
+        with self._lock:
+            # A token whose end was announced is renewed in here, by one thread.
+            return self._client, _authorization(self._client)
+
+    def renew(self, stale: ApiClient | None = None) -> None:
+        """Read the credentials of the context again.
+
+        Args:
+            stale: whose login was not accepted; nothing happens if another thread replaced it
+                meanwhile, so that a login plugin runs once, not once a thread.
+
+        Raises:
+            NoCluster: the context means another server now, or cannot be used any more.
+        """
+        with self._lock:
+            if stale is not None and self._client is not stale:
+                return
+            client = _client_of(self._context, self._config_file)
+            if _server_of(client) != self.server:
+                raise NoCluster(
+                    f"context {self._context} check",
+                    f"it now means {client.configuration.host}, not {self.server}",
+                    "start again if that is meant",
+                )
+            self._client = client
 
 
 _UNUSABLE: Final = (
@@ -53,7 +101,7 @@ def context_name(context: str | None, config_file: str | None) -> str:
     return str(chosen)
 
 
-def client_of(context: str, config_file: str | None) -> ApiClient:
+def _client_of(context: str, config_file: str | None) -> ApiClient:
     """Log in as a context says.
 
     Raises:
@@ -78,7 +126,11 @@ def _first_line(exc: Exception) -> str:
     return str(exc).partition("\n")[0] or type(exc).__name__
 
 
-def authorization(client: ApiClient) -> dict[str, str]:
+def _authorization(client: ApiClient) -> dict[str, str]:
     """Give the header of a login by token, renewed where its announced end has come."""
     setting = client.configuration.auth_settings().get("BearerToken")
     return {"Authorization": setting["value"]} if setting and setting.get("value") else {}
+
+
+def _server_of(client: ApiClient) -> str:
+    return str(client.configuration.host).rstrip("/")

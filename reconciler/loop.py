@@ -7,7 +7,8 @@ state writes nothing and says nothing.
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from random import Random
 from threading import Event, Thread
 from typing import Final, Literal, Protocol
@@ -95,6 +96,8 @@ class Parts:
     wall: Callable[[], float]
     """Seconds since the epoch."""
     rng: Random
+    turn: AbstractContextManager[object] = field(default_factory=nullcontext)
+    """Held during a pass; apps that share a process take turns."""
 
 
 class Loop:
@@ -120,6 +123,8 @@ class Loop:
         self._standing: list[str] = []
         """What `_say_what_stands` told."""
         self._lease_wanted = Event()
+        self._paused = parts.lease.paused
+        """As the loop told it last."""
         self._news: deque[str] = deque()
         self._until_healthy = False
         self._verdict: Verdict = "stopped"
@@ -138,16 +143,13 @@ class Loop:
         """
         p = self._p
         self._until_healthy = until_healthy
-        passes = Thread(target=self._run_passes, args=(timeout,), name="passes", daemon=True)
+        passes = Thread(target=self.run_passes, args=(timeout,), name="passes", daemon=True)
         helpers = (
             passes,
             Thread(target=self._attend, name="attend", daemon=True),
             Thread(target=self._hold_lease, name="lease", daemon=True),
         )
-        if not until_healthy:
-            self._lease_wanted.set()
-        p.trigger.poke("start")
-        self._schedule_resync()
+        self.begin(hold_lease=not until_healthy)
         for watch in p.watches:
             watch.start()
         for helper in helpers:
@@ -161,6 +163,13 @@ class Loop:
             self._end(helpers)
         return self._verdict
 
+    def begin(self, *, hold_lease: bool = True) -> None:
+        """Ask for the first pass; `run_passes` makes it."""
+        if hold_lease:
+            self._lease_wanted.set()
+        self._p.trigger.poke("start")
+        self._schedule_resync()
+
     def stop(self) -> None:
         """End after the write in flight; callable from a signal handler and from any thread."""
         self._stop.set()
@@ -171,7 +180,7 @@ class Loop:
         self.stop()
         for watch in self._p.watches:
             watch.stop()
-        release = Thread(target=self._release, name="release", daemon=True)
+        release = Thread(target=self.let_go, name="release", daemon=True)
         deadline = self._p.clock() + LAST_SECONDS
         helpers[0].join(LAST_SECONDS)
         release.start()
@@ -180,18 +189,21 @@ class Loop:
         for watch in self._p.watches:
             watch.join(max(0.0, deadline - self._p.clock()))
 
-    def _release(self) -> None:
+    def let_go(self) -> None:
+        """Release the lease, for the next one to take."""
         try:
             self._p.lease.release()
         except ClusterError as error:
             logger.debug("lease was left to expire", extra={"cause": error})
 
-    def _run_passes(self, timeout: float | None) -> None:
+    def run_passes(self, timeout: float | None = None) -> None:
+        """Make each pass that the trigger asks for, until stopped."""
         p = self._p
         if timeout is not None:
             p.trigger.poke_at(p.clock() + timeout, "timeout")
         while causes := p.trigger.wait():
-            verdict = self._pass_safely(causes)
+            with p.turn:
+                verdict = self._pass_safely(causes)
             if verdict is None and "timeout" in causes:
                 verdict = "failed"
                 self.reason = f"not healthy after {timeout:g} s: {self.reason}; see --timeout"
@@ -383,11 +395,7 @@ class Loop:
         p = self._p
         ahead = p.wall() - p.clock()
         while not self._stop.wait(POLL):
-            try:
-                if p.source.poll():
-                    p.trigger.poke("jac.toml")
-            except (OSError, ConfigError):
-                logger.exception("configuration could not be read", extra={"action": "retry"})
+            self.look()
             now_ahead = p.wall() - p.clock()
             if now_ahead - ahead > NAP:
                 self._news.append(f"resumed after {(now_ahead - ahead) / 60:.0f} min of sleep")
@@ -396,20 +404,31 @@ class Loop:
                 p.trigger.poke("woke")
             ahead = now_ahead
 
+    def look(self) -> None:
+        """Notice edits of the configuration."""
+        try:
+            if self._p.source.poll():
+                self._p.trigger.poke("jac.toml")
+        except (OSError, ConfigError):
+            logger.exception("configuration could not be read", extra={"action": "retry"})
+
     def _hold_lease(self) -> None:
-        """Renew what we hold; try again for what a rival holds."""
-        p = self._p
-        paused = p.lease.paused
         while not self._stop.is_set():
-            if self._lease_wanted.is_set():
-                had = p.lease.held
-                try:
-                    if p.lease.acquire() != had or p.lease.rival_lives:
-                        p.trigger.poke("lease")
-                    if p.lease.paused != paused:
-                        paused = p.lease.paused
-                        self._news.append(paused.sentence if paused else "no longer paused")
-                        p.trigger.poke("lease")
-                except ClusterError as error:
-                    logger.debug("lease not renewed", extra={"cause": error})
+            self.renew()
             self._stop.wait(RENEWAL)
+
+    def renew(self) -> None:
+        """Renew the lease if we hold it; try again for what a rival holds."""
+        p = self._p
+        if not self._lease_wanted.is_set():
+            return
+        had, paused = p.lease.held, self._paused
+        try:
+            if p.lease.acquire() != had or p.lease.rival_lives:
+                p.trigger.poke("lease")
+            self._paused = p.lease.paused
+            if self._paused != paused:
+                self._news.append(self._paused.sentence if self._paused else "no longer paused")
+                p.trigger.poke("lease")
+        except ClusterError as error:
+            logger.debug("lease not renewed", extra={"cause": error})

@@ -6,7 +6,7 @@ new.
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import IO, Any
 
 from jac_converge.reconciler.apply import Outcome
@@ -63,7 +63,12 @@ class PlainView:
 
     def line(self, text: str) -> None:
         """Write one line at once."""
-        print(f"{self._stamp()}{text}", file=self._out, flush=True)
+        self._write(f"{self._stamp()}{text}")
+
+    def _write(self, line: str) -> None:
+        # In one piece: in a workspace each app writes from a thread of its own.
+        self._out.write(f"{line}\n")
+        self._out.flush()
 
     def close(self) -> None:
         """Nothing to put away."""
@@ -71,6 +76,13 @@ class PlainView:
 
 class JsonView(PlainView):
     """One JSON object per line; stable, for programs."""
+
+    def __init__(
+        self, out: IO[str] = sys.stdout, *, fields: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(out)
+        self._fields = fields or {}
+        """What each line also says: of which app it is, where there are many."""
 
     def show(self, rows: tuple[Row, ...]) -> None:
         """Tell the whole table when anything in it changed."""
@@ -89,7 +101,7 @@ class JsonView(PlainView):
         self._event("message", message=text)
 
     def _event(self, event: str, **fields: Any) -> None:
-        print(json.dumps({"event": event, **fields}), file=self._out, flush=True)
+        self._write(json.dumps({"event": event, **self._fields, **fields}))
 
 
 class TableView(PlainView):

@@ -4,15 +4,15 @@ All decisions are in `position.py`; here is the I/O, and the one place that slee
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from random import Random
 from threading import Condition, Event, Lock, Thread
-from typing import Final, assert_never
+from typing import Final, Protocol, assert_never
 
 from jac_converge.reconciler.cluster import Cluster, WatchStream
 from jac_converge.reconciler.errors import ClusterError, Unreachable, Unserved
-from jac_converge.reconciler.mirror import Mirror, Noticed
-from jac_converge.reconciler.objects import Kind
+from jac_converge.reconciler.mirror import Noticed
+from jac_converge.reconciler.objects import Kind, Object
 from jac_converge.reconciler.position import (
     BLOCKED_RETRY,
     SHORTEST_STREAM,
@@ -36,9 +36,8 @@ from jac_converge.reconciler.position import (
     step,
 )
 from jac_converge.reconciler.retry import Backoff
-from jac_converge.reconciler.trigger import Trigger
 
-__all__ = ["KindWatch", "Recovery"]
+__all__ = ["Bell", "Feed", "KindWatch", "Recovery"]
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +68,34 @@ class Recovery:
             self._changed.wait_for(lambda: self._times != before or stop.is_set(), seconds)
 
 
+class Feed(Protocol):
+    """Where what a watch sees goes to: one app's `Mirror`, or those of many."""
+
+    def replace(self, kind: str, items: Iterable[Object]) -> Noticed:
+        """Take a complete list of a kind."""
+        ...
+
+    def put(self, obj: Object) -> Noticed:
+        """Take an object that was added or changed."""
+        ...
+
+    def drop(self, obj: Object) -> Noticed:
+        """Take a deletion."""
+        ...
+
+    def block(self, kind: str, error: ClusterError) -> None:
+        """Note that a kind cannot be read."""
+        ...
+
+
+class Bell(Protocol):
+    """Whom to tell: one app's `Trigger`, or those of many."""
+
+    def poke(self, cause: str) -> None:
+        """Ask for a pass now."""
+        ...
+
+
 class KindWatch:
     """Keeps the mirror's part of one kind up to date until stopped."""
 
@@ -77,8 +104,8 @@ class KindWatch:
         *,
         kind: Kind,
         cluster: Cluster,
-        mirror: Mirror,
-        trigger: Trigger,
+        mirror: Feed,
+        trigger: Bell,
         recovery: Recovery,
         clock: Callable[[], float],
         rng: Random,

@@ -30,7 +30,14 @@ from jac_converge.reconciler.trigger import Trigger
 from jac_converge.reconciler.views import JsonView, PlainView, TableView
 from jac_converge.reconciler.watch import KindWatch, Recovery
 
-__all__ = ["is_converged", "plan_and_apply", "print_end", "run_loop"]
+__all__ = [
+    "is_converged",
+    "plan_and_apply",
+    "print_end",
+    "run_loop",
+    "stop_on_signal",
+    "time_of_day",
+]
 
 
 def plan_and_apply(
@@ -99,7 +106,7 @@ def run_loop(
         ),
         adopt=flags["adopt"],
     )
-    _stop_on_signal(loop.stop)
+    stop_on_signal(loop.stop)
     try:
         if flags["watch"]:
             loop.run()
@@ -111,7 +118,7 @@ def run_loop(
     return print_result(source.app, verdict, loop.reason, live, flags)
 
 
-def _stop_on_signal(stop: Callable[[], None]) -> None:
+def stop_on_signal(stop: Callable[[], None]) -> None:
     """First signal: end after the write in flight. Second one: end."""
 
     def handle(signum: int, _frame: object) -> None:
@@ -131,9 +138,10 @@ def _view(
         return JsonView()
     if flags["watch"] and sys.stdout.isatty():
         where = f"{cluster.target.context} / {app.namespace}"
-        return TableView(f"{app.name} on {where}  (Ctrl-C ends the watch)", stamp=_time_of_day)
-    return PlainView(stamp=_time_of_day) if flags["watch"] else PlainView()
+        return TableView(f"{app.name} on {where}  (Ctrl-C ends the watch)", stamp=time_of_day)
+    return PlainView(stamp=time_of_day) if flags["watch"] else PlainView()
 
 
-def _time_of_day() -> str:
+def time_of_day() -> str:
+    """What a line of a long run begins with."""
     return time.strftime("%H:%M:%S ")

@@ -19,6 +19,7 @@ from kubernetes.watch import Watch
 
 from jac_converge.reconciler.errors import Gone, ServerFault
 from jac_converge.reconciler.kube_cluster import KubeCluster, Target
+from jac_converge.reconciler.kubeconfig import Login
 from jac_converge.reconciler.objects import kind_named
 from jac_converge.reconciler.position import Changed
 
@@ -65,9 +66,8 @@ def streaming(*lines: bytes) -> Iterator[Script]:
         client = ApiClient(Configuration(host=url))
         target = Target(context="test", server=url, namespace="shop", selector="a=b")
         try:
-            yield Script(
-                client=client, cluster=KubeCluster(target, client, None), versions=versions
-            )
+            cluster = KubeCluster(target, Login("test", None, client))
+            yield Script(client=client, cluster=cluster, versions=versions)
         finally:
             server.shutdown()
             thread.join()

@@ -186,3 +186,11 @@ def test_table_view_says_a_message_above_the_table_once() -> None:
     view.say("hello")
     view.close()
     assert 1 == out.getvalue().count("03:04:05 hello")
+
+
+def test_json_view_names_its_app() -> None:
+    """In each line, where there are many apps."""
+    out = StringIO()
+    JsonView(out, fields={"app": "shop", "namespace": "prod"}).say("hi")
+    expected = '{"event": "message", "app": "shop", "namespace": "prod", "message": "hi"}\n'
+    assert expected == out.getvalue()

@@ -1,0 +1,224 @@
+"""Many apps in one process: which of them run, and what they share.
+
+Each app has a loop, a lease and a mirror of its own, so that what befalls one is no matter of the
+others. Shared are the watches, the thread that looks at files, and the one that renews leases. It
+changes when apps come to share something else.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event, Lock, Thread
+from typing import Final
+
+from jac_converge.config.problems import ConfigError, Problem
+from jac_converge.reconciler.errors import ClusterError
+from jac_converge.reconciler.lease import RENEWAL
+from jac_converge.reconciler.loop import LAST_SECONDS, NAP, POLL, Loop
+from jac_converge.reconciler.shared_watches import SharedWatches
+
+__all__ = ["Fleet", "Member"]
+
+logger = logging.getLogger(__name__)
+
+RESCAN: Final = 2.0
+"""Seconds between two looks for folders that came or went."""
+
+GIVERS: Final = 8
+"""Threads that give leases back in the end, when nobody waits for long."""
+
+LOOKS: Final = 50
+"""Apps whose files are looked at in one go; with more of them each one's turn comes later."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One app that runs."""
+
+    place: str
+    """Context, namespace and name: no two members have the same."""
+    loop: Loop
+    join: Callable[[], None]
+    """Begin to be fed by the watches."""
+    leave: Callable[[], None]
+    """The end of that."""
+    thread: Thread = field(init=False)
+
+    def start(self) -> None:
+        """Join the watches, and make passes in a thread of its own until stopped."""
+        thread = Thread(target=self.loop.run_passes, name=f"passes-{self.place}", daemon=True)
+        object.__setattr__(self, "thread", thread)
+        self.join()
+        self.loop.begin()
+        thread.start()
+
+
+class Fleet:
+    """Runs every app of a workspace until stopped.
+
+    Args:
+        scan: the folders of all apps, as of now.
+        enlist: makes a member of a folder; None: it has no settings for us; raises ConfigError.
+        watches: every set of watches that is open, as of now.
+        say: tells a person what concerns no app that runs.
+        tick: called some times a second.
+        clock: monotonic seconds.
+        wall: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        *,
+        scan: Callable[[], Iterable[Path]],
+        enlist: Callable[[Path], Member | None],
+        watches: Callable[[], Iterable[SharedWatches]],
+        say: Callable[[str], None],
+        tick: Callable[[], None],
+        clock: Callable[[], float],
+        wall: Callable[[], float],
+    ) -> None:
+        self._scan = scan
+        self._enlist = enlist
+        self._watches = watches
+        self._say = say
+        self._tick = tick
+        self._clock = clock
+        self._wall = wall
+        self._stop = Event()
+        self._lock = Lock()
+        self._members: dict[Path, Member] = {}
+        self._told: dict[Path, str] = {}
+        self._missing: set[Path] = set()
+        self._looked = 0
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """Who runs now."""
+        with self._lock:
+            return tuple(self._members.values())
+
+    def run(self) -> None:
+        """Run until stopped."""
+        self.rescan()
+        helpers = (
+            Thread(target=self._attend, name="attend", daemon=True),
+            Thread(target=self._renew, name="leases", daemon=True),
+        )
+        for helper in helpers:
+            helper.start()
+        # Not Event.wait: a signal handler that sets an event its own thread waits on can lock
+        # itself out.
+        while not self._stop.is_set():
+            helpers[0].join(POLL)
+        self._end()
+
+    def stop(self) -> None:
+        """End after the writes in flight; callable from a signal handler and from any thread."""
+        self._stop.set()
+        for member in list(self._members.values()):
+            member.loop.stop()
+
+    def rescan(self) -> None:
+        """Start what came, end what went; a folder that cannot be used stops no other."""
+        found = set(self._scan())
+        missing = self._members.keys() - found
+        # Twice in a row: an editor may take the file away for a moment.
+        gone, self._missing = missing & self._missing, missing
+        for folder in gone:
+            with self._lock:
+                leaver = self._members.pop(folder)
+            self._part(leaver)
+            self._say(f"{folder}: jac.toml is gone, so it is no longer watched; nothing is deleted")
+        for folder in sorted(found - self._members.keys()):
+            if self._stop.is_set():
+                return
+            try:
+                member = self._enlist(folder)
+                self._check(folder, member)
+            except (ConfigError, ClusterError) as problem:
+                if self._told.get(folder) != str(problem):
+                    self._told[folder] = str(problem)
+                    self._say(f"{folder}: not watched: {problem}")
+            else:
+                self._told.pop(folder, None)
+                self._admit(folder, member)
+
+    def _check(self, folder: Path, member: Member | None) -> None:
+        for other, taken in self._members.items():
+            if member and taken.place == member.place:
+                message = f"{member.place} is already the app of {other}; choose another app_name"
+                file = str(folder / "jac.toml")
+                raise ConfigError(Problem(file=file, line=None, key=None, message=message))
+
+    def _admit(self, folder: Path, member: Member | None) -> None:
+        if member is None:
+            return
+        with self._lock:
+            self._members[folder] = member
+        member.start()
+
+    def _part(self, member: Member) -> None:
+        member.loop.stop()
+        member.leave()
+        member.thread.join(LAST_SECONDS)
+        member.loop.let_go()
+
+    def _attend(self) -> None:
+        """Look at files, for new folders, and for sleep of the machine."""
+        ahead, next_scan = self._wall() - self._clock(), self._clock() + RESCAN
+        while not self._stop.wait(POLL):
+            self._look()
+            self._tick()
+            if self._clock() >= next_scan:
+                try:
+                    self.rescan()
+                except OSError:
+                    logger.exception("workspace could not be read", extra={"action": "retry"})
+                next_scan = self._clock() + RESCAN
+            now_ahead = self._wall() - self._clock()
+            if now_ahead - ahead > NAP:
+                self._say(f"resumed after {(now_ahead - ahead) / 60:.0f} min of sleep")
+                for watches in self._watches():
+                    watches.wake()
+            ahead = now_ahead
+            if self.members and not any(member.thread.is_alive() for member in self.members):
+                # Each ended by itself: whoever read us is gone.
+                self._stop.set()
+
+    def _look(self) -> None:
+        members = self.members
+        for member in members[self._looked : self._looked + LOOKS]:
+            member.loop.look()
+        self._looked = self._looked + LOOKS if self._looked + LOOKS < len(members) else 0
+
+    def _renew(self) -> None:
+        while not self._stop.is_set():
+            started = self._clock()
+            for member in self.members:
+                if self._stop.is_set():
+                    return
+                member.loop.renew()
+            self._stop.wait(max(0.0, RENEWAL - (self._clock() - started)))
+
+    def _end(self) -> None:
+        """Stop all, then wait for each and give back its lease, as far as the time allows."""
+        members = self.members
+        for member in members:
+            member.loop.stop()
+        for watches in self._watches():
+            watches.stop()
+        deadline = self._clock() + LAST_SECONDS + len(members) * 0.02
+        for member in members:
+            member.thread.join(max(0.0, deadline - self._clock()))
+        shares = [members[n::GIVERS] for n in range(GIVERS)]
+        givers = [Thread(target=_give_back, args=(share,), daemon=True) for share in shares]
+        for giver in givers:
+            giver.start()
+        for giver in givers:
+            giver.join(max(LAST_SECONDS, deadline - self._clock()))
+
+
+def _give_back(members: Iterable[Member]) -> None:
+    for member in members:
+        member.loop.let_go()
