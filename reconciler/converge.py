@@ -36,7 +36,7 @@ from jac_converge.reconciler.plan import make_plan, unsurveyed
 from jac_converge.reconciler.releases import History, history_from, record_key, record_object
 from jac_converge.reconciler.retry import retried
 from jac_converge.reconciler.snapshot import Baseline, Policy, Preview, Snapshot
-from jac_converge.reconciler.steps import Create, Delete, Plan, Recreate
+from jac_converge.reconciler.steps import Create, Delete, Keep, Plan, Recreate
 from jac_converge.reconciler.version import Version, restored, version_of
 
 __all__ = ["WATCHED", "Converger"]
@@ -141,7 +141,17 @@ class Converger:
         previews = dict(self._previews(surveyed, live))
         self._accept(previews, live)
         snapshot = Snapshot(live=live, baselines=self._baselines, previews=previews)
-        return make_plan(app.name, desired, snapshot, policy)
+        plan = make_plan(app.name, desired, snapshot, policy)
+        self._note_what_is_left(plan, previews)
+        return plan
+
+    def _note_what_is_left(self, plan: Plan, previews: dict[ObjectKey, Preview]) -> None:
+        """Remember for what jac.toml drift was left alone: its next edit is none."""
+        for step in plan.steps:
+            preview = previews.get(step.key)
+            if isinstance(step, Keep) and step.left and preview and preview.answer:
+                fields = owned_fields(preview.answer)
+                self._baselines[step.key] = Baseline(desired=preview.desired, fields=fields)
 
     def _without_ignored(self, live: dict[ObjectKey, Object], rules: Rules) -> tuple[Object, ...]:
         """Take out what is left to others, and no longer expect to own it."""

@@ -34,6 +34,7 @@ from jac_converge.reconciler.render import (
     Row,
     heal_of,
     healed_briefly,
+    left_line,
     plan_lines,
     worst,
 )
@@ -42,7 +43,7 @@ from jac_converge.reconciler.rollout import Rollouts
 from jac_converge.reconciler.rows import rows_of
 from jac_converge.reconciler.snapshot import Policy
 from jac_converge.reconciler.source import Source
-from jac_converge.reconciler.steps import Plan, Recreate, Update
+from jac_converge.reconciler.steps import Keep, Plan, Recreate, Update
 from jac_converge.reconciler.trigger import Trigger
 from jac_converge.reconciler.watch import KindWatch
 
@@ -253,6 +254,7 @@ class Loop:
         plan = p.converger.plan(app, self._policy(app), complete="resync" in causes)
         self._plan, self._carried_out = plan, not plan.writes
         self._tell_watches()
+        self._say_what_stands()
         if not plan.writes and not self._known:
             # Everything was there when we came: from now on an absence is a deletion.
             self._known = set(mirror.snapshot())
@@ -280,6 +282,8 @@ class Loop:
         for kind, error in p.converger.mirror.blocked.items():
             if kind not in DISPENSABLE:
                 standing.append(f"{kind} cannot be watched: {error}")
+        steps = self._plan.steps if self._plan else ()
+        standing += [left_line(s) for s in steps if isinstance(s, Keep) and s.told]
         for message in standing:
             if message not in self._standing:
                 p.view.say(message)
@@ -291,8 +295,9 @@ class Loop:
             self._app = app
         live = self._p.converger.mirror.snapshot()
         ignore = self._fights.rules(live, self._p.clock())
-        heal = app.settings.watch.mode == "heal"
-        return Policy(adopt=self._adopt, heal=heal, ignore=ignore)
+        # Who runs `jac scale` asks for jac.toml to be in force.
+        mode = "heal" if self._until_healthy else app.settings.watch.mode
+        return Policy(adopt=self._adopt, mode=mode, ignore=ignore)
 
     def _write(self, plan: Plan) -> tuple[ClusterError, ...]:
         """Take the steps if we may; returns why something is left to do."""
@@ -370,7 +375,7 @@ class Loop:
         desired = keyed(self._p.converger.desired)
         live = mirror.snapshot()
         rows = rows_of(desired, live, mirror.pods(), plan=plan, healed=self._healed)
-        rows = tuple(replace(row, left=self._fights.lines(row.key)) for row in rows)
+        rows = tuple(replace(row, left=(*row.left, *self._fights.lines(row.key))) for row in rows)
         self._known |= live.keys()
         returns = self._carried_out and self._rollouts.judge(self._p.source.app, plan, rows)
         self._p.view.show(rows)

@@ -17,6 +17,7 @@ from jac_converge.reconciler.drift import (
     owned_fields,
     readable,
     value_at,
+    writers_of,
 )
 from jac_converge.reconciler.errors import ClusterError, Immutable, Invalid, Refused, Unserved
 from jac_converge.reconciler.health import health_of
@@ -115,13 +116,13 @@ def _step_for(
     key = key_of(obj)
     live = snapshot.live.get(key)
     preview = snapshot.previews.get(key)
-    left_alone = not policy.heal and _accepted(obj, snapshot.baselines.get(key))
     if live is None:
         # Told before anything is written, so that nothing is left half applied.
         if preview and preview.answer is None:
             return _refused(key, preview.rejected)
-        if left_alone:
-            return Keep(key=key, reason=f"it was deleted; {_LEFT_ALONE}")
+        if policy.mode != "heal" and _accepted(obj, snapshot.baselines.get(key)):
+            reason = f"it was deleted; {_LEFT_ALONE}"
+            return Keep(key=key, reason=reason, left=True, told=policy.mode == "warn")
         return _create(obj, desired, snapshot)
     if live["metadata"].get("deletionTimestamp"):
         finalizers = ", ".join(live["metadata"].get("finalizers") or ()) or "none"
@@ -129,8 +130,8 @@ def _step_for(
     if obstacle := _obstacle(app_name, key, live, policy):
         return obstacle
     changes, drift = _compare(obj, live, snapshot, policy.ignore)
-    if left_alone and changes:
-        return Keep(key=key, reason=_LEFT_ALONE, drift=drift)
+    if changes and policy.mode != "heal" and _is_drift_alone(obj, live, snapshot):
+        return _left(key, changes, drift, policy)
     if preview and preview.answer is None and not _is_in_the_way(drift, preview.rejected):
         if isinstance(preview.rejected, Invalid) and not live["metadata"].get("managedFields"):
             return _ask_who_owns_what(obj, live)
@@ -148,6 +149,34 @@ def _step_for(
         drift=drift,
         replicas=replicas,
         ignore=policy.ignore,
+    )
+
+
+def _left(key: ObjectKey, changes: tuple[Change, ...], drift: Drift | None, policy: Policy) -> Keep:
+    if policy.mode == "off":
+        return Keep(key=key, reason=_LEFT_ALONE, left=True)
+    return Keep(key=key, reason=_LEFT_ALONE, left=True, changes=changes, drift=drift, told=True)
+
+
+def _is_drift_alone(obj: Object, live: Object, snapshot: Snapshot) -> bool:
+    """Whether jac.toml has no part in a difference.
+
+    Before we know what the server accepted from us, ownership tells. What we own is as an earlier
+    jac.toml said, so a difference there is an edit; what somebody else owns is drift; and what
+    nobody owns is taken for a field that jac.toml gained.
+    """
+    key = key_of(obj)
+    if (baseline := snapshot.baselines.get(key)) is not None:
+        return _accepted(obj, baseline)
+    preview = snapshot.previews.get(key)
+    if preview is None or preview.answer is None:
+        return False
+    own, wanted = owned_fields(live), owned_fields(preview.answer)
+    return own <= wanted and all(
+        value_at(live, path) == value_at(preview.answer, path)
+        if path in own
+        else writers_of(live, path)
+        for path in wanted
     )
 
 

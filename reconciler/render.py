@@ -29,6 +29,7 @@ __all__ = [
     "heal_line",
     "heal_of",
     "healed_briefly",
+    "left_line",
     "outcome_json",
     "plan_json",
     "plan_lines",
@@ -55,6 +56,9 @@ SHOWN_CHANGES: Final = 8
 """Changed fields shown per object; the rest are counted."""
 
 SHOWN_CHARACTERS: Final = 60
+
+LEFT: Final = '[converge.watch] mode = "warn"'
+"""Why drift is left alone where it is told."""
 
 _SECRET_PARTS: Final = ("data", "stringData", "metadata.annotations")
 """Of a Secret. An annotation counts: `kubectl apply` keeps a copy of the whole object in one."""
@@ -84,7 +88,7 @@ class Row:
     health: Health
     healed: str = ""
     left: tuple[str, ...] = ()
-    """Fields no longer healed, because a rival changes them again: as lines of `ignore`."""
+    """Fields that are not healed: by `mode = "warn"`, as paths; a rival's, as lines of `ignore`."""
 
 
 def plan_lines(plan: Plan, *, verbose: bool = False) -> list[str]:
@@ -144,6 +148,17 @@ def heal_line(heal: Heal) -> str:
     who = f" - changed by {heal.who}" if heal.who else ""
     at = f" at {heal.at[11:19]}" if heal.who and heal.at else ""
     return f"{heal.key} {heal.what} healed in {heal.seconds * 1000:.0f} ms{who}{at}"
+
+
+def left_line(step: Keep) -> str:
+    """What drifted and is left alone, who had done it and when."""
+    if not step.changes:
+        return f"{step.key} deleted, not created again: {LEFT}"
+    who = (
+        f" - changed by {', '.join(step.drift.rivals)}" if step.drift and step.drift.rivals else ""
+    )
+    at = f" at {step.drift.at[11:19]}" if who and step.drift and step.drift.at else ""
+    return f"{step.key} {_what(step)} not healed: {LEFT}{who}{at}"
 
 
 def healed_briefly(heal: Heal) -> str:
@@ -331,7 +346,7 @@ def _change_line(key: ObjectKey, change: Change, mask: _Mask) -> str:
     return f"{change.path}: {before} -> {after}"
 
 
-def _what(step: Update) -> str:
+def _what(step: Update | Keep) -> str:
     first, *others = step.changes
     told = _change_line(step.key, first, _Mask()).replace(": ", " ", 1)
     return f"{told} and {len(others)} more" if others else told

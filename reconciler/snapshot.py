@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from jac_converge.reconciler.drift import FieldPath
 from jac_converge.reconciler.errors import ClusterError
@@ -44,8 +45,8 @@ class Policy:
 
     adopt: bool = False
     """Take over objects of the same name that are not ours."""
-    heal: bool = True
-    """Put drift back; otherwise it is only told."""
+    mode: Literal["heal", "warn", "off"] = "heal"
+    """What becomes of drift: put back, told only, or neither."""
     prune: bool = True
     """Delete what left the desired state."""
     data: bool = False

@@ -117,8 +117,14 @@ class Keep:
     verb = "keep"
     key: ObjectKey
     reason: str = ""
+    left: bool = False
+    """Whether it drifted, and the policy says to leave that."""
+    changes: tuple[Change, ...] = ()
+    """What was left, where the policy says to tell it; empty for an object that was deleted."""
     drift: Drift | None = None
-    """Drift that the policy says to leave."""
+    """Who did that, where the policy says to tell it."""
+    told: bool = False
+    """Whether the policy says to tell it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,9 +83,14 @@ def write_app(folder: Path, toml: str, *, name: str = "shop") -> Path:
 
 @contextmanager
 def running_loop(
-    file: Path, kubeconfig: Path, *, holder: str = "test@here:1", adopt: bool = False
+    file: Path,
+    kubeconfig: Path,
+    *,
+    holder: str = "test@here:1",
+    adopt: bool = False,
+    until_healthy: bool = False,
 ) -> Iterator[RunningLoop]:
-    """Run the loop until the block ends."""
+    """Run the loop until the block ends, or until the app is healthy."""
     source = Source(lambda: load_app(file, environ=os.environ))
     app = source.app
     cluster = connect(
@@ -130,7 +135,7 @@ def running_loop(
         ),
         adopt=adopt,
     )
-    thread = Thread(target=loop.run, name="loop")
+    thread = Thread(target=loop.run, kwargs={"until_healthy": until_healthy}, name="loop")
     thread.start()
     try:
         yield RunningLoop(loop, view, source, trigger, lease, thread)

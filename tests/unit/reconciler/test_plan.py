@@ -39,7 +39,7 @@ STORE = obj(
 UP = {"observedGeneration": 1, "replicas": 1, "readyReplicas": 1}
 NAMESPACE = obj("Namespace", "prod")
 HEAL = Policy()
-WARN = Policy(heal=False)
+WARN, OFF = Policy(mode="warn"), Policy(mode="off")
 
 
 def seen(*there: Object, **more: Any) -> Snapshot:
@@ -261,14 +261,62 @@ def test_plan_leaves_drift_alone_but_tells_it_when_told_to_warn(*, surveyed: boo
     assert isinstance(step, Keep)
     assert "drift is left alone ([converge.watch] mode)" == step.reason
     assert step.drift is not None
-    assert ("kubectl-edit",) == step.drift.rivals
+    assert (("kubectl-edit",), True) == (step.drift.rivals, step.told)
+    assert (Change(path="spec.replicas", before=5, after=2),) == step.changes
+
+
+def test_plan_tells_no_drift_when_it_is_switched_off() -> None:
+    """`mode = "off"`: neither repaired nor reported."""
+    there = seen(EDITED, baselines=accepted(DEPLOYMENT, REPLICAS))
+    step = only_step(DEPLOYMENT, there=there, policy=OFF)
+    reason = "drift is left alone ([converge.watch] mode)"
+    assert Keep(key=key_of(DEPLOYMENT), reason=reason, left=True) == step
+
+
+PAUSED = "f:spec/f:paused"
+WANTED = obj("Deployment", spec={"replicas": 2, "paused": True})
+
+
+@pytest.mark.parametrize(
+    ("found", "verb"),
+    [
+        (live(WANTED, ours(REPLICAS, PAUSED)), "keep"),
+        (live(WANTED, ours(PAUSED), entry("helm", REPLICAS)), "keep"),
+        (
+            live(
+                {**WANTED, "spec": {"replicas": 5, "paused": True}},
+                ours(PAUSED),
+                entry("kubectl-edit", REPLICAS),
+            ),
+            "keep",
+        ),
+        (
+            live({**WANTED, "spec": {"replicas": 5, "paused": True}}, ours(REPLICAS, PAUSED)),
+            "update",
+        ),
+        (live(DEPLOYMENT, ours(REPLICAS)), "update"),
+        (
+            live(
+                {**WANTED, "spec": {**WANTED["spec"], "x": 1}}, ours(REPLICAS, PAUSED, "f:spec/f:x")
+            ),
+            "update",
+        ),
+    ],
+    ids=["same", "owner", "drift", "edit", "gained", "left"],
+)
+def test_plan_tells_drift_from_an_edit_before_anything_was_accepted(
+    found: Object, verb: str
+) -> None:
+    """At the start of a loop that heals nothing: by who owns what differs."""
+    previews = answered(WANTED, live(WANTED, ours(REPLICAS, PAUSED)))
+    assert verb == only_step(WANTED, there=seen(found, previews=previews), policy=WARN).verb
 
 
 def test_plan_leaves_a_deleted_object_deleted_when_told_to_warn() -> None:
     """A deletion is drift like any other."""
     there = seen(baselines=accepted(DEPLOYMENT, REPLICAS))
     reason = "it was deleted; drift is left alone ([converge.watch] mode)"
-    expected = Keep(key=key_of(DEPLOYMENT), reason=reason)
+    expected = Keep(key=key_of(DEPLOYMENT), reason=reason, left=True, told=True)
     assert expected == only_step(DEPLOYMENT, there=there, policy=WARN)
 
 
@@ -623,7 +671,7 @@ def worlds(draw: st.DrawFn) -> tuple[tuple[Object, ...], Snapshot, Policy]:
         previews[key_of(it)] = Preview(desired=it, answer=same, rejected=error)
     policy = Policy(
         adopt=draw(st.booleans()),
-        heal=draw(st.booleans()),
+        mode=draw(st.sampled_from(["heal", "warn", "off"])),
         prune=draw(st.booleans()),
         data=draw(st.booleans()),
     )

@@ -21,6 +21,7 @@ from jac_converge.reconciler.render import (
     heal_line,
     heal_of,
     healed_briefly,
+    left_line,
     outcome_json,
     plan_json,
     plan_lines,
@@ -144,6 +145,20 @@ def test_plan_lines_show_what_stays_when_asked() -> None:
     """Otherwise only what stays for a reason."""
     quiet, all_of_it = plan_lines(EVERY_STEP), plan_lines(EVERY_STEP, verbose=True)
     assert ["= keep     ConfigMap/shop-config"] == [x for x in all_of_it if x not in quiet]
+
+
+def test_left_line_tells_what_and_who() -> None:
+    """A deletion has no author: the server records none."""
+    key = ObjectKey("Deployment", "shop")
+    changed = Keep(key=key, left=True, told=True, changes=(COUNT,), drift=DRIFT)
+    nameless = Keep(key=key, left=True, told=True, changes=(COUNT,))
+    mode = '[converge.watch] mode = "warn"'
+    said = f"Deployment/shop spec.replicas 5 -> 2 not healed: {mode}"
+    assert [
+        f"{said} - changed by kubectl-edit at 03:04:05",
+        said,
+        f"Deployment/shop deleted, not created again: {mode}",
+    ] == [*map(left_line, (changed, nameless, Keep(key=key, left=True, told=True)))]
 
 
 def test_plan_summary_says_when_there_is_nothing_to_do() -> None:
@@ -400,6 +415,7 @@ def everything_told(before: Object, after: Object) -> str:
         json.dumps(heal_json(heal)),
         heal_line(heal),
         result_line(it),
+        left_line(Keep(key=step.key, left=True, told=True, changes=changes, drift=DRIFT)),
         *(summary_of(one, live=is_live) for one in (before, after) for is_live in (True, False)),
     ]
     return "\n".join(told)

@@ -1,7 +1,8 @@
 """The rows of the table: what is desired, what is there, and how it is doing."""
 
+from jac_converge.reconciler.drift import Change
 from jac_converge.reconciler.health import Health
-from jac_converge.reconciler.objects import ObjectKey, keyed
+from jac_converge.reconciler.objects import ObjectKey, key_of, keyed
 from jac_converge.reconciler.rows import rows_of
 from jac_converge.reconciler.steps import Hold, Keep, Plan, Refuse
 from tests.unit.reconciler.live_objects import live, obj
@@ -53,6 +54,22 @@ def test_rows_tell_what_the_plan_waits_for_and_refuses() -> None:
         Health(state="progressing", sentence="waits for StatefulSet/x"),
     ] == [row.health for row in rows[1:]]
     assert "current" == rows[0].health.state
+
+
+def test_rows_tell_what_is_left_alone() -> None:
+    """A field that drifted, and an object that was deleted."""
+    change = Change(path="spec.ports", before=1, after=2)
+    plan = Plan(
+        steps=(
+            Keep(key=key_of(SERVICE), left=True, told=True, changes=(change,)),
+            Keep(key=key_of(SECRET), left=True, told=True, reason="it was deleted"),
+        )
+    )
+    rows = rows_of(DESIRED, keyed((live(SERVICE),)), (), plan=plan)
+    assert [("current", ("spec.ports",)), ("progressing", ()), ("progressing", ())] == [
+        (row.health.state, row.left) for row in rows
+    ]
+    assert "it was deleted" == rows[1].health.sentence
 
 
 def test_rows_ask_the_pods_for_reasons() -> None:
