@@ -107,7 +107,11 @@ class Cluster(Protocol):
         ...
 
     def patch_ownership(self, obj: Object, fields: list[dict[str, Any]]) -> Object:
-        """Replace managedFields, unless the object changed since `obj` was read (`Invalid`)."""
+        """Write managedFields anew, as far as they differ from those that `obj` was read with.
+
+        Raises:
+            Invalid: somebody changed one of those entries meanwhile, or moved them.
+        """
         ...
 
     def delete(self, obj: Object, *, unchanged: bool = False) -> None:
@@ -243,14 +247,13 @@ class KubeCluster:
     def patch_ownership(self, obj: Object, fields: list[dict[str, Any]]) -> Object:
         """See `Cluster.patch_ownership`."""
         kind, metadata = _kind_of(obj), obj["metadata"]
-        version = metadata["resourceVersion"]
         return self._request(
             f"{kind.name}/{metadata['name']} patch",
             "PATCH",
             self._path(kind, metadata["name"]),
             body=[
-                {"op": "test", "path": "/metadata/resourceVersion", "value": version},
-                {"op": "replace", "path": "/metadata/managedFields", "value": fields},
+                {"op": "test", "path": "/metadata/uid", "value": metadata["uid"]},
+                *_ownership_patch(metadata.get("managedFields") or [], fields),
             ],
             content_type="application/json-patch+json",
         )
@@ -473,6 +476,28 @@ def _first_line(exc: Exception) -> str:
 def _authorization(client: ApiClient) -> dict[str, str]:
     setting = client.configuration.auth_settings().get("BearerToken")
     return {"Authorization": setting["value"]} if setting and setting.get("value") else {}
+
+
+def _ownership_patch(
+    before: list[dict[str, Any]], after: list[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """Change the entries that differ, and only where they are as they were read.
+
+    Not the version is what is tested: a controller that writes statuses all the time, as during a
+    roll-out, would let no patch through.
+    """
+    if not before:
+        yield {"op": "add", "path": "/metadata/managedFields", "value": after}
+        return
+    new = [entry for entry in after if entry not in before]
+    # From behind, so that no removal moves what a later operation names.
+    for index, entry in reversed(list(enumerate(before))):
+        if entry in after:
+            continue
+        path = f"/metadata/managedFields/{index}"
+        yield {"op": "test", "path": path, "value": entry}
+        yield {"op": "remove", "path": path}
+    yield from ({"op": "add", "path": "/metadata/managedFields/-", "value": e} for e in new)
 
 
 def _kind_of(obj: Object) -> Kind:
