@@ -98,6 +98,8 @@ class Snapshot:
     live: Mapping[ObjectKey, Object]
     baselines: Mapping[ObjectKey, Baseline] = field(default_factory=dict)
     previews: Mapping[ObjectKey, Preview] = field(default_factory=dict)
+    settled: frozenset[ObjectKey] = frozenset()
+    """Objects that an earlier plan kept as they are, and nothing about them is another now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,6 +291,8 @@ def _step_for(
     app_name: str, obj: Object, desired: tuple[Object, ...], snapshot: Snapshot, policy: Policy
 ) -> Step:
     key = key_of(obj)
+    if key in snapshot.settled:
+        return Keep(key=key)
     live = snapshot.live.get(key)
     preview = snapshot.previews.get(key)
     left_alone = not policy.heal and _accepted(obj, snapshot.baselines.get(key))
@@ -375,7 +379,8 @@ def _handed_over(changes: tuple[Change, ...]) -> tuple[Change, ...]:
 
 
 def _accepted(obj: Object, baseline: Baseline | None) -> bool:
-    return baseline is not None and baseline.desired == obj
+    # Most often it is the very same one, and need not be compared value by value.
+    return baseline is not None and (baseline.desired is obj or baseline.desired == obj)
 
 
 def _obstacle(app_name: str, key: ObjectKey, live: Object, policy: Policy) -> Step | None:
