@@ -114,6 +114,10 @@ class Cluster(Protocol):
         """
         ...
 
+    def patch(self, obj: Object, operations: list[dict[str, Any]]) -> Object:
+        """Apply a JSON patch; `Invalid` when it does not fit what is there now."""
+        ...
+
     def delete(self, obj: Object, *, unchanged: bool = False) -> None:
         """Delete exactly this object (by UID), in the background.
 
@@ -246,15 +250,19 @@ class KubeCluster:
 
     def patch_ownership(self, obj: Object, fields: list[dict[str, Any]]) -> Object:
         """See `Cluster.patch_ownership`."""
-        kind, metadata = _kind_of(obj), obj["metadata"]
+        metadata = obj["metadata"]
+        same = {"op": "test", "path": "/metadata/uid", "value": metadata["uid"]}
+        changed = _ownership_patch(metadata.get("managedFields") or [], fields)
+        return self.patch(obj, [same, *changed])
+
+    def patch(self, obj: Object, operations: list[dict[str, Any]]) -> Object:
+        """See `Cluster.patch`."""
+        kind, name = _kind_of(obj), obj["metadata"]["name"]
         return self._request(
-            f"{kind.name}/{metadata['name']} patch",
+            f"{kind.name}/{name} patch",
             "PATCH",
-            self._path(kind, metadata["name"]),
-            body=[
-                {"op": "test", "path": "/metadata/uid", "value": metadata["uid"]},
-                *_ownership_patch(metadata.get("managedFields") or [], fields),
-            ],
+            self._path(kind, name),
+            body=operations,
             content_type="application/json-patch+json",
         )
 

@@ -26,6 +26,7 @@ __all__ = [
     "drift_of",
     "entries_of",
     "key_matches",
+    "leaves_of",
     "owned_fields",
     "readable",
     "spelled_key",
@@ -254,6 +255,11 @@ def writers_of(live: Object, path: FieldPath) -> tuple[str, ...]:
 def entries_of(obj: Object) -> Iterable[dict[str, Any]]:
     """What the server recorded about who owns what."""
     return obj["metadata"].get("managedFields") or ()
+
+
+def leaves_of(entry: Mapping[str, Any]) -> Iterator[FieldPath]:
+    """The leaf fields of one entry of managedFields."""
+    return _leaves(entry.get("fieldsV1") or {})
 
 
 def _leaves(fields: Mapping[str, Any], prefix: FieldPath = ()) -> Iterator[FieldPath]:
