@@ -52,6 +52,9 @@ __all__ = ["Loop", "Verdict", "View"]
 logger = logging.getLogger(__name__)
 
 POLL: Final = 0.1
+"""Seconds between two looks at whether the passes still run."""
+
+LOOK: Final = 0.05
 """Seconds between two looks at the configuration files; a look is three stat calls."""
 
 NAP: Final = 30.0
@@ -399,7 +402,7 @@ class Loop:
         """Notice edits of the configuration, and sleep of the machine."""
         p = self._p
         ahead = p.wall() - p.clock()
-        while not self._stop.wait(POLL):
+        while not self._stop.wait(LOOK):
             self.look()
             now_ahead = p.wall() - p.clock()
             if now_ahead - ahead > NAP:
