@@ -12,7 +12,7 @@ from random import Random
 from threading import Event, Thread
 from typing import Final, Literal, Protocol
 
-from jac_converge.config.load import App, ConfigError
+from jac_converge.config.load import App
 from jac_converge.reconciler.apply import Outcome
 from jac_converge.reconciler.converge import Converger
 from jac_converge.reconciler.errors import (
@@ -391,8 +391,9 @@ class Loop:
             try:
                 if p.source.poll():
                     p.trigger.poke("jac.toml")
-            except (OSError, ConfigError):
-                logger.exception("configuration could not be read", extra={"action": "retry"})
+            except Exception:
+                # Also a mistake of ours: without this thread no later edit is noticed.
+                logger.exception("configuration could not be read", extra={"action": "go on"})
             now_ahead = p.wall() - p.clock()
             if now_ahead - ahead > NAP:
                 self._news.append(f"resumed after {(now_ahead - ahead) / 60:.0f} min of sleep")
