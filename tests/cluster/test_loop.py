@@ -197,7 +197,7 @@ def test_loop_notices_edits_after_a_mistake_of_ours(
         wait_until(lambda: "configuration could not be read" in caplog.text)
         write_app(tmp_path, TOML.format(namespace=ns, more='env = { SEEN = "1" }'))
         config = path_of("ConfigMap", ns, "shop-config")
-        wait_until(lambda: "SEEN" in api.get(config)["data"])
+        wait_until(lambda: "SEEN" in (api.get(config).get("data") or {}))
 
 
 def test_loop_creates_everything_again_when_the_namespace_is_deleted(
