@@ -13,7 +13,7 @@ from random import Random
 from threading import Event, Thread
 from typing import Final, Literal, Protocol
 
-from jac_converge.config.load import App, ConfigError
+from jac_converge.config.load import App
 from jac_converge.reconciler.apply import Outcome
 from jac_converge.reconciler.converge import Converger
 from jac_converge.reconciler.errors import (
@@ -417,7 +417,8 @@ class Loop:
         try:
             if self._p.source.poll():
                 self._p.trigger.poke("jac.toml")
-        except (OSError, ConfigError):
+        except Exception:
+            # Also a mistake of ours: without this thread no later edit is noticed.
             logger.exception("configuration could not be read", extra={"action": "retry"})
 
     def _hold_lease(self) -> None:
