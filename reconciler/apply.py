@@ -123,6 +123,7 @@ def _is_only_added(step: Update) -> bool:
     drift = step.drift
     return (
         drift is not None
+        and not step.takes_over
         and not drift.lost
         and not step.ignore
         # Not so where somebody applied under our name.
