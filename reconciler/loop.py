@@ -300,7 +300,7 @@ class Loop:
             return (Paused(f"{p.lease.name} check", pause.sentence, "end that with --resume"),)
         # Before the write: its own echo will be the latest thing noticed.
         noticed = {s.key: p.converger.mirror.noticed_at(s.key) for s in plan.writes}
-        outcome = p.converger.apply(plan)
+        outcome = p.converger.apply(plan, allowed=lambda: p.lease.held)
         heals = tuple(
             heal
             for result in outcome.results
