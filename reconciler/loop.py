@@ -396,11 +396,20 @@ class Loop:
                 logger.exception("configuration could not be read", extra={"action": "go on"})
             now_ahead = p.wall() - p.clock()
             if now_ahead - ahead > NAP:
-                self._news.append(f"resumed after {(now_ahead - ahead) / 60:.0f} min of sleep")
-                for watch in p.watches:
-                    watch.wake()
-                p.trigger.poke("woke")
+                self._wake((now_ahead - ahead) / 60)
             ahead = now_ahead
+
+    def _wake(self, minutes: float) -> None:
+        p = self._p
+        self._news.append(f"resumed after {minutes:.0f} min of sleep")
+        try:
+            # A login may have ended. Here, not in each watch: a login plugin runs once.
+            p.converger.cluster.reauthenticate()
+        except ClusterError as error:
+            self._news.append(str(error))
+        for watch in p.watches:
+            watch.wake()
+        p.trigger.poke("woke")
 
     def _hold_lease(self) -> None:
         """Renew what we hold; try again for what a rival holds."""

@@ -90,6 +90,7 @@ def running_loop(
     adopt: bool = False,
     until_healthy: bool = False,
     load: Callable[[], App] | None = None,
+    wall: Callable[[], float] = time.time,
 ) -> Iterator[RunningLoop]:
     """Run the loop until the block ends, or until the app is healthy."""
     source = Source(load or (lambda: load_app(file, environ=os.environ)))
@@ -103,7 +104,7 @@ def running_loop(
     clock = time.monotonic
     mirror = Mirror([kind.name for kind in WATCHED], clock)
     trigger = Trigger(clock)
-    lease = Lease(app_name=app.name, cluster=cluster, holder=holder, clock=clock)
+    lease = Lease(app_name=app.name, cluster=cluster, holder=holder, clock=clock, wall=wall)
     view = Recorder()
     rng = Random(4)  # noqa: S311 - jitter
     recovery = Recovery()
@@ -131,7 +132,7 @@ def running_loop(
             watches=watches,
             view=view,
             clock=clock,
-            wall=time.time,
+            wall=wall,
             rng=rng,
         ),
         adopt=adopt,
