@@ -112,7 +112,10 @@ class KubeCluster:
             query |= {"resourceVersion": version}
         items: list[Object] = []
         while True:
-            page = self._request(f"{kind.plural} list", "GET", self._path(kind), query=query)
+            subject = f"{kind.plural} list"
+            page = self._request(subject, "GET", self._path(kind), query=query)
+            if "items" not in page or "resourceVersion" not in page["metadata"]:
+                raise ServerFault(subject, "the answer is no list")
             # The items of a list carry neither kind nor apiVersion.
             items += (
                 {"apiVersion": kind.api_version, "kind": kind.name, **i} for i in page["items"]
@@ -256,8 +259,13 @@ class KubeCluster:
         response = self._send(
             subject, method, path, query=query, body=body, content_type=content_type
         )
-        answer = json.loads(response.data)
-        return answer if isinstance(answer, dict) else {}
+        try:
+            answer = json.loads(response.data)
+        except ValueError as exc:
+            raise _not_the_server(subject) from exc
+        if not isinstance(answer, dict) or not isinstance(answer.get("metadata"), dict):
+            raise _not_the_server(subject)
+        return answer
 
     def _send(
         self,
@@ -352,6 +360,11 @@ class KubeWatchStream:
 
 def _kind_of(obj: Object) -> Kind:
     return LEASE if obj["kind"] == "Lease" else kind_named(obj["kind"])
+
+
+def _not_the_server(subject: str) -> ServerFault:
+    # Such as the log-in page of a hotel's network, with a 200. Not quoted: it may hold a secret.
+    return ServerFault(subject, "the answer is not the API server's, but some proxy's")
 
 
 def _unreachable(subject: str, server: str, exc: HTTPError) -> ClusterError:

@@ -427,4 +427,7 @@ class Loop:
                         p.trigger.poke("lease")
                 except ClusterError as error:
                     logger.debug("lease not renewed", extra={"cause": error})
+                except Exception:
+                    # A mistake of ours: without this thread the lease would be lost for good.
+                    logger.exception("lease not renewed", extra={"action": "retry"})
             self._stop.wait(RENEWAL)
