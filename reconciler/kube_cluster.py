@@ -33,7 +33,7 @@ from jac_converge.reconciler.objects import LEASE, Kind, Object, kind_named
 from jac_converge.reconciler.ownership import FIELD_MANAGER
 from jac_converge.reconciler.position import Bookmark, Changed, Listed
 
-__all__ = ["KubeCluster", "connect"]
+__all__ = ["USUAL", "KubeCluster", "Limits", "connect"]
 
 
 logger = logging.getLogger(__name__)
@@ -42,12 +42,19 @@ logger = logging.getLogger(__name__)
 UNARY_TIMEOUT: Final = urllib3.Timeout(connect=3.05, read=10.0)
 
 
-WATCH_TIMEOUT: Final = urllib3.Timeout(connect=3.05, read=75.0)
-"""Bookmarks come each 60 s, so 75 s without a byte means that the peer is dead."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much, how long and how fast."""
+
+    pace: Callable[[], None] = lambda: None
+    """Called before every request but a watch; may wait."""
+    page: int = 500
+    """Objects per page of a list."""
+    silence: urllib3.Timeout = urllib3.Timeout(connect=3.05, read=75.0)  # noqa: RUF009 - not mutated
+    """Of a watch: bookmarks come each 60 s, so 75 s without a byte mean that the peer is dead."""
 
 
-PAGE: Final = 500
-"""Objects per page of a list."""
+USUAL: Final = Limits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +68,12 @@ class Target:
 
 
 def connect(
-    *, context: str | None, namespace: str, selector: str, config_file: str | None = None
+    *,
+    context: str | None,
+    namespace: str,
+    selector: str,
+    config_file: str | None = None,
+    limits: Limits = USUAL,
 ) -> "KubeCluster":
     """Pin a cluster.
 
@@ -70,6 +82,7 @@ def connect(
         namespace: the app's.
         selector: label selector of the app's objects.
         config_file: the kubeconfig; None for KUBECONFIG, else the usual place.
+        limits: how much to ask for at once, and how fast.
 
     Raises:
         NoCluster: there is no kubeconfig, or no such context in it.
@@ -82,21 +95,26 @@ def connect(
         namespace=namespace,
         selector=selector,
     )
-    return KubeCluster(target, client, config_file)
+    return KubeCluster(target, client, config_file, limits)
 
 
 class KubeCluster:
     """`Cluster` over the connection pool of the official client."""
 
-    def __init__(self, target: Target, client: ApiClient, config_file: str | None) -> None:
+    def __init__(
+        self,
+        target: Target,
+        client: ApiClient,
+        config_file: str | None,
+        limits: Limits = USUAL,
+    ) -> None:
         self.target = target
         self._client = client
         self._config_file = config_file
+        self._limits = limits
         self._reauthenticating = Lock()
         self._identity: str | None = None
         """UID of the namespace kube-system, once it was read: it is the cluster's own."""
-        self.pace: Callable[[], None] | None = None
-        """Called before every request but a watch; may wait."""
 
     def get(self, kind: Kind, name: str) -> Object | None:
         """See `Cluster.get`."""
@@ -107,7 +125,7 @@ class KubeCluster:
 
     def list_kind(self, kind: Kind, version: str = "") -> Listed:
         """See `Cluster.list_kind`."""
-        query = {**self._selection(kind), "limit": str(PAGE)}
+        query = {**self._selection(kind), "limit": str(self._limits.page)}
         if version:
             query |= {"resourceVersion": version}
         items: list[Object] = []
@@ -123,7 +141,7 @@ class KubeCluster:
             rest = page["metadata"].get("continue")
             if not rest:
                 return Listed(tuple(items), page["metadata"]["resourceVersion"])
-            query = {**self._selection(kind), "limit": str(PAGE), "continue": rest}
+            query = {**self._selection(kind), "limit": str(self._limits.page), "continue": rest}
 
     def watch(self, kind: Kind, version: str, seconds: int) -> "KubeWatchStream":
         """See `Cluster.watch`."""
@@ -282,8 +300,8 @@ class KubeCluster:
         payload = None if body is None else json.dumps(body, separators=(",", ":")).encode()
         url = f"{self.target.server}{path}{f'?{urlencode(query)}' if query else ''}"
         for renewed in (False, True):
-            if self.pace and not stream:
-                self.pace()
+            if not stream:
+                self._limits.pace()
             with self._reauthenticating:
                 # A token whose end was announced is renewed in here, by one thread.
                 client, login = self._client, authorization(self._client)
@@ -296,7 +314,7 @@ class KubeCluster:
                     url,
                     body=payload,
                     headers=headers,
-                    timeout=WATCH_TIMEOUT if stream else UNARY_TIMEOUT,
+                    timeout=self._limits.silence if stream else UNARY_TIMEOUT,
                     preload_content=not stream,
                     retries=False,
                 )
