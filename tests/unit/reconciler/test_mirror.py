@@ -162,7 +162,7 @@ def test_mirror_remembers_when_content_changed(clock: Clock) -> None:
 def test_mirror_does_not_grow_with_objects_that_come_and_go(clock: Clock) -> None:
     """Pods of a CronJob have a new name each time: a loop of weeks must not keep them."""
     clock.mirror.replace("Service", [])
-    sizes = []
+    sizes: list[int] = []
     for count in (600, 600):
         for number in range(count):
             for kind in ("Service", "Pod"):
