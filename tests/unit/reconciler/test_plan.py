@@ -301,8 +301,9 @@ WANTED = obj("Deployment", spec={"replicas": 2, "paused": True})
             ),
             "update",
         ),
+        (live(WANTED, entry("helm", REPLICAS, PAUSED)), "update"),
     ],
-    ids=["same", "owner", "drift", "edit", "gained", "left"],
+    ids=["same", "owner", "drift", "edit", "gained", "left", "never ours"],
 )
 def test_plan_tells_drift_from_an_edit_before_anything_was_accepted(
     found: Object, verb: str
