@@ -41,6 +41,9 @@ the plan says what the server says to that; but a namespace is used as it is."""
 _REMEMBERED: Final = 16
 """Resource versions kept per object, to tell an echo that came before its answer."""
 
+_GONE: Final = 256
+"""Deleted objects whose versions are kept: the answer to a create may come after the deletion."""
+
 
 @dataclass(slots=True)
 class _Pending:
@@ -67,6 +70,8 @@ class Mirror:
         self._pending: dict[ObjectKey, _Pending] = {}
         self._versions: dict[ObjectKey, deque[str]] = {}
         self._noticed: dict[ObjectKey, float] = {}
+        self._gone: dict[ObjectKey, None] = {}
+        """The last ones that were deleted, latest last."""
 
     @property
     def synced(self) -> bool:
@@ -151,7 +156,12 @@ class Mirror:
         return _strongest(noticed)
 
     def _put(self, key: ObjectKey, obj: Object) -> Noticed:
+        if key.kind == "Pod":
+            # Never written by us, and a CronJob makes new names for ever.
+            self._objects[key] = obj
+            return "status"
         version = obj["metadata"]["resourceVersion"]
+        self._gone.pop(key, None)
         self._versions.setdefault(key, deque(maxlen=_REMEMBERED)).append(version)
         pending = self._pending.get(key)
         if pending and version != pending.version:
@@ -160,8 +170,6 @@ class Mirror:
         self._pending.pop(key, None)
         before = self._objects.get(key)
         self._objects[key] = obj
-        if key.kind == "Pod":
-            return "status"
         if before is not None and _content(before) == _content(obj):
             return "nothing" if before.get("status") == obj.get("status") else "status"
         self._noticed[key] = self._clock()
@@ -173,8 +181,15 @@ class Mirror:
             return "nothing"
         if self._objects.pop(key, None) is None:
             return "nothing"
+        if key.kind == "Pod":
+            return "status"
         self._noticed[key] = self._clock()
-        return "status" if key.kind == "Pod" else "content"
+        self._gone[key] = None
+        if len(self._gone) > _GONE:
+            forgotten = next(iter(self._gone))
+            for remembered in (self._gone, self._versions, self._noticed):
+                remembered.pop(forgotten, None)
+        return "content"
 
 
 def _content(obj: Object) -> Object:
