@@ -119,8 +119,8 @@ def install(app: FastAPI) -> None:
         ]
         kinds = {(item["type"], tuple(item["loc"])) for item in details}
         if any(kind == "json_invalid" for kind, _ in kinds):
-            text = f"the body is not valid JSON, at character {details[0]['loc'][-1]}"
-        elif ("model_attributes_type", ("body",)) in kinds:
+            text = f"the body is not valid JSON: {details[0]['msg']}"
+        elif kinds & {("model_type", ("body",)), ("model_attributes_type", ("body",))}:
             text = "the body must be a JSON object, sent with Content-Type: application/json"
         else:
             places = ", ".join(sorted({".".join(map(str, item["loc"])) for item in details}))

@@ -9,11 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 from fastapi import Body, FastAPI, Request, Security
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from jac_converge.app_runtime.auth.tokens import Claims
+from jac_converge.app_runtime.bodies import body_from
 from jac_converge.app_runtime.bridge.introspect import FunctionSpec, WalkerSpec
 from jac_converge.app_runtime.bridge.program import (
     GUEST_ROOT,
@@ -22,10 +24,11 @@ from jac_converge.app_runtime.bridge.program import (
     Outcome,
     Program,
     TooLate,
+    WrongNode,
 )
 from jac_converge.app_runtime.bridge.values import CannotStore
 from jac_converge.app_runtime.calls import Calls, Order
-from jac_converge.app_runtime.identity import Identity
+from jac_converge.app_runtime.identity import Identity, sent_token
 from jac_converge.app_runtime.problems import Problem, answer, no_store
 from jac_converge.app_runtime.signatures import (
     SPAWN_NODE,
@@ -64,7 +67,7 @@ def _add(app: FastAPI, spec: WalkerSpec | FunctionSpec, calls: Calls, identity: 
         "description": spec.doc or None,
         "response_model": endpoint.signature.response,
         "responses": {code: {"model": Failure} for code in (PUBLIC if spec.public else PRIVATE)},
-        "route_class_override": straight(endpoint.signature.body, endpoint.good),
+        "route_class_override": straight(endpoint.answer),
     }
     path = f"/{kind}/{spec.name}"
     summary = spec.doc.partition("\n")[0].rstrip(".") or spec.name
@@ -91,12 +94,13 @@ class _Endpoint:
         self._calls = calls
         self._identity = identity
 
-    async def good(
-        self, request: Request, token: str | None, raw: bytes, body: BaseModel
-    ) -> Response:
-        """Answer a request that needs nothing of FastAPI."""
-        claims = self._identity.speaking(token, required=not self._spec.public)
-        return await self._run(claims, raw, body, request.path_params.get("node"))
+    async def answer(self, request: Request) -> Response:
+        """Answer a call."""
+        raw = await request.body()
+        claims = self._identity.speaking(sent_token(request), required=not self._spec.public)
+        body = body_from(self.signature.body, request, raw)
+        node = request.path_params.get("node") or getattr(body, "spawn_node", None)
+        return await self._run(claims, raw, body, node or None)
 
     def described(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
         """Give what FastAPI describes by its arguments: for a call, and for one at a node."""
@@ -105,20 +109,9 @@ class _Endpoint:
         required = any(field.required for field in self._spec.fields)
         body_of = Body(...) if required else Body(default=None)
 
-        async def call(
-            request: Request,
-            claims: Claims | None = who,
-            body: Any = body_of,
-        ) -> Response:
-            return await self._run(claims, await request.body(), body, None)
+        async def call(claims: Claims | None = who, body: Any = body_of) -> None: ...
 
-        async def call_at(
-            request: Request,
-            node: str,
-            claims: Claims | None = who,
-            body: Any = body_of,
-        ) -> Response:
-            return await self._run(claims, await request.body(), body, node)
+        async def call_at(node: str, claims: Claims | None = who, body: Any = body_of) -> None: ...
 
         # FastAPI reads the model of a body from its annotation.
         for endpoint in (call, call_at):
@@ -126,9 +119,9 @@ class _Endpoint:
         return call, call_at
 
     async def _run(
-        self, claims: Claims | None, raw: bytes, body: Any, node: str | None
+        self, claims: Claims | None, raw: bytes, body: BaseModel, node: str | None
     ) -> Response:
-        unused = [body] if isinstance(body, BaseModel) else []
+        unused = [body]
         signature, identity = self.signature, self._identity
 
         def fields() -> dict[str, Any]:
@@ -139,7 +132,7 @@ class _Endpoint:
             spec=self._spec,
             fields=fields,
             root=lambda read: identity.root(claims, GUEST_ROOT, read),
-            node=node or getattr(body, "spawn_node", None) or None,
+            node=node,
         )
         return _answer(await _execute(order, self._calls))
 
@@ -160,6 +153,9 @@ async def _execute(order: Order, calls: Calls) -> Outcome:
         raise
     except NodeNotFound as error:
         raise Problem(404, str(error)) from error
+    except WrongNode as error:
+        wrong = {"loc": ("body", *error.place), "msg": str(error), "type": "node_class"}
+        raise RequestValidationError([wrong]) from error
     except Conflict as error:
         raise Problem(409, f"{name}: others changed the same nodes; try again") from error
     except Unavailable as error:
@@ -206,6 +202,12 @@ def _add_descriptions(app: FastAPI, program: Program) -> None:
         fields[SPAWN_NODE] = {"type": "str", "required": False, "default": "root"}
         return answer({"name": name, "info": {"fields": fields}})
 
+    async def nobody(request: Request) -> Response:
+        """Answer calls of what is not there; the paths that describe are no reason for a 405."""
+        raise Problem(404, f"{request.url.path} not found")
+
+    for path in ("/walker/{name}", "/walker/{name}/{node}", "/function/{name}"):
+        app.add_api_route(path, nobody, methods=["POST"], include_in_schema=False)
     described: dict[str, Any] = {"methods": ["GET"], "tags": ["app"]}
     missing: dict[str, Any] = {"responses": {404: {"model": Failure}}}
     app.add_api_route("/functions", functions, **described)

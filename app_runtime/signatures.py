@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 from pydantic.errors import PydanticUserError
 
+from jac_converge.app_runtime.bodies import fields_in
 from jac_converge.app_runtime.bridge.introspect import FieldSpec, FunctionSpec, WalkerSpec
 
 __all__ = ["Failure", "Signature", "describe", "signature_of"]
@@ -18,7 +19,13 @@ __all__ = ["Failure", "Signature", "describe", "signature_of"]
 SPAWN_NODE = "_jac_spawn_node"
 _RESPONSE: Any = Literal["response"]
 _PLAIN = (None, Any, str, int, float, bool)
-_CONFIG = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+_CONFIG = ConfigDict(
+    extra="forbid",
+    arbitrary_types_allowed=True,
+    allow_inf_nan=False,
+    val_json_bytes="base64",
+    ser_json_bytes="base64",
+)
 
 
 class ErrorBody(BaseModel):
@@ -56,7 +63,7 @@ class Signature:
 
     def fields(self, raw: bytes) -> dict[str, Any]:
         """Build the values of a call from a body that has been validated before."""
-        return self.values(self.body.model_validate_json(raw or b"{}"))
+        return self.values(self.body.model_validate_json(fields_in(raw)))
 
     def values(self, body: BaseModel) -> dict[str, Any]:
         """Return the values of a validated body, by the app's names."""
@@ -107,7 +114,7 @@ def describe(field: FieldSpec) -> dict[str, Any]:
 def _field(field: FieldSpec, *, is_node: bool) -> tuple[Any, Any]:
     options: dict[str, Any] = {"alias": field.name}
     if is_node:
-        options["description"] = "Id of a node."
+        options["description"] = "A node, by its id."
     if field.factory is not None:
         options["default_factory"] = field.factory
     elif not field.required:

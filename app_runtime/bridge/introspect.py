@@ -8,7 +8,7 @@ import dataclasses
 import inspect
 import sys
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, UnionType
@@ -29,7 +29,7 @@ class FieldSpec:
 
     name: str
     annotation: Any
-    """A type; for a node it is `str`, the id."""
+    """A type; where it has a node, that is a `str`, the id."""
     default: Any = NO_DEFAULT
     factory: Callable[[], Any] | None = None
 
@@ -43,8 +43,9 @@ class FieldSpec:
 class _Spec:
     name: str
     fields: tuple[FieldSpec, ...]
-    node_fields: frozenset[str]
-    """Fields that are nodes: a caller gives an id, the call gets the node."""
+    node_fields: Mapping[str, tuple[type, ...]]
+    """Fields that are nodes, or lists of them: a caller gives ids, the call gets nodes, each of
+    one of these classes."""
     public: bool
     """Callable without a token."""
     asynchronous: bool
@@ -117,13 +118,14 @@ def _subclasses(cls: type, project: Path) -> Iterator[type]:
 
 def _walker(name: str, cls: type, *, public: bool) -> WalkerSpec:
     hints = _hints(cls)
-    specs, nodes = [], set()
+    specs: list[FieldSpec] = []
+    nodes: dict[str, tuple[type, ...]] = {}
     for field in dataclasses.fields(cls):
         if not field.init or field.name == "reports" or field.name.startswith("_"):
             continue
-        annotation, is_node = _wire_type(hints.get(field.name, Any))
-        if is_node:
-            nodes.add(field.name)
+        annotation, classes = _wire_type(hints.get(field.name, Any))
+        if classes:
+            nodes[field.name] = classes
         has_default = field.default is not dataclasses.MISSING
         has_factory = field.default_factory is not dataclasses.MISSING
         specs.append(
@@ -138,7 +140,7 @@ def _walker(name: str, cls: type, *, public: bool) -> WalkerSpec:
         name=name,
         cls=cls,
         fields=tuple(specs),
-        node_fields=frozenset(nodes),
+        node_fields=nodes,
         public=public,
         asynchronous=bool(getattr(cls, "__jac_async__", False)),
         doc=_doc(cls),
@@ -147,13 +149,14 @@ def _walker(name: str, cls: type, *, public: bool) -> WalkerSpec:
 
 def _function(name: str, function: Callable[..., Any], *, public: bool) -> FunctionSpec:
     hints = _hints(function)
-    specs, nodes = [], set()
+    specs: list[FieldSpec] = []
+    nodes: dict[str, tuple[type, ...]] = {}
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
-        annotation, is_node = _wire_type(hints.get(parameter.name, Any))
-        if is_node:
-            nodes.add(parameter.name)
+        annotation, classes = _wire_type(hints.get(parameter.name, Any))
+        if classes:
+            nodes[parameter.name] = classes
         specs.append(
             FieldSpec(name=parameter.name, annotation=annotation, default=parameter.default)
         )
@@ -161,7 +164,7 @@ def _function(name: str, function: Callable[..., Any], *, public: bool) -> Funct
         name=name,
         function=function,
         fields=tuple(specs),
-        node_fields=frozenset(nodes),
+        node_fields=nodes,
         returns=hints.get("return", Any),
         public=public,
         asynchronous=inspect.iscoroutinefunction(function),
@@ -182,13 +185,19 @@ def _doc(member: Any) -> str:
     return "" if generated else inspect.cleandoc(doc)
 
 
-def _wire_type(annotation: Any) -> tuple[Any, bool]:
-    """Return what a caller may send for an annotation, and whether it stands for a node."""
+def _wire_type(annotation: Any) -> tuple[Any, tuple[type, ...]]:
+    """Return what a caller may send for an annotation, and the classes of nodes it stands for."""
     if inspect.isclass(annotation) and issubclass(annotation, NodeArchetype):
-        return str, True
-    if typing.get_origin(annotation) in (typing.Union, UnionType):
-        variants = typing.get_args(annotation)
-        kinds = [item for item in variants if item is not type(None)]
-        if len(kinds) == 1 and len(variants) > 1 and _wire_type(kinds[0])[1]:
-            return str | None, True
-    return annotation, False
+        return str, (annotation,)
+    origin, variants = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is list:
+        item, classes = _wire_type(variants[0])
+        return (list[item], classes) if classes else (annotation, ())
+    if origin in (typing.Union, UnionType):
+        kinds = [_wire_type(item) for item in variants if item is not type(None)]
+        if kinds and all(classes for _, classes in kinds):
+            sent = {item: None for item, _ in kinds} | dict.fromkeys(
+                item for item in variants if item is type(None)
+            )
+            return typing.Union[tuple(sent)], tuple(cls for _, own in kinds for cls in own)  # noqa: UP007
+    return annotation, ()

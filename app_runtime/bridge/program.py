@@ -40,11 +40,14 @@ __all__ = [
     "Read",
     "Run",
     "TooLate",
+    "WrongNode",
 ]
 
 SYSTEM_ROOT = UUID(Constants.SUPER_ROOT_UUID.value)
 GUEST_ROOT = uuid5(SYSTEM_ROOT, Constants.GUEST.value)
 
+type Place = tuple[str | int, ...]
+"""A field, and the index in its list."""
 
 type Read = Callable[[Collection[str]], Mapping[str, Document]]
 """Reads documents by id; those read before cost nothing."""
@@ -60,6 +63,16 @@ class CannotSend(Exception):
 
 class NodeNotFound(Exception):
     """No node with this id, or none that the caller may read: nobody learns which."""
+
+
+class WrongNode(Exception):
+    """The node of a field is of a class that the field is not for."""
+
+    def __init__(self, place: Place, classes: tuple[type, ...]) -> None:
+        """Tell which field, and what it is for."""
+        names = " or ".join(cls.__name__ for cls in classes)
+        super().__init__(f"the id of a node of class {names} is needed")
+        self.place = place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,12 +134,12 @@ class Run:
         """Run the call; returns an awaitable where the call is asynchronous.
 
         Raises:
-            NodeNotFound: the start node is not there for this caller.
+            NodeNotFound: the start node, or one of a field, is not there for this caller.
+            WrongNode: the node of a field is of another class.
         """
         spec, values = self._call.spec, dict(self._call.fields)
-        for name in spec.node_fields:
-            if values[name] is not None:
-                values[name] = self._node(values[name]).archetype
+        for name, classes in spec.node_fields.items():
+            values[name] = self._nodes((name,), values[name], classes)
         if isinstance(spec, FunctionSpec):
             return spec.function(**values)
         start = self._node(self._call.node) if self._call.node else self._context.user_root
@@ -156,6 +169,17 @@ class Run:
             reports=to_wire(list(reports)),
             warnings=[diagnostic.to_dict() for diagnostic in self._context.diagnostics],
         )
+
+    def _nodes(self, place: Place, given: Any, classes: tuple[type, ...]) -> Any:
+        if isinstance(given, list):
+            many = enumerate(given)
+            return [self._nodes((*place, index), item, classes) for index, item in many]
+        if not isinstance(given, str):
+            return given  # a default: None, or what the app made
+        node = self._node(given).archetype
+        if not isinstance(node, classes):
+            raise WrongNode(place, classes)
+        return node
 
     def _node(self, id_: str) -> Any:
         try:
