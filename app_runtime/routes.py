@@ -20,6 +20,7 @@ from jac_converge.app_runtime.bridge.introspect import FunctionSpec, WalkerSpec
 from jac_converge.app_runtime.bridge.program import (
     GUEST_ROOT,
     CannotSend,
+    Exited,
     NodeNotFound,
     Outcome,
     Program,
@@ -29,7 +30,7 @@ from jac_converge.app_runtime.bridge.program import (
 from jac_converge.app_runtime.bridge.values import CannotStore
 from jac_converge.app_runtime.calls import Calls, Order
 from jac_converge.app_runtime.identity import Identity, sent_token
-from jac_converge.app_runtime.problems import Problem, answer, no_store
+from jac_converge.app_runtime.problems import Problem, answer, answer_with, no_store
 from jac_converge.app_runtime.signatures import (
     SPAWN_NODE,
     Failure,
@@ -94,9 +95,8 @@ class _Endpoint:
         self._calls = calls
         self._identity = identity
 
-    async def answer(self, request: Request) -> Response:
+    async def answer(self, request: Request, raw: bytes) -> Response:
         """Answer a call."""
-        raw = await request.body()
         claims = self._identity.speaking(sent_token(request), required=not self._spec.public)
         body = body_from(self.signature.body, request, raw)
         node = request.path_params.get("node") or getattr(body, "spawn_node", None)
@@ -138,10 +138,7 @@ class _Endpoint:
 
 
 def _answer(outcome: Outcome) -> Response:
-    data = {"result": outcome.result, "reports": outcome.reports}
-    if outcome.warnings:
-        data["warnings"] = outcome.warnings
-    return answer(data)
+    return answer_with(outcome.text)
 
 
 async def _execute(order: Order, calls: Calls) -> Outcome:
@@ -169,7 +166,8 @@ async def _execute(order: Order, calls: Calls) -> Outcome:
     except Exception as error:
         # The app's own error: its text may hold anything, so it goes to the log alone.
         logger.exception("%s raised", name)
-        text = f"{name} raised {type(error).__name__}; the server's log says more"
+        raised = str(error) if isinstance(error, Exited) else f"raised {type(error).__name__}"
+        text = f"{name} {raised}; the server's log says more"
         raise Problem(500, text, code="EXECUTION_ERROR") from error
 
 
@@ -209,7 +207,7 @@ def _add_descriptions(app: FastAPI, program: Program) -> None:
     for path in ("/walker/{name}", "/walker/{name}/{node}", "/function/{name}"):
         app.add_api_route(path, nobody, methods=["POST"], include_in_schema=False)
     described: dict[str, Any] = {"methods": ["GET"], "tags": ["app"]}
-    missing: dict[str, Any] = {"responses": {404: {"model": Failure}}}
+    missing: dict[str, Any] = {"responses": {code: {"model": Failure} for code in (404, 422)}}
     app.add_api_route("/functions", functions, **described)
     app.add_api_route("/walkers", walkers, **described)
     app.add_api_route("/function/{name}", function, **described, **missing)

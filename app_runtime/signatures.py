@@ -81,18 +81,17 @@ def signature_of(spec: WalkerSpec | FunctionSpec) -> Signature:
     if is_walker:
         text = "Id of the node to start at; the caller's root when not given."
         fields["spawn_node"] = (str | None, Field(default=None, alias=SPAWN_NODE, description=text))
-    title = f"{spec.name}.{'walker' if is_walker else 'function'}"
-    body = create_model(f"{title}.body", __config__=_CONFIG, **fields)
+    body = create_model(f"{spec.name}_body", __config__=_CONFIG, **fields)
     result = Any if isinstance(spec, WalkerSpec) else _known(spec.returns)
     data = create_model(
-        f"{title}.data",
+        f"{spec.name}_data",
         __config__=_CONFIG,
         result=(result, Field(description="The walker." if is_walker else "What it returned.")),
         reports=(list[Any], Field(description="What was reported, in order.")),
         warnings=(list[dict[str, Any]] | None, Field(default=None, description="Writes refused.")),
     )
     response = create_model(
-        f"{title}.response",
+        f"{spec.name}_response",
         __config__=_CONFIG,
         ok=(Literal[True], True),
         type=(_RESPONSE, Field(default="response")),

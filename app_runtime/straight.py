@@ -13,7 +13,8 @@ from starlette.types import Receive, Scope, Send
 
 __all__ = ["Answer", "straight"]
 
-type Answer = Callable[[Request], Awaitable[Response]]
+type Answer = Callable[[Request, bytes], Awaitable[Response]]
+"""Answers a request, of which it gets the body too."""
 
 
 def straight(answer: Answer) -> type[APIRoute]:
@@ -28,7 +29,8 @@ def straight(answer: Answer) -> type[APIRoute]:
             if scope["method"] != "POST":
                 await super().handle(scope, receive, send)
                 return
-            response = await answer(Request(scope, receive))
+            request = Request(scope, receive)
+            response = await answer(request, await request.body())
             await response(scope, receive, send)
 
     return Route

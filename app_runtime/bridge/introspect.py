@@ -6,12 +6,13 @@ a name counts only if a .jac file of the project defines it. It changes with wha
 
 import dataclasses
 import inspect
+import logging
 import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType, UnionType
+from types import GenericAlias, ModuleType, UnionType
 from typing import Any
 
 from jaclang.jac0core.archetype import Archetype, NodeArchetype, WalkerArchetype
@@ -20,7 +21,10 @@ from jac_converge.app_runtime.bridge.access import AccessTable, access_table
 
 __all__ = ["Callables", "FieldSpec", "FunctionSpec", "WalkerSpec", "find"]
 
+logger = logging.getLogger(__name__)
+
 NO_DEFAULT: Any = inspect.Parameter.empty
+_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +96,7 @@ def find(module: ModuleType, project: Path) -> Callables:
         table = tables.get(file) or tables.setdefault(file, access_table(Path(file)))
         if inspect.isclass(member) and issubclass(member, WalkerArchetype):
             walkers[name] = _walker(name, member, public=member.__name__ in table.walkers)
-        elif inspect.isfunction(member):
+        elif inspect.isfunction(member) and _fits_a_body(name, member):
             public = member.__name__ in table.functions
             functions[name] = _function(name, member, public=public)
     archetypes = tuple(_subclasses(Archetype, project))
@@ -147,13 +151,21 @@ def _walker(name: str, cls: type, *, public: bool) -> WalkerSpec:
     )
 
 
+def _fits_a_body(name: str, function: Callable[..., Any]) -> bool:
+    """Say whether fields by name can be all of its arguments, and warn where they cannot."""
+    parameters = inspect.signature(function).parameters.values()
+    odd = [str(one.replace(annotation=one.empty)) for one in parameters if one.kind not in _BY_NAME]
+    if odd:
+        taken = " and ".join(odd)
+        logger.warning("function %s is not served: no field of a body can be %s", name, taken)
+    return not odd
+
+
 def _function(name: str, function: Callable[..., Any], *, public: bool) -> FunctionSpec:
     hints = _hints(function)
     specs: list[FieldSpec] = []
     nodes: dict[str, tuple[type, ...]] = {}
     for parameter in inspect.signature(function).parameters.values():
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            continue
         annotation, classes = _wire_type(hints.get(parameter.name, Any))
         if classes:
             nodes[parameter.name] = classes
@@ -190,14 +202,12 @@ def _wire_type(annotation: Any) -> tuple[Any, tuple[type, ...]]:
     if inspect.isclass(annotation) and issubclass(annotation, NodeArchetype):
         return str, (annotation,)
     origin, variants = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is list:
+    if origin is list and variants:
         item, classes = _wire_type(variants[0])
-        return (list[item], classes) if classes else (annotation, ())
+        return (GenericAlias(list, (item,)), classes) if classes else (annotation, ())
     if origin in (typing.Union, UnionType):
         kinds = [_wire_type(item) for item in variants if item is not type(None)]
         if kinds and all(classes for _, classes in kinds):
-            sent = {item: None for item, _ in kinds} | dict.fromkeys(
-                item for item in variants if item is type(None)
-            )
+            sent = [item for item, _ in kinds] + [None] * (type(None) in variants)
             return typing.Union[tuple(sent)], tuple(cls for _, own in kinds for cls in own)  # noqa: UP007
     return annotation, ()

@@ -27,13 +27,14 @@ from jac_converge.app_runtime.bridge import hooks
 from jac_converge.app_runtime.bridge.anchors import body_of
 from jac_converge.app_runtime.bridge.introspect import Callables, FunctionSpec, WalkerSpec, find
 from jac_converge.app_runtime.bridge.memory import RequestMemory, TooLate
-from jac_converge.app_runtime.bridge.wire import to_wire
+from jac_converge.app_runtime.bridge.wire import CannotSend, to_text, to_wire
 from jac_converge.app_runtime.stores import Conflict, Document, DocumentStore, WriteBatch
 
 __all__ = [
     "AppBroken",
     "Call",
     "CannotSend",
+    "Exited",
     "NodeNotFound",
     "Outcome",
     "Program",
@@ -57,8 +58,8 @@ class AppBroken(Exception):
     """The app cannot be loaded; the text says where and why, without a traceback of ours."""
 
 
-class CannotSend(Exception):
-    """A result that has no form as JSON."""
+class Exited(Exception):
+    """The app told the process to end, which is for its operator alone to say."""
 
 
 class NodeNotFound(Exception):
@@ -95,6 +96,8 @@ class Outcome:
     result: Any
     reports: list[Any]
     warnings: list[dict[str, Any]]
+    text: bytes
+    """All of it as one object."""
 
 
 class Run:
@@ -127,6 +130,9 @@ class Run:
             self._context.call_state.set(CallState() if function else None)
             self._context.set_user_root(self._call.root(self._memory.read).hex)
             yield
+        except (SystemExit, KeyboardInterrupt) as error:
+            # In an event loop they would end it; nobody presses Ctrl-C in a thread of calls.
+            raise Exited(f"raised {type(error).__name__}") from error
         finally:
             Jac.reset_request_context(token)
 
@@ -147,28 +153,30 @@ class Run:
         return Jac.spawn(self._started, start.archetype)
 
     def finish(self, result: Any) -> Outcome:
-        """Commit, run what waits for the commit, and put the outcome into JSON.
+        """Put the outcome into JSON, commit, and run what waits for the commit.
 
         Raises:
-            CannotSend: the result is a generator.
+            CannotSend: the result has no form as JSON; nothing was written.
             Conflict: the call should run again, in a new run.
             StoreError: nothing was written.
             TooLate: the call was given up.
         """
         if inspect.isgenerator(result) or inspect.isasyncgen(result):
             raise CannotSend("a generator result cannot be served; return a list")
-        self._memory.flush()
+        outcome: Outcome = self._memory.flush(lambda: self._outcome(result))
         self._context.run_pending_effects()
+        return outcome
+
+    def _outcome(self, result: Any) -> "Outcome":
         if self._started is None:
             queue = self._context.call_state.get().reports
             reports = [queue.get_nowait() for _ in range(queue.qsize())]
         else:
             result, reports = self._started, self._started.reports
-        return Outcome(
-            result=to_wire(result),
-            reports=to_wire(list(reports)),
-            warnings=[diagnostic.to_dict() for diagnostic in self._context.diagnostics],
-        )
+        sent = {"result": to_wire(result), "reports": to_wire(list(reports))}
+        warnings = [diagnostic.to_dict() for diagnostic in self._context.diagnostics]
+        text = to_text(sent | {"warnings": warnings} if warnings else sent)
+        return Outcome(**sent, warnings=warnings, text=text)
 
     def _nodes(self, place: Place, given: Any, classes: tuple[type, ...]) -> Any:
         if isinstance(given, list):
@@ -277,6 +285,9 @@ def _import(file: Path) -> Any:
         raise AppBroken(f"{file} does not compile:\n{text}") from error
     except Exception as error:
         raise AppBroken(f"{file} load failed ({type(error).__name__}): {error}") from error
+    except SystemExit as error:
+        text = f"{file} load failed: its own code ends the process, with sys.exit({error.code})"
+        raise AppBroken(text) from error
     finally:
         logging.getLogger().setLevel(level)
     return module

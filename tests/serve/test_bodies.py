@@ -127,6 +127,12 @@ def test_bytes_come_back_as_they_were_sent(server: JacServer) -> None:
     assert [["body", "raw"]] == places(server.call("/walker/keep", raw="no base64!"))
 
 
+@pytest.mark.parametrize("text", ["P1DT5.5S", "PT0S", "-PT5S"])
+def test_duration_comes_back_as_it_was_sent(server: JacServer, text: str) -> None:
+    """As ISO 8601, both ways."""
+    assert text == server.call("/walker/keep", how_long=text).reports[2]
+
+
 def test_node_of_another_class_is_refused_with_its_field(server: JacServer) -> None:
     """Also where it may be missing, or is one of a list; a subclass will do."""
     root, cat, dog = (found["_jac_id"] for found in server.call("/walker/make_animals").reports)
