@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.servers.jac_server import JacServer
+from tests.servers.process import ServerFailed
 
 ODD = Path(__file__).parent / "apps" / "odd" / "odd.jac"
 
@@ -36,7 +37,13 @@ def test_report_without_a_form_is_refused_and_nothing_stored(server: JacServer, 
 
 
 @pytest.mark.parametrize(
-    "path", ["/walker/leave", "/walker/leave_async", "/function/leave_function"]
+    "path",
+    [
+        "/walker/leave",
+        "/walker/leave_async",
+        "/walker/leave_in_a_task",
+        "/function/leave_function",
+    ],
 )
 def test_call_that_exits_ends_no_server(server: JacServer, path: str) -> None:
     """It is an error of the app, and nothing is stored."""
@@ -96,12 +103,22 @@ def test_description_knows_one_form_of_failure(openapi: dict[str, Any]) -> None:
     assert "HTTPValidationError" not in str(openapi)
 
 
+def test_description_tells_of_bytes_and_leaves_out_what_is_no_json(
+    openapi: dict[str, Any], server: JacServer
+) -> None:
+    """A default that is infinite is allowed, and cannot be told."""
+    properties = openapi["components"]["schemas"]["defaults_body"]["properties"]
+    assert "base64" in str(properties["raw"])
+    assert "default" not in properties["limit"]
+    assert "/w==" == server.call("/function/defaults").result
+
+
 def test_app_that_exits_while_it_loads_is_named(tmp_path: Path) -> None:
     """With what it said, and exit code 1."""
     app = tmp_path / "leaving.jac"
     app.write_text("import sys;\n\nwith entry {\n    sys.exit(7);\n}\n")
     server = JacServer(app, tmp_path / "served")
-    with pytest.raises(Exception, match="jac serve"), server:
+    with pytest.raises(ServerFailed), server:
         pass
     assert "leaving.jac load failed" in server.log_text()
     assert "sys.exit(7)" in server.log_text()
