@@ -204,7 +204,7 @@ def _add_descriptions(app: FastAPI, program: Program) -> None:
         """Answer calls of what is not there; the paths that describe are no reason for a 405."""
         raise Problem(404, f"{request.url.path} not found")
 
-    for path in ("/walker/{name}", "/walker/{name}/{node}", "/function/{name}"):
+    for path in ("/walker/{name}", "/function/{name}"):
         app.add_api_route(path, nobody, methods=["POST"], include_in_schema=False)
     described: dict[str, Any] = {"methods": ["GET"], "tags": ["app"]}
     missing: dict[str, Any] = {"responses": {code: {"model": Failure} for code in (404, 422)}}

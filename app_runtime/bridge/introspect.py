@@ -11,6 +11,8 @@ import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from types import GenericAlias, ModuleType, UnionType
 from typing import Any
@@ -209,5 +211,5 @@ def _wire_type(annotation: Any) -> tuple[Any, tuple[type, ...]]:
         kinds = [_wire_type(item) for item in variants if item is not type(None)]
         if kinds and all(classes for _, classes in kinds):
             sent = [item for item, _ in kinds] + [None] * (type(None) in variants)
-            return typing.Union[tuple(sent)], tuple(cls for _, own in kinds for cls in own)  # noqa: UP007
+            return reduce(or_, sent), tuple(cls for _, own in kinds for cls in own)
     return annotation, ()

@@ -73,7 +73,7 @@ def to_wire(value: Any, _inside: tuple[int, ...] = ()) -> Any:
 def _archetype(value: Any, inside: tuple[int, ...]) -> dict[str, Any]:
     """Return its fields; callables are left out, as jaclang leaves them out."""
     cls: Any = type(value)
-    kind = next((kind for base, kind in _KINDS if issubclass(cls, base)), "archetype")
+    kind = _kind(cls)
     out: dict[str, Any] = {"_jac_type": cls.__name__, "_jac_archetype": kind}
     if kind != "archetype":  # an obj is a part of something, and has no id that lasts
         out["_jac_id"] = value.__jac__.id.hex
@@ -91,6 +91,11 @@ def _field(cls: type, name: str, item: Any, inside: tuple[int, ...]) -> Any:
         return to_wire(item, inside)
     except CannotSend as error:
         raise CannotSend(f"{cls.__name__}.{name}: {error}") from error
+
+
+@cache
+def _kind(cls: Any) -> str:
+    return next((kind for base, kind in _KINDS if issubclass(cls, base)), "archetype")
 
 
 @cache

@@ -144,6 +144,8 @@ def test_node_of_another_class_is_refused_with_its_field(server: JacServer) -> N
     assert [["body", "maybe"]] == places(server.call("/walker/like_all", maybe=root))
     assert [["body", "others", 1]] == places(server.call("/walker/like_all", others=[dog, root]))
     assert 404 == server.call("/walker/like_all", others=["0" * 32]).status
+    fields = server.get("/walker/like_all").body["data"]["info"]["fields"]
+    assert ["list[str]", "str | None"] == [fields[name]["type"] for name in ("others", "maybe")]
 
 
 @pytest.mark.parametrize(
@@ -187,3 +189,4 @@ def test_call_of_what_is_not_there_is_not_found(server: JacServer, path: str) ->
     """404, as for any other path."""
     answer = post(server, path, "{}")
     assert (404, "NOT_FOUND") == (answer.status, answer.code)
+    assert 404 == server.get(path).status
