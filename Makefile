@@ -5,7 +5,7 @@ PYTHON ?= $(firstword $(foreach p,python3.14 python3.13 python3.12 python3 pytho
 BIN := .venv/bin
 FLAGS ?=
 
-.PHONY: help serve test test-long lint typed types format docs bench-heal bench-idle bench-many-apps bench-serve-start bench-help bench-memory clean
+.PHONY: help serve test test-long lint typed types format docs bench-converge bench-heal bench-idle bench-many-apps bench-serve-start bench-help bench-memory clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -54,6 +54,10 @@ format: .venv/.dev ## let ruff format and fix
 
 docs: .venv/.dev ## write the jac.toml reference and schema anew
 	@$(BIN)/python -m jac_converge.config.reference
+
+bench-converge: .venv/.dev ## the reconciler beside kubectl, helm and Argo CD's engine (FLAGS=--quick)
+	@$(BIN)/python tests/servers/build.py
+	@$(BIN)/python -m benchmarks.converge $(FLAGS)
 
 bench-heal: .venv/.dev ## 100 foreign edits on a real API server: how fast they are put back
 	@$(BIN)/python tests/servers/build.py

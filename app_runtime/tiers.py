@@ -64,12 +64,7 @@ def open_memory(app: App) -> Memory:
 
 def shelf_file(app: App) -> Path:
     """Return where the shelf of an app is: beside its jac.toml, or beside the app without one."""
-    folder = app.file.parent
-    for above in (folder, *folder.parents):
-        if (above / "jac.toml").is_file():
-            folder = above
-            break
-    return folder / app.settings.database.shelf_db_path
+    return app.root / app.settings.database.shelf_db_path
 
 
 def _one(app: App, name: str, store: DocumentStore) -> Memory:

@@ -38,6 +38,8 @@ class Deployed:
     server: ControlPlane
     api: Api
     watching: subprocess.Popen[str]
+    file: Path
+    """The app."""
 
 
 @contextmanager
@@ -66,7 +68,7 @@ def deployed(*, audit: bool = False) -> Iterator[Deployed]:
             watching.stdout.readline()  # the first table: every watch is open
             # A pipe that nobody empties would stop the process at its next line.
             Thread(target=watching.stdout.read, daemon=True).start()
-            yield Deployed(server=server, api=server.api, watching=watching)
+            yield Deployed(server=server, api=server.api, watching=watching, file=app)
         finally:
             watching.terminate()
             watching.wait(10)

@@ -146,6 +146,9 @@ def existing(file: Path) -> Path:
         ConfigError: there is none.
     """
     absolute = file.absolute()
+    if not absolute.is_dir():
+        # Else the folders above `a/../b` would be those of a.
+        absolute = absolute.parent.resolve() / absolute.name
     if absolute.is_dir():
         message = "is a folder; name the app's main .jac file in it"
     elif absolute.suffix != ".jac":

@@ -32,6 +32,17 @@ class Manifest:
     """Plain JSON; it may be a Secret."""
 
 
+_PYTHONS_OWN = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What Python says, through PyYAML, to a text that is no number, no time, or nested too deep."""
+
+
 class _Loader(yaml.SafeLoader):
     """YAML as kubectl takes it: no dates, and no key twice."""
 
@@ -39,11 +50,20 @@ class _Loader(yaml.SafeLoader):
         """Refuse a repeated key, of which PyYAML would take the last."""
         seen: set[str] = set()
         for key, _ in node.value:
-            if key.value in seen:
-                problem = f"the key {key.value!r} stands there twice"
-                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
-            seen.add(str(key.value))
+            # Another key than a plain one is refused by PyYAML.
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    problem = f"the key {key.value!r} stands there twice"
+                    raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+                seen.add(key.value)
         return super().construct_mapping(node, deep=deep)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 - PyYAML's own
+        """Give the line of a value that is not what its tag says: `!!int x`."""
+        try:
+            return super().construct_object(node, deep=deep)
+        except _PYTHONS_OWN as error:
+            raise _NoManifestError(node.start_mark.line + 1) from error
 
 
 # A date stays the text that it is: JSON has none.
@@ -99,6 +119,8 @@ def _documents(name: str, text: str) -> Iterator[Manifest]:
             # Nothing between two separators, or comments alone.
             if content is not None:
                 yield Manifest(file=name, line=line, content=content)
+    except _PYTHONS_OWN as error:
+        raise _NoManifestError(loader.line + 1) from error
     finally:
         loader.dispose()
 
@@ -106,7 +128,7 @@ def _documents(name: str, text: str) -> Iterator[Manifest]:
 def _as_json(content: Any, line: int) -> dict[str, Any] | None:
     try:
         plain = json.loads(json.dumps(content, allow_nan=False))
-    except (TypeError, ValueError) as error:
+    except (RecursionError, TypeError, ValueError) as error:
         raise _NoManifestError(line) from error
     if not isinstance(plain, dict | None):
         raise _NoManifestError(line)

@@ -130,7 +130,7 @@ Annotation = Annotated[
 ManifestPattern = Annotated[
     str,
     _spelt(
-        r"([^*?\[\]]*/)?[^/]+\.ya?ml",
+        r"([^*?\[\]]*/)?(\*|\*?[^/*]+(\*[^/*]+)*\*?)\.ya?ml",
         'a path to .yaml files, such as "k8s/*.yaml", with wildcards in the name of the file only',
     ),
 ]

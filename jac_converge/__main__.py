@@ -36,9 +36,10 @@ def main(argv: list[str] | None = None) -> int:
         from jac_converge.app_runtime.cli import serve  # noqa: PLC0415 - each loads its own half
 
         return serve(**given)
+    from jac_converge.app_runtime.syntax import syntax_problems  # noqa: PLC0415
     from jac_converge.reconciler.cli import scale  # noqa: PLC0415
 
-    return scale(**given)
+    return scale(**given, parse=syntax_problems)
 
 
 if __name__ == "__main__":

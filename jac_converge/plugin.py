@@ -83,12 +83,13 @@ def _scale(**given: object) -> int:
     """Keep a Jac app converged on Kubernetes."""
     from importlib.util import find_spec  # noqa: PLC0415
 
+    from jac_converge.app_runtime.syntax import syntax_problems  # noqa: PLC0415
     from jac_converge.reconciler.cli import scale  # noqa: PLC0415
     from jac_converge.reconciler.flags import SCALE_FLAGS  # noqa: PLC0415
 
     if find_spec("jac_scale") is not None:
         _tell(SOURCE)
-    return scale(**_values(given, SCALE_FLAGS))
+    return scale(**_values(given, SCALE_FLAGS), parse=syntax_problems)
 
 
 def _values(given: dict[str, object], flags: Any) -> Any:

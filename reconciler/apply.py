@@ -10,11 +10,12 @@ from functools import partial
 from threading import Event
 
 from jac_converge.reconciler.cluster import Cluster
-from jac_converge.reconciler.drift import owned_fields, taken_over
+from jac_converge.reconciler.drift import additions, owned_fields, readable, taken_over
 from jac_converge.reconciler.errors import ClusterError, Conflict, Invalid, Unreachable
 from jac_converge.reconciler.ignoring import Rules, is_left
 from jac_converge.reconciler.objects import Object, ObjectKey, key_of, kind_named
 from jac_converge.reconciler.ownership import HANDOVER_MANAGER
+from jac_converge.reconciler.removal import removal_of
 from jac_converge.reconciler.retry import retried
 from jac_converge.reconciler.snapshot import Baseline
 from jac_converge.reconciler.steps import Create, Delete, Plan, Recreate, Update
@@ -99,6 +100,8 @@ def _take(step: Write, cluster: Cluster) -> Object | None:
             cluster.apply({**desired, "spec": {**desired["spec"], "replicas": replicas}})
             return _hand_over_and_apply(cluster, desired, replicas)
         case Update(desired=desired, live=live, replicas=replicas, drift=drift, ignore=ignore):
+            if _is_only_added(step) and (answer := _take_out(cluster, live)):
+                return answer
             guarded = _only_this(desired, live)
             if drift and drift.added:
                 _take_over(cluster, live, ignore)
@@ -113,6 +116,36 @@ def _take(step: Write, cluster: Cluster) -> Object | None:
 def _only_this(desired: Object, live: Object) -> Object:
     """With the UID, so that an object that was deleted meanwhile answers 409, not a new life."""
     return {**desired, "metadata": {**desired["metadata"], "uid": live["metadata"]["uid"]}}
+
+
+def _is_only_added(step: Update) -> bool:
+    """Whether something beside our fields is all that is wrong, and no part of it may stay."""
+    drift = step.drift
+    return (
+        drift is not None
+        and not step.takes_over
+        and not drift.lost
+        and not step.ignore
+        # Not so where somebody applied under our name.
+        and {*drift.added} == {path for _, paths in additions(step.live) for path in paths}
+        and {change.path for change in step.changes} == {*map(readable, drift.added)}
+    )
+
+
+def _take_out(cluster: Cluster, live: Object) -> Object | None:
+    """Remove every addition in one request; None: there is more to do."""
+    patch = removal_of(live)
+    if patch is None:
+        return None
+    try:
+        answer = cluster.patch(live, patch)
+    except Invalid:
+        # It cannot do without, or is not as it was: the longer way finds out.
+        return None
+    # A default in the place of what was removed counts as written by us, beside our apply. And a
+    # field that we lost meanwhile must not pass for one that we never had.
+    clean = not any(additions(answer)) and owned_fields(answer) == owned_fields(live)
+    return answer if clean else None
 
 
 def _take_over(cluster: Cluster, live: Object, ignore: Rules) -> None:

@@ -5,6 +5,7 @@ Exit codes: 0 converged, 1 failed, 2 usage or configuration, 3 `--plan` found ch
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -49,14 +50,20 @@ FIRST_PATIENCE = 2.0
 """The same before the cluster answered once: then it is more likely a wrong address."""
 
 
-def scale(*, file: str, **flags: Any) -> int:
-    """Run `jac scale FILE` with flags as in `SCALE_FLAGS`; returns the exit code."""
+def scale(*, file: str, parse: Callable[[Path], list[Problem]], **flags: Any) -> int:
+    """Run `jac scale FILE` with flags as in `SCALE_FLAGS`; returns the exit code.
+
+    Args:
+        file: of the app.
+        parse: finds what is wrong with it; called before something is deployed.
+        flags: by parameter.
+    """
     configure_logging(json_lines=wants_json(os.environ, flag=flags["json"]))
     try:
         _check_combination(flags)
         if flags["watch"] and Path(file).is_dir():
             return watch_apps(Path(file), flags, lambda app: _load(str(app), flags))
-        source = Source(lambda: _load(file, flags))
+        source = Source(lambda: _load(file, flags), parse=parse)
         if flags["init"]:
             return _init(source.app)
         if flags["export"] and not flags["with_secrets"]:
@@ -144,6 +151,7 @@ def _on_cluster(source: Source, flags: dict[str, Any]) -> int:
     if flags["export"]:
         return export_with_secrets(app, converger.build(app), converger.notes, flags)
     if flags["watch"]:
+        source.check_code()
         return run_loop(source, cluster, converger, flags)
     if flags["status"]:
         return print_status(app, cluster, converger, flags)

@@ -54,7 +54,15 @@ class Cluster(Protocol):
         ...
 
     def patch_ownership(self, obj: Object, fields: list[dict[str, Any]]) -> Object:
-        """Replace managedFields, unless the object changed since `obj` was read (`Invalid`)."""
+        """Write managedFields anew, as far as they differ from those that `obj` was read with.
+
+        Raises:
+            Invalid: somebody changed one of those entries meanwhile, or moved them.
+        """
+        ...
+
+    def patch(self, obj: Object, operations: list[dict[str, Any]]) -> Object:
+        """Apply a JSON patch; `Invalid` when it does not fit what is there now."""
         ...
 
     def delete(self, obj: Object, *, unchanged: bool = False) -> None:

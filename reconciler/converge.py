@@ -41,6 +41,9 @@ from jac_converge.reconciler.version import Version, restored, version_of
 
 __all__ = ["WATCHED", "Converger"]
 
+type _Grounds = tuple[Object | None, Object, Baseline | None]
+"""What a plan judged an object by: live, desired, accepted."""
+
 WATCHED = (*KINDS, POD)
 """Every kind that is read: those we write, and pods for their reasons."""
 
@@ -74,6 +77,11 @@ class Converger:
         self.desired: tuple[Object, ...] = ()
         """What the latest plan wanted."""
         self._useless: Rules = ()
+        # What follows saves work only: the same grounds lead to the same end.
+        self._latest: tuple[App, Credentials, tuple[Object, ...], Version] | None = None
+        self._parsed: tuple[Object, History] | None = None
+        self._kept: dict[ObjectKey, _Grounds] = {}
+        self._kept_under: Policy | None = None
 
     def read(self) -> None:
         """List every kind into the mirror, once.
@@ -140,10 +148,48 @@ class Converger:
         surveyed = desired if complete else unsurveyed(desired, snapshot)
         previews = dict(self._previews(surveyed, live))
         self._accept(previews, live)
-        snapshot = Snapshot(live=live, baselines=self._baselines, previews=previews)
+        settled = frozenset() if complete else self._settled(desired, live, policy)
+        snapshot = Snapshot(
+            live=live, baselines=self._baselines, previews=previews, settled=settled
+        )
         plan = make_plan(app.name, desired, snapshot, policy)
         self._note_what_is_left(plan, previews)
+        self._remember(plan, desired, live, policy)
         return plan
+
+    def _settled(
+        self, desired: tuple[Object, ...], live: dict[ObjectKey, Object], policy: Policy
+    ) -> frozenset[ObjectKey]:
+        """What the latest plan kept as it is, on the very grounds that there are now."""
+        if policy != self._kept_under:
+            return frozenset()
+        return frozenset(
+            key
+            for obj in desired
+            if (kept := self._kept.get(key := key_of(obj)))
+            and kept[0] is live.get(key)
+            and kept[1] is obj
+            and kept[2] is self._baselines.get(key)
+        )
+
+    def _remember(
+        self,
+        plan: Plan,
+        desired: tuple[Object, ...],
+        live: dict[ObjectKey, Object],
+        policy: Policy,
+    ) -> None:
+        kept = {
+            step.key
+            for step in plan.steps
+            if isinstance(step, Keep) and not (step.reason or step.left)
+        }
+        self._kept_under = policy
+        self._kept = {
+            key: (live.get(key), obj, accepted)
+            for obj in desired
+            if (key := key_of(obj)) in kept and (accepted := self._baselines.get(key))
+        }
 
     def _note_what_is_left(self, plan: Plan, previews: dict[ObjectKey, Preview]) -> None:
         """Remember for what jac.toml drift was left alone: its next edit is none."""
@@ -224,17 +270,23 @@ class Converger:
         key = ObjectKey("Secret", secret_name(app.name))
         secret = live.get(key) or self._get(key, live)
         self._credentials = self._current_credentials(app, secret)
-        objects = build(app, self._credentials)
-        self.version = version_of(objects, app.name, key=self._credentials.jwt_secret)
+        if self._latest is None or self._latest[:2] != (app, self._credentials):
+            objects = build(app, self._credentials)
+            version = version_of(objects, app.name, key=self._credentials.jwt_secret)
+            self._latest = (app, self._credentials, objects, version)
+        _, _, objects, self.version = self._latest
         return objects, self.version
 
     def read_history(self, app_name: str) -> History:
         """Take the releases from the live record; what we know stands where there is none."""
         record = self.mirror.snapshot().get(record_key(app_name))
         self._unreadable = None
-        if record is not None:
+        if self._parsed and self._parsed[0] is record:
+            self.history = self._parsed[1]
+        elif record is not None:
             try:
                 self.history = history_from(record)
+                self._parsed = (record, self.history)
             except Invalid as error:
                 self._unreadable = error
         return self.history

@@ -27,6 +27,7 @@ __all__ = [
     "drift_of",
     "entries_of",
     "key_matches",
+    "leaves_of",
     "owned_fields",
     "readable",
     "spelled_key",
@@ -273,6 +274,11 @@ def writers_of(live: Object, path: FieldPath) -> tuple[str, ...]:
 def entries_of(obj: Object) -> Iterable[dict[str, Any]]:
     """What the server recorded about who owns what."""
     return obj["metadata"].get("managedFields") or ()
+
+
+def leaves_of(entry: Mapping[str, Any]) -> Iterator[FieldPath]:
+    """The leaf fields of one entry of managedFields."""
+    return _leaves(entry.get("fieldsV1") or {})
 
 
 def _given_to_kubectl(live: Object) -> Object | None:

@@ -164,16 +164,19 @@ class KubeCluster:
 
     def patch_ownership(self, obj: Object, fields: list[dict[str, Any]]) -> Object:
         """See `Cluster.patch_ownership`."""
-        kind, metadata = _kind_of(obj), obj["metadata"]
-        version = metadata["resourceVersion"]
+        metadata = obj["metadata"]
+        same = {"op": "test", "path": "/metadata/uid", "value": metadata["uid"]}
+        changed = _ownership_patch(metadata.get("managedFields") or [], fields)
+        return self.patch(obj, [same, *changed])
+
+    def patch(self, obj: Object, operations: list[dict[str, Any]]) -> Object:
+        """See `Cluster.patch`."""
+        kind, name = _kind_of(obj), obj["metadata"]["name"]
         return self._request(
-            f"{kind.name}/{metadata['name']} patch",
+            f"{kind.name}/{name} patch",
             "PATCH",
-            self._path(kind, metadata["name"]),
-            body=[
-                {"op": "test", "path": "/metadata/resourceVersion", "value": version},
-                {"op": "replace", "path": "/metadata/managedFields", "value": fields},
-            ],
+            self._path(kind, name),
+            body=operations,
             content_type="application/json-patch+json",
         )
 
@@ -334,6 +337,28 @@ class KubeWatchStream:
         if kind == "ERROR":
             raise classify(self._subject, int(obj.get("code") or 500), json.dumps(obj).encode(), {})
         return Changed(kind, obj)
+
+
+def _ownership_patch(
+    before: list[dict[str, Any]], after: list[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """Change the entries that differ, and only where they are as they were read.
+
+    Not the version is what is tested: a controller that writes statuses all the time, as during a
+    roll-out, would let no patch through.
+    """
+    if not before:
+        yield {"op": "add", "path": "/metadata/managedFields", "value": after}
+        return
+    new = [entry for entry in after if entry not in before]
+    # From behind, so that no removal moves what a later operation names.
+    for index, entry in reversed(list(enumerate(before))):
+        if entry in after:
+            continue
+        path = f"/metadata/managedFields/{index}"
+        yield {"op": "test", "path": path, "value": entry}
+        yield {"op": "remove", "path": path}
+    yield from ({"op": "add", "path": "/metadata/managedFields/-", "value": e} for e in new)
 
 
 def _kind_of(obj: Object) -> Kind:

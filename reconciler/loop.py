@@ -13,7 +13,7 @@ from random import Random
 from threading import Event, Thread
 from typing import Final, Literal, Protocol
 
-from jac_converge.config.load import App, ConfigError
+from jac_converge.config.load import App
 from jac_converge.reconciler.apply import Outcome
 from jac_converge.reconciler.converge import Converger
 from jac_converge.reconciler.errors import (
@@ -52,6 +52,9 @@ __all__ = ["Loop", "Verdict", "View"]
 logger = logging.getLogger(__name__)
 
 POLL: Final = 0.1
+"""Seconds between two looks at whether the passes still run."""
+
+LOOK: Final = 0.05
 """Seconds between two looks at the configuration files; a look is three stat calls."""
 
 NAP: Final = 30.0
@@ -399,7 +402,7 @@ class Loop:
         """Notice edits of the configuration, and sleep of the machine."""
         p = self._p
         ahead = p.wall() - p.clock()
-        while not self._stop.wait(POLL):
+        while not self._stop.wait(LOOK):
             self.look()
             now_ahead = p.wall() - p.clock()
             if now_ahead - ahead > NAP:
@@ -414,7 +417,8 @@ class Loop:
         try:
             if self._p.source.poll():
                 self._p.trigger.poke("jac.toml")
-        except (OSError, ConfigError):
+        except Exception:
+            # Also a mistake of ours: without this thread no later edit is noticed.
             logger.exception("configuration could not be read", extra={"action": "retry"})
 
     def _hold_lease(self) -> None:

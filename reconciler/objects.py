@@ -7,7 +7,7 @@ when the product starts to write a new kind.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 __all__ = ["KINDS", "LEASE", "POD", "Kind", "Object", "ObjectKey", "key_of", "keyed", "kind_named"]
 
@@ -36,9 +36,11 @@ class Kind:
     """What a cluster must have installed to know the kind; empty: every cluster knows it."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class ObjectKey:
-    """Names one object of an app. An app lives in one namespace, so that is not part of the key."""
+class ObjectKey(NamedTuple):
+    """Names one object of an app. An app lives in one namespace, so that is not part of the key.
+
+    A tuple, because it is hashed some twenty times an object and pass.
+    """
 
     kind: str
     name: str

@@ -114,6 +114,8 @@ def _step_for(
     app_name: str, obj: Object, desired: tuple[Object, ...], snapshot: Snapshot, policy: Policy
 ) -> Step:
     key = key_of(obj)
+    if key in snapshot.settled:
+        return Keep(key=key)
     live = snapshot.live.get(key)
     preview = snapshot.previews.get(key)
     if live is None:
@@ -228,7 +230,8 @@ def _handed_over(changes: tuple[Change, ...]) -> tuple[Change, ...]:
 
 
 def _accepted(obj: Object, baseline: Baseline | None) -> bool:
-    return baseline is not None and baseline.desired == obj
+    # Most often it is the very same one, and need not be compared value by value.
+    return baseline is not None and (baseline.desired is obj or baseline.desired == obj)
 
 
 def _obstacle(app_name: str, key: ObjectKey, live: Object, policy: Policy) -> Step | None:

@@ -37,6 +37,8 @@ class Snapshot:
     live: Mapping[ObjectKey, Object]
     baselines: Mapping[ObjectKey, Baseline] = field(default_factory=dict)
     previews: Mapping[ObjectKey, Preview] = field(default_factory=dict)
+    settled: frozenset[ObjectKey] = frozenset()
+    """Objects that an earlier plan kept as they are, and nothing about them is another now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

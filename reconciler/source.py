@@ -19,18 +19,31 @@ class Source:
 
     Args:
         load: reads everything anew; raises ConfigError.
+        parse: finds what is wrong with the app's own file.
 
     Raises:
         ConfigError: there is no good configuration to begin with.
     """
 
-    def __init__(self, load: Callable[[], App]) -> None:
+    def __init__(
+        self, load: Callable[[], App], *, parse: Callable[[Path], list[Problem]] = lambda _: []
+    ) -> None:
         self._load = load
+        self._parse = parse
         self.app = load()
         self.problem: ConfigError | None = None
         """Why the files as they are now cannot be used."""
         # What was read may have changed since, so the first look reads once more.
         self._signature: _Signature | None = None
+
+    def check_code(self) -> None:
+        """Parse the app's own file: what cannot run is not deployed.
+
+        Raises:
+            ConfigError: it cannot be parsed.
+        """
+        if problems := self._parse(self.app.file):
+            raise ConfigError(*problems)
 
     def poll(self) -> bool:
         """Look whether a file changed; load it if so.
@@ -48,20 +61,39 @@ class Source:
         except ConfigError as problem:
             self.problem = problem
         else:
-            emptied = self.app.configured and not app.configured
-            self.problem = ConfigError(_emptied(app)) if emptied else None
-            self.app = self.app if emptied else app
+            problem = _unusable(self.app, app)
+            self.problem = ConfigError(problem) if problem else None
+            self.app = self.app if problem else app
         return (self.app, self.problem) != before
 
 
-def _emptied(app: App) -> Problem:
-    return Problem(
-        file=str(app.files[0]) if app.files else None,
-        line=None,
-        key="converge",
-        message="the table is gone; nothing is changed or deleted for that: restore it, "
-        "or run jac scale --destroy",
-    )
+def _unusable(before: App, app: App) -> Problem | None:
+    """What keeps a good configuration from taking the place of the one before."""
+    if before.configured and not app.configured:
+        return _problem(
+            app,
+            "converge",
+            "the table is gone; nothing is changed or deleted for that: restore it, "
+            "or run jac scale --destroy",
+        )
+    for key, was, now in (
+        ("app_name", before.name, app.name),
+        ("namespace", before.namespace, app.namespace),
+        ("context", before.settings.kubernetes.context, app.settings.kubernetes.context),
+    ):
+        if was != now:
+            return _problem(
+                app,
+                f"converge.kubernetes.{key}",
+                f'was "{was or ""}" when this began, and names another app or place now; '
+                "put it back, or end this and begin again",
+            )
+    return None
+
+
+def _problem(app: App, key: str, message: str) -> Problem:
+    file = str(app.files[0]) if app.files else None
+    return Problem(file=file, line=None, key=key, message=message)
 
 
 def _signature(files: tuple[Path, ...]) -> _Signature:

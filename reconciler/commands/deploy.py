@@ -46,6 +46,8 @@ def plan_and_apply(
     """Show the plan, and carry it out unless that was all; returns the exit code."""
     app = source.app
     plan = converger.plan(app, Policy(adopt=flags["adopt"]), complete=True)
+    if plan.writes:
+        source.check_code()
     print_plan(app, plan, converger.notes, flags)
     if plan.refusals:
         return FAILED

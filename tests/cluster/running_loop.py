@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from threading import Event, Thread
 
-from jac_converge.config.load import load_app
+from jac_converge.config.load import App, load_app
 from jac_converge.reconciler.apply import Outcome
 from jac_converge.reconciler.converge import WATCHED, Converger
 from jac_converge.reconciler.kube_cluster import connect
@@ -89,9 +89,10 @@ def running_loop(
     holder: str = "test@here:1",
     adopt: bool = False,
     until_healthy: bool = False,
+    load: Callable[[], App] | None = None,
 ) -> Iterator[RunningLoop]:
     """Run the loop until the block ends, or until the app is healthy."""
-    source = Source(lambda: load_app(file, environ=os.environ))
+    source = Source(load or (lambda: load_app(file, environ=os.environ)))
     app = source.app
     cluster = connect(
         context=None,

@@ -5,6 +5,7 @@ from threading import Thread
 import pytest
 import urllib3
 
+from jac_converge.reconciler.drift import taken_over
 from jac_converge.reconciler.errors import (
     Conflict,
     Gone,
@@ -16,7 +17,7 @@ from jac_converge.reconciler.errors import (
 )
 from jac_converge.reconciler.kube_cluster import KubeCluster, connect
 from jac_converge.reconciler.objects import Object, kind_named
-from jac_converge.reconciler.ownership import labels_of, selector_of
+from jac_converge.reconciler.ownership import FIELD_MANAGER, labels_of, selector_of
 from jac_converge.reconciler.position import Bookmark, Changed
 from tests.servers.control_plane import ControlPlane
 
@@ -218,3 +219,24 @@ def test_requests_keep_to_the_pace_and_watches_do_not(cluster: KubeCluster) -> N
     cluster.watch(CONFIG_MAP, version, 1).close()
     assert cluster.get(CONFIG_MAP, "one") is not None
     assert ["token"] * 3 == asked
+
+
+def test_patch_ownership_minds_only_the_entries_that_it_changes(
+    control_plane: ControlPlane, cluster: KubeCluster
+) -> None:
+    """Another writer's own entry may come in between; a change of the one we take may not."""
+    api, path = control_plane.api, f"/api/v1/namespaces/{cluster.target.namespace}/configmaps/shop"
+    cluster.apply(config_map(color="red"))
+    api.patch(f"{path}?fieldManager=rival", {"data": {"size": "1"}})
+    read = cluster.get(CONFIG_MAP, "shop")
+    assert read is not None
+    api.patch(f"{path}?fieldManager=third", {"metadata": {"annotations": {"a": "1"}}})
+    written = cluster.patch_ownership(read, taken_over(read))
+    managers = {entry["manager"] for entry in written["metadata"]["managedFields"]}
+    assert {FIELD_MANAGER, "third"} == managers
+    api.patch(f"{path}?fieldManager=rival", {"data": {"size": "2"}})
+    read = cluster.get(CONFIG_MAP, "shop")
+    assert read is not None
+    api.patch(f"{path}?fieldManager=rival", {"data": {"shape": "round"}})
+    with pytest.raises(Invalid):
+        cluster.patch_ownership(read, taken_over(read))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from jac_converge.config.load import App, load_app
 from jac_converge.reconciler.objects import KINDS
 from tests.cluster.foreign_edits import EDITS, Edit, heal_seconds, path_of
 from tests.cluster.running_loop import RunningLoop, running_loop, wait_until, write_app
@@ -171,6 +172,32 @@ def test_loop_keeps_the_last_good_configuration(
         assert healed is not None
         write_app(tmp_path, TOML.format(namespace=ns, more="").replace("= 2", "= 3"))
         wait_until(lambda: replicas(api, ns) == 3)
+
+
+def test_loop_notices_edits_after_a_mistake_of_ours(
+    cluster_with_controllers: ControlPlane,
+    api: Api,
+    unused_namespace: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Whatever reading the files raises, the thread that looks at them lives."""
+    ns = unused_namespace
+    file = write_app(tmp_path, TOML.format(namespace=ns, more=""))
+
+    def load() -> App:
+        app = load_app(file, environ={})
+        if app.settings.kubernetes.replicas == 3:
+            raise KeyError("a mistake")
+        return app
+
+    with running_loop(file, cluster_with_controllers.kubeconfig, load=load):
+        wait_until(lambda: "Service/shop" in versions(api, ns), 60)
+        write_app(tmp_path, TOML.format(namespace=ns, more="").replace("= 2", "= 3"))
+        wait_until(lambda: "configuration could not be read" in caplog.text)
+        write_app(tmp_path, TOML.format(namespace=ns, more='env = { SEEN = "1" }'))
+        config = path_of("ConfigMap", ns, "shop-config")
+        wait_until(lambda: "SEEN" in (api.get(config).get("data") or {}))
 
 
 def test_loop_creates_everything_again_when_the_namespace_is_deleted(

@@ -95,10 +95,20 @@ def objects(api: Api, namespace: str) -> dict[str, dict[str, Any]]:
     }
 
 
-def versions(api: Api, namespace: str) -> dict[str, str]:
-    """Their resource versions."""
+def versions(api: Api, namespace: str) -> dict[str, Any]:
+    """Their resource versions, but of what the autoscaler writes by itself all but its part."""
     found = objects(api, namespace)
-    return {key: obj["metadata"]["resourceVersion"] for key, obj in found.items()}
+    return {
+        key: _others_parts(obj)
+        if obj["kind"] == "HorizontalPodAutoscaler"
+        else obj["metadata"]["resourceVersion"]
+        for key, obj in found.items()
+    }
+
+
+def _others_parts(obj: dict[str, Any]) -> list[Any]:
+    fields = obj["metadata"]["managedFields"]
+    return [entry for entry in fields if entry["manager"] != "kube-controller-manager"]
 
 
 def lives(api: Api, namespace: str) -> dict[str, tuple[str, bool]]:

@@ -127,6 +127,20 @@ def test_scale_needs_a_jac_file(tmp_path: Path, name: str, words: str) -> None:
     assert (2, True) == (done.code, words in done.one_message)
 
 
+@pytest.mark.parametrize("flags", [[], ["--plan"], ["--watch"]], ids=["apply", "plan", "watch"])
+def test_scale_deploys_no_app_that_does_not_compile(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path, flags: list[str]
+) -> None:
+    """The place of the error, and not one object."""
+    file = write_app(tmp_path, f'{KUBERNETES}namespace = "{namespace}"\n')
+    file.write_text("walker hi {\n    can go with entry { report 1 + ; }\n}\n")
+    done = run_scale(file, *flags, kubeconfig=control_plane.kubeconfig)
+    assert 2 == done.code, done
+    assert f"{file}:2: does not compile: " in done.err
+    made = control_plane.api.get(path_of("ServiceAccount", namespace))["items"]
+    assert "shop" not in [obj["metadata"]["name"] for obj in made]
+
+
 def test_scale_says_when_no_cluster_answers(tmp_path: Path) -> None:
     """A closed port: exit code 1 within seconds, with the address."""
     server = f"https://127.0.0.1:{free_port()}"

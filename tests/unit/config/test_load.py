@@ -524,3 +524,17 @@ def test_load_app_does_not_want_a_variable_that_is_overridden(write: Write) -> N
     """The weaker value is never looked at."""
     app = write("[converge.server]\nport = '${GONE}'")
     assert load(app, flags={"server.port": 5}).settings.server.port == 5
+
+
+def test_way_to_the_app_does_not_matter(write: Write, tmp_path: Path) -> None:
+    """`a/../b` lies in b, and a jac.toml of a is none of its business."""
+    write("[converge.server]\nport = 9001\n")
+    other = tmp_path / "other" / "app.jac"
+    other.parent.mkdir()
+    other.touch()
+    way = tmp_path / "other" / ".." / "other" / ".." / "elsewhere" / "app.jac"
+    way.parent.resolve().mkdir()
+    way.resolve().touch()
+    (other.parent / "jac.toml").write_text("[converge.server]\nport = 9002\n")
+    app = load_app(way, environ={})
+    assert (9001, tmp_path / "elsewhere" / "app.jac") == (app.settings.server.port, app.file)

@@ -68,9 +68,33 @@ def test_manifest_values_are_what_kubectl_takes_them_for(folder: Path) -> None:
         ("\n- hunter2\n", "k8s/a.yaml:2: is no manifest: write a table of plain text, numbers,"),
         ("\n\na: !!binary aHVudGVyMg==\n", "k8s/a.yaml:3: is no manifest: write a table of plain"),
         ("a: .nan\n", "k8s/a.yaml:1: is no manifest: write a table of plain text, numbers,"),
+        ("? [hunter2]\n: b\n", "k8s/a.yaml:1: is not YAML: found unhashable key; fix the syntax"),
+        ("b: 1\na: !!int hunter2\n", "k8s/a.yaml:2: is no manifest: write a table of plain text,"),
+        ("b: 1\na: !!int ''\n", "k8s/a.yaml:2: is no manifest: write a table of plain text,"),
+        ("b:\n- !!bool hunter2\n", "k8s/a.yaml:2: is no manifest: write a table of plain text,"),
+        ("a: !!timestamp hunter2\n", "k8s/a.yaml:1: is no manifest: write a table of plain text,"),
+        (f"b: 1\na: {'9' * 5000}\n", "k8s/a.yaml:2: is no manifest: write a table of plain text,"),
+        (f"b: 1\na: {'[' * 3000}\n", "k8s/a.yaml:2: is no manifest: write a table of plain text,"),
+        ('b: 1\na: "\\UFFFFFFFF"\n', "k8s/a.yaml:2: is no manifest: write a table of plain text,"),
         ("a: \x00hunter2\n", "k8s/a.yaml: is not YAML: it has characters that YAML has not; fix"),
     ],
-    ids=["syntax", "key twice", "tag", "list", "bytes", "not a number", "control character"],
+    ids=[
+        "syntax",
+        "key twice",
+        "tag",
+        "list",
+        "bytes",
+        "not a number",
+        "list as a key",
+        "no whole number",
+        "no number at all",
+        "no truth",
+        "no time",
+        "a number too long",
+        "too deep",
+        "no character",
+        "control character",
+    ],
 )
 def test_manifest_that_cannot_be_one_is_refused_at_its_line(
     folder: Path, text: str, expected: str
@@ -99,7 +123,7 @@ def test_pattern_without_a_file_is_a_mistake(folder: Path) -> None:
     ] == problems(folder, '["k8s/*.yaml", "no/such.yml"]')
 
 
-@pytest.mark.parametrize("pattern", ["k8s", "**/a.yaml", "k*/a.yaml", "a.json", ""])
+@pytest.mark.parametrize("pattern", ["k8s", "**/a.yaml", "k*/a.yaml", "a.json", "", "**.yaml"])
 def test_pattern_names_yaml_files_of_one_folder(folder: Path, pattern: str) -> None:
     """So that the folder to watch for new files is known."""
     (problem,) = problems(folder, f'["{pattern}"]')

@@ -122,6 +122,19 @@ def test_source_takes_no_empty_file_for_a_wish(jac_toml: Path, text: str) -> Non
     assert f"{jac_toml}: converge: the table is gone; nothing is changed" in trouble(source)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"), [("app_name", "other"), ("namespace", "other"), ("context", "other")]
+)
+def test_source_stays_with_its_app_and_its_place(jac_toml: Path, key: str, value: str) -> None:
+    """What was begun elsewhere would be left behind, half kept and half forgotten."""
+    source = source_of(jac_toml)
+    replace(jac_toml, f'{GOOD}{key} = "{value}"\n')
+    assert (True, 2) == (source.poll(), replicas(source))
+    assert f'{jac_toml}: converge.kubernetes.{key}: was "' in trouble(source)
+    replace(jac_toml, OTHER)
+    assert (True, 3, None) == (source.poll(), replicas(source), source.problem)
+
+
 def test_source_outlives_the_deletion_of_its_file(jac_toml: Path) -> None:
     """Told once; when the file is back as it was, all is well again."""
     source = source_of(jac_toml)
