@@ -41,20 +41,18 @@ def open_memory(app: App) -> Memory:
 
         if database.redis_url is not None:
             logger.info("redis_url is not used: a shelf is read faster than a cache")
-        return _one(app, "shelf", Shelf(shelf_file(app)))
+        return _one("shelf", Shelf(shelf_file(app)), _tally(app, "shelf"))
     from jac_converge.app_runtime.stores.mongo import Mongo  # noqa: PLC0415 - 60 ms, 15 MB
 
+    uri, tally = database.mongodb_uri.get_secret_value(), _tally(app, "mongodb")
     if database.redis_url is None:
-        mongo = Mongo.open(database.mongodb_uri.get_secret_value(), database=app.name)
-        return _one(app, "mongodb", mongo)
+        return _one("mongodb", Mongo.open(uri, database=app.name, tally=tally), tally)
     from jac_converge.app_runtime.stores.background import Threads  # noqa: PLC0415
     from jac_converge.app_runtime.stores.redis import Redis  # noqa: PLC0415 - as above
     from jac_converge.app_runtime.stores.tiered import TieredStore  # noqa: PLC0415
 
     cache = Redis(database.redis_url.get_secret_value(), ttl=database.redis_default_ttl)
-    truth = _one(
-        app, "mongodb", Mongo.open(database.mongodb_uri.get_secret_value(), database=app.name)
-    )
+    truth = _one("mongodb", Mongo.open(uri, database=app.name, tally=tally), tally)
     return Memory(
         store=TieredStore(cache, truth.store, background=Threads(cache.settle), tally=cache.tally),
         tiers=(*truth.tiers, Tier(name="redis", ping=_asking(cache.ping), needed=False)),
@@ -67,11 +65,16 @@ def shelf_file(app: App) -> Path:
     return app.root / app.settings.database.shelf_db_path
 
 
-def _one(app: App, name: str, store: DocumentStore) -> Memory:
-    """Describe a store; counted only where somebody reads the counts, for about 1 µs a question."""
-    tally = Tally(tier=name)
-    counted = Counted(store, tally) if app.settings.server.metrics_enabled else store
-    return Memory(store=counted, tiers=(Tier(name=name, ping=store.ping),), tallies=(tally,))
+def _tally(app: App, tier: str) -> Tally | None:
+    """Count only where somebody reads the counts: it takes about 1 µs a question."""
+    return Tally(tier=tier) if app.settings.server.metrics_enabled else None
+
+
+def _one(name: str, store: DocumentStore, tally: Tally | None) -> Memory:
+    tiers = (Tier(name=name, ping=store.ping),)
+    if tally is None:
+        return Memory(store=store, tiers=tiers, tallies=())
+    return Memory(store=Counted(store, tally), tiers=tiers, tallies=(tally,))
 
 
 def _asking(ping: Callable[[], None]) -> Callable[[], None]:

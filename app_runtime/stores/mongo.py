@@ -13,6 +13,12 @@ from pymongo import MongoClient
 from pymongo.collection import Collection as MongoCollection
 from pymongo.cursor import Cursor
 from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
+from pymongo.monitoring import (
+    CommandFailedEvent,
+    CommandListener,
+    CommandStartedEvent,
+    CommandSucceededEvent,
+)
 
 from jac_converge.app_runtime.stores.document import (
     Document,
@@ -25,6 +31,7 @@ from jac_converge.app_runtime.stores.mongo_commit import Commit
 from jac_converge.app_runtime.stores.mongo_locks import Locks
 from jac_converge.app_runtime.stores.mongo_rows import FIELDS, MANY, RECORD, Row
 from jac_converge.app_runtime.stores.mongo_sending import Patience
+from jac_converge.app_runtime.stores.tally import Tally
 
 __all__ = ["Mongo"]
 
@@ -45,20 +52,31 @@ class Mongo:
         self._locks = Locks(self._rows, patience)
 
     @classmethod
-    def open(cls, uri: str, *, database: str, patience: Patience | None = None) -> "Mongo":
+    def open(
+        cls,
+        uri: str,
+        *,
+        database: str,
+        patience: Patience | None = None,
+        tally: Tally | None = None,
+    ) -> "Mongo":
         """Connect, and wait for as long as there is nobody: other data would be wrong data.
 
         Args:
             uri: of MongoDB; what it says wins over the time limits here.
             database: used where the URI names none.
             patience: how long to wait for what.
+            tally: counts commands; its bytes stay 0, for the client tells none.
 
         Raises:
             StoreError: the URI makes no sense.
         """
         patience = patience or Patience()
+        options = _defaults(uri, patience)
+        if tally is not None:
+            options["event_listeners"] = [_Commands(tally)]
         try:
-            client: MongoClient[Row] = MongoClient(uri, **_defaults(uri, patience))
+            client: MongoClient[Row] = MongoClient(uri, **options)
         except (ConfigurationError, InvalidURI, ValueError) as error:
             raise StoreError(
                 f"MongoDB open failed ({type(error).__name__}): {error}; "
@@ -152,6 +170,22 @@ class Mongo:
         cursor = self._rows.find(wanted, FIELDS, batch_size=AT_ONCE)
         cursor = cursor.max_time_ms(int(limit * 1000) if limit else None)
         return self._locks.read(list(arrange(cursor)))
+
+
+class _Commands(CommandListener):
+    """Counts what is sent."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+
+    def started(self, event: CommandStartedEvent) -> None:  # noqa: ARG002
+        self._tally.add(round_trips=1)
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        """Nothing to count."""
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        """Nothing to count: whoever asked does."""
 
 
 def _defaults(uri: str, patience: Patience) -> dict[str, Any]:

@@ -193,3 +193,19 @@ def test_readiness_needs_no_redis(redis_server: RedisServer, mongo_server: Mongo
     asyncio.run(scenario())
     cache.close()
     store.close()
+
+
+def test_round_trips_to_mongodb_are_counted(mongo_server: MongoServer, tmp_path: Path) -> None:
+    """Some at the start, and a few for each call."""
+    app = tmp_path / "source" / "tiny.jac"
+    app.parent.mkdir()
+    app.write_text(
+        "node Thing {}\nwalker:pub add { can go with Root entry { here ++> Thing(); report 1; } }\n"
+    )
+    app.with_name("jac.toml").write_text("[converge.server]\nmetrics_enabled = true\n")
+    env = os.environ | {"MONGODB_URI": f"{mongo_server.url}trips"}
+    trips = 'jac_store_round_trips_total{tier="mongodb"}'
+    with JacServer(app, tmp_path / "run", env=env) as server:
+        before = metrics(server)[trips]
+        server.call("/walker/add")
+        assert before < metrics(server)[trips] <= before + 4
