@@ -65,6 +65,8 @@ class Mirror:
         self._unsynced = set(kinds)
         self._blocked: dict[str, ClusterError] = {}
         self._pending: dict[ObjectKey, _Pending] = {}
+        self._removed: set[str] = set()
+        """UIDs of what we deleted, until the watch tells that it is gone."""
         self._versions: dict[ObjectKey, deque[str]] = {}
         self._noticed: dict[ObjectKey, float] = {}
 
@@ -121,6 +123,7 @@ class Mirror:
         """Take a deletion from a watch."""
         key, uid = key_of(obj), obj["metadata"]["uid"]
         with self._lock:
+            self._removed.discard(uid)
             current = self._objects.get(key)
             # The deletion of a predecessor may come after the answer to our create.
             if current is None or current["metadata"]["uid"] != uid:
@@ -135,6 +138,16 @@ class Mirror:
                 return
             self._objects[key] = obj
             self._pending[key] = _Pending(version, self._clock() + READ_OWN_WRITES)
+
+    def forget(self, obj: Object) -> None:
+        """Take a deletion of ours, and ignore what the watch still sends from before it."""
+        key, uid = key_of(obj), obj["metadata"]["uid"]
+        with self._lock:
+            self._removed.add(uid)
+            current = self._objects.get(key)
+            if current is not None and current["metadata"]["uid"] == uid:
+                del self._objects[key]
+                self._pending.pop(key, None)
 
     def settle(self) -> Noticed:
         """Believe the watch again where an echo did not come in time."""
@@ -151,7 +164,10 @@ class Mirror:
         return _strongest(noticed)
 
     def _put(self, key: ObjectKey, obj: Object) -> Noticed:
-        version = obj["metadata"]["resourceVersion"]
+        metadata = obj["metadata"]
+        if metadata["uid"] in self._removed and not metadata.get("deletionTimestamp"):
+            return "nothing"
+        version = metadata["resourceVersion"]
         self._versions.setdefault(key, deque(maxlen=_REMEMBERED)).append(version)
         pending = self._pending.get(key)
         if pending and version != pending.version:
