@@ -15,7 +15,7 @@ help: ## list the targets
 	@echo "installing jac-converge and what it needs into .venv (once, about a minute)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "this Python cannot make a venv; on Debian: apt-get install python3-venv"; exit 2; }
 	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --editable .
+	@PYTHONWARNINGS='ignore:Editable installation' $(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 
 .venv/.dev: .venv/.runtime

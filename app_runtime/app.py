@@ -16,6 +16,7 @@ from jac_converge.app_runtime.auth.tokens import Tokens, minted_secret
 from jac_converge.app_runtime.bridge.program import Program, new_root
 from jac_converge.app_runtime.calls import Calls
 from jac_converge.app_runtime.identity import Identity
+from jac_converge.app_runtime.openapi import Described
 from jac_converge.app_runtime.problems import answer
 from jac_converge.app_runtime.tiers import Memory, shelf_file
 from jac_converge.config.load import App
@@ -66,7 +67,7 @@ def _empty(app: App, memory: Memory, calls: Calls) -> FastAPI:
         memory.store.close()
 
     server = app.settings.server
-    api = FastAPI(
+    api = Described(
         title=app.name,
         version=_version(),
         lifespan=lifespan,

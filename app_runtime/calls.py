@@ -197,7 +197,7 @@ class Calls:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 threading.Thread(
-                    target=self._loop.run_forever, name="async-walkers", daemon=True
+                    target=_keep_running, args=(self._loop,), name="async-walkers", daemon=True
                 ).start()
             return self._loop
 
@@ -284,6 +284,15 @@ class _Attempt:
 
 def _call(order: Order) -> Call:
     return Call(spec=order.spec, fields=order.fields(), root=order.root, node=order.node)
+
+
+def _keep_running(loop: asyncio.AbstractEventLoop) -> None:
+    """Run a loop until it is stopped; a task of the app that calls sys.exit is no reason."""
+    while True:
+        try:
+            return loop.run_forever()
+        except (SystemExit, KeyboardInterrupt):
+            logger.exception("a task called sys.exit, which ends neither the server nor others")
 
 
 async def _wait_for(result: Any) -> Any:

@@ -5,23 +5,24 @@ changes with that contract.
 """
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, FastAPI, Security
+from fastapi import APIRouter, FastAPI, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 from starlette.responses import Response
 
 from jac_converge.app_runtime.auth.accounts import Account, Accounts, NameTaken, Refused
 from jac_converge.app_runtime.auth.tokens import Claims, InvalidToken, Tokens
+from jac_converge.app_runtime.bodies import CheckedRoute
 from jac_converge.app_runtime.bridge.program import Read
 from jac_converge.app_runtime.calls import Calls
 from jac_converge.app_runtime.problems import Problem, answer
 from jac_converge.app_runtime.signatures import Failure
 from jac_converge.app_runtime.stores import UnknownOutcome
 
-__all__ = ["Identity"]
+__all__ = ["Identity", "sent_token"]
 
 _bearer = HTTPBearer(auto_error=False, description="The token of /user/login.")
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
@@ -34,21 +35,21 @@ class _Body(BaseModel):
 class Name(_Body):
     """How somebody is called."""
 
-    type: str = "username"
+    type: Literal["username"] = "username"
     value: str
 
 
 class Secret(_Body):
     """How somebody proves it."""
 
-    type: str = "password"
+    type: Literal["password"] = "password"
     password: str = Field(validation_alias=AliasChoices("password", "value"))
 
 
 class Registration(_Body):
     """A new account: `identities` and `credential`, or flat `username` and `password`."""
 
-    identities: list[Name] = Field(min_length=1)
+    identities: list[Name] = Field(min_length=1, max_length=1)
     credential: Secret
 
     @model_validator(mode="before")
@@ -107,15 +108,15 @@ class Identity:
         except InvalidToken:
             raise _unauthorized("the token is not valid; log in again") from None
 
-    async def required(self, bearer: Bearer) -> Claims:
+    async def required(self, request: Request, _: Bearer) -> Claims:
         """Return the claims of a request that must have some (a FastAPI dependency)."""
-        claims = self.speaking(bearer.credentials if bearer else None, required=True)
+        claims = self.speaking(sent_token(request), required=True)
         assert claims is not None  # noqa: S101 - what `required` means
         return claims
 
-    async def optional(self, bearer: Bearer) -> Claims | None:
+    async def optional(self, request: Request, _: Bearer) -> Claims | None:
         """Return the claims of a request that may have some (a FastAPI dependency)."""
-        return self.speaking(bearer.credentials if bearer else None, required=False)
+        return self.speaking(sent_token(request), required=False)
 
     def account(self, claims: Claims) -> Account:
         """Return the account that claims speak for; waits for the store.
@@ -145,7 +146,7 @@ class Identity:
 
     def install(self, app: FastAPI) -> None:
         """Add the routes."""
-        router = APIRouter(prefix="/user", tags=["user"])
+        router = APIRouter(prefix="/user", tags=["user"], route_class=CheckedRoute)
         failures: dict[int | str, dict[str, Any]] = {
             code: {"model": Failure} for code in (400, 401, 403, 422, 503, 504)
         }
@@ -238,6 +239,18 @@ class Identity:
 
     def _session(self, account: Account) -> dict[str, Any]:
         return _profile(account) | {"token": self._tokens.sign(account.claims)}
+
+
+def sent_token(request: Request) -> str | None:
+    """Return the bearer token of a request: None without the header, "" if there is none in it.
+
+    Whoever sends the header wants to be somebody, so what cannot be read must not make a guest.
+    """
+    sent = request.headers.get("authorization")
+    if sent is None:
+        return None
+    scheme, _, token = sent.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def _profile(account: Account) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from jac_converge.app_runtime.stores import Unavailable, UnknownOutcome
 
-__all__ = ["Problem", "answer", "install", "no_store", "refusal"]
+__all__ = ["Problem", "answer", "answer_with", "install", "no_store", "refusal"]
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +31,9 @@ CODES = {
     503: "UNAVAILABLE",
     504: "TIMEOUT",
 }
+
+BEFORE = b'{"ok":true,"type":"response","data":'
+AFTER = b',"error":null,"meta":{"extra":{"http_status":200}}}'
 
 
 class Problem(Exception):
@@ -72,6 +75,11 @@ def answer(data: Any, status: int = 200) -> Response:
         "meta": {"extra": {"http_status": status}},
     }
     return _json(envelope, status, None)
+
+
+def answer_with(data: bytes) -> Response:
+    """Wrap data that is JSON already."""
+    return Response(b"%b%b%b" % (BEFORE, data, AFTER), media_type="application/json")
 
 
 def refusal(problem: Problem) -> Response:
@@ -119,8 +127,8 @@ def install(app: FastAPI) -> None:
         ]
         kinds = {(item["type"], tuple(item["loc"])) for item in details}
         if any(kind == "json_invalid" for kind, _ in kinds):
-            text = f"the body is not valid JSON, at character {details[0]['loc'][-1]}"
-        elif ("model_attributes_type", ("body",)) in kinds:
+            text = f"the body is not valid JSON: {details[0]['msg']}"
+        elif kinds & {("model_type", ("body",)), ("model_attributes_type", ("body",))}:
             text = "the body must be a JSON object, sent with Content-Type: application/json"
         else:
             places = ", ".join(sorted({".".join(map(str, item["loc"])) for item in details}))

@@ -9,24 +9,28 @@ from collections.abc import Callable
 from typing import Any
 
 from fastapi import Body, FastAPI, Request, Security
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from jac_converge.app_runtime.auth.tokens import Claims
+from jac_converge.app_runtime.bodies import body_from
 from jac_converge.app_runtime.bridge.introspect import FunctionSpec, WalkerSpec
 from jac_converge.app_runtime.bridge.program import (
     GUEST_ROOT,
     CannotSend,
+    Exited,
     NodeNotFound,
     Outcome,
     Program,
     TooLate,
+    WrongNode,
 )
 from jac_converge.app_runtime.bridge.values import CannotStore
 from jac_converge.app_runtime.calls import Calls, Order
-from jac_converge.app_runtime.identity import Identity
-from jac_converge.app_runtime.problems import Problem, answer, no_store
+from jac_converge.app_runtime.identity import Identity, sent_token
+from jac_converge.app_runtime.problems import Problem, answer, answer_with, no_store
 from jac_converge.app_runtime.signatures import (
     SPAWN_NODE,
     Failure,
@@ -64,7 +68,7 @@ def _add(app: FastAPI, spec: WalkerSpec | FunctionSpec, calls: Calls, identity: 
         "description": spec.doc or None,
         "response_model": endpoint.signature.response,
         "responses": {code: {"model": Failure} for code in (PUBLIC if spec.public else PRIVATE)},
-        "route_class_override": straight(endpoint.signature.body, endpoint.good),
+        "route_class_override": straight(endpoint.answer),
     }
     path = f"/{kind}/{spec.name}"
     summary = spec.doc.partition("\n")[0].rstrip(".") or spec.name
@@ -91,12 +95,12 @@ class _Endpoint:
         self._calls = calls
         self._identity = identity
 
-    async def good(
-        self, request: Request, token: str | None, raw: bytes, body: BaseModel
-    ) -> Response:
-        """Answer a request that needs nothing of FastAPI."""
-        claims = self._identity.speaking(token, required=not self._spec.public)
-        return await self._run(claims, raw, body, request.path_params.get("node"))
+    async def answer(self, request: Request, raw: bytes) -> Response:
+        """Answer a call."""
+        claims = self._identity.speaking(sent_token(request), required=not self._spec.public)
+        body = body_from(self.signature.body, request, raw)
+        node = request.path_params.get("node") or getattr(body, "spawn_node", None)
+        return await self._run(claims, raw, body, node or None)
 
     def described(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
         """Give what FastAPI describes by its arguments: for a call, and for one at a node."""
@@ -105,20 +109,9 @@ class _Endpoint:
         required = any(field.required for field in self._spec.fields)
         body_of = Body(...) if required else Body(default=None)
 
-        async def call(
-            request: Request,
-            claims: Claims | None = who,
-            body: Any = body_of,
-        ) -> Response:
-            return await self._run(claims, await request.body(), body, None)
+        async def call(claims: Claims | None = who, body: Any = body_of) -> None: ...
 
-        async def call_at(
-            request: Request,
-            node: str,
-            claims: Claims | None = who,
-            body: Any = body_of,
-        ) -> Response:
-            return await self._run(claims, await request.body(), body, node)
+        async def call_at(node: str, claims: Claims | None = who, body: Any = body_of) -> None: ...
 
         # FastAPI reads the model of a body from its annotation.
         for endpoint in (call, call_at):
@@ -126,9 +119,9 @@ class _Endpoint:
         return call, call_at
 
     async def _run(
-        self, claims: Claims | None, raw: bytes, body: Any, node: str | None
+        self, claims: Claims | None, raw: bytes, body: BaseModel, node: str | None
     ) -> Response:
-        unused = [body] if isinstance(body, BaseModel) else []
+        unused = [body]
         signature, identity = self.signature, self._identity
 
         def fields() -> dict[str, Any]:
@@ -139,16 +132,13 @@ class _Endpoint:
             spec=self._spec,
             fields=fields,
             root=lambda read: identity.root(claims, GUEST_ROOT, read),
-            node=node or getattr(body, "spawn_node", None) or None,
+            node=node,
         )
         return _answer(await _execute(order, self._calls))
 
 
 def _answer(outcome: Outcome) -> Response:
-    data = {"result": outcome.result, "reports": outcome.reports}
-    if outcome.warnings:
-        data["warnings"] = outcome.warnings
-    return answer(data)
+    return answer_with(outcome.text)
 
 
 async def _execute(order: Order, calls: Calls) -> Outcome:
@@ -160,6 +150,9 @@ async def _execute(order: Order, calls: Calls) -> Outcome:
         raise
     except NodeNotFound as error:
         raise Problem(404, str(error)) from error
+    except WrongNode as error:
+        wrong = {"loc": ("body", *error.place), "msg": str(error), "type": "node_class"}
+        raise RequestValidationError([wrong]) from error
     except Conflict as error:
         raise Problem(409, f"{name}: others changed the same nodes; try again") from error
     except Unavailable as error:
@@ -173,7 +166,8 @@ async def _execute(order: Order, calls: Calls) -> Outcome:
     except Exception as error:
         # The app's own error: its text may hold anything, so it goes to the log alone.
         logger.exception("%s raised", name)
-        text = f"{name} raised {type(error).__name__}; the server's log says more"
+        raised = str(error) if isinstance(error, Exited) else f"raised {type(error).__name__}"
+        text = f"{name} {raised}; the server's log says more"
         raise Problem(500, text, code="EXECUTION_ERROR") from error
 
 
@@ -206,8 +200,14 @@ def _add_descriptions(app: FastAPI, program: Program) -> None:
         fields[SPAWN_NODE] = {"type": "str", "required": False, "default": "root"}
         return answer({"name": name, "info": {"fields": fields}})
 
+    async def nobody(request: Request) -> Response:
+        """Answer calls of what is not there; the paths that describe are no reason for a 405."""
+        raise Problem(404, f"{request.url.path} not found")
+
+    for path in ("/walker/{name}", "/function/{name}"):
+        app.add_api_route(path, nobody, methods=["POST"], include_in_schema=False)
     described: dict[str, Any] = {"methods": ["GET"], "tags": ["app"]}
-    missing: dict[str, Any] = {"responses": {404: {"model": Failure}}}
+    missing: dict[str, Any] = {"responses": {code: {"model": Failure} for code in (404, 422)}}
     app.add_api_route("/functions", functions, **described)
     app.add_api_route("/walkers", walkers, **described)
     app.add_api_route("/function/{name}", function, **described, **missing)

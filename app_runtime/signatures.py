@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 from pydantic.errors import PydanticUserError
 
+from jac_converge.app_runtime.bodies import fields_in
 from jac_converge.app_runtime.bridge.introspect import FieldSpec, FunctionSpec, WalkerSpec
 
 __all__ = ["Failure", "Signature", "describe", "signature_of"]
@@ -18,7 +19,13 @@ __all__ = ["Failure", "Signature", "describe", "signature_of"]
 SPAWN_NODE = "_jac_spawn_node"
 _RESPONSE: Any = Literal["response"]
 _PLAIN = (None, Any, str, int, float, bool)
-_CONFIG = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+_CONFIG = ConfigDict(
+    extra="forbid",
+    arbitrary_types_allowed=True,
+    allow_inf_nan=False,
+    val_json_bytes="base64",
+    ser_json_bytes="base64",
+)
 
 
 class ErrorBody(BaseModel):
@@ -56,7 +63,7 @@ class Signature:
 
     def fields(self, raw: bytes) -> dict[str, Any]:
         """Build the values of a call from a body that has been validated before."""
-        return self.values(self.body.model_validate_json(raw or b"{}"))
+        return self.values(self.body.model_validate_json(fields_in(raw)))
 
     def values(self, body: BaseModel) -> dict[str, Any]:
         """Return the values of a validated body, by the app's names."""
@@ -74,18 +81,17 @@ def signature_of(spec: WalkerSpec | FunctionSpec) -> Signature:
     if is_walker:
         text = "Id of the node to start at; the caller's root when not given."
         fields["spawn_node"] = (str | None, Field(default=None, alias=SPAWN_NODE, description=text))
-    title = f"{spec.name}.{'walker' if is_walker else 'function'}"
-    body = create_model(f"{title}.body", __config__=_CONFIG, **fields)
+    body = create_model(f"{spec.name}_body", __config__=_CONFIG, **fields)
     result = Any if isinstance(spec, WalkerSpec) else _known(spec.returns)
     data = create_model(
-        f"{title}.data",
+        f"{spec.name}_data",
         __config__=_CONFIG,
         result=(result, Field(description="The walker." if is_walker else "What it returned.")),
         reports=(list[Any], Field(description="What was reported, in order.")),
         warnings=(list[dict[str, Any]] | None, Field(default=None, description="Writes refused.")),
     )
     response = create_model(
-        f"{title}.response",
+        f"{spec.name}_response",
         __config__=_CONFIG,
         ok=(Literal[True], True),
         type=(_RESPONSE, Field(default="response")),
@@ -107,7 +113,7 @@ def describe(field: FieldSpec) -> dict[str, Any]:
 def _field(field: FieldSpec, *, is_node: bool) -> tuple[Any, Any]:
     options: dict[str, Any] = {"alias": field.name}
     if is_node:
-        options["description"] = "Id of a node."
+        options["description"] = "A node, by its id."
     if field.factory is not None:
         options["default_factory"] = field.factory
     elif not field.required:

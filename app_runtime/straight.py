@@ -1,30 +1,27 @@
-"""Routes that a good request takes straight, while FastAPI describes them and answers the others.
+"""Routes that FastAPI describes, and whose requests do not go through it.
 
 FastAPI looks up dependencies, parses and validates a body into arguments, which costs a small call
-as much as running it. Where all is as it should be, this does no more than that takes; anything
-else goes FastAPI's way, which says what is wrong. It changes with the arguments of a call.
+as much as running it. It changes with how FastAPI hands over a request.
 """
 
 from collections.abc import Awaitable, Callable
 
 from fastapi import Request
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
-__all__ = ["Straight", "straight"]
+__all__ = ["Answer", "straight"]
 
-type Straight = Callable[[Request, str | None, bytes, BaseModel], Awaitable[Response]]
-"""Answers a request with its bearer token, its raw body, and the body validated."""
+type Answer = Callable[[Request, bytes], Awaitable[Response]]
+"""Answers a request, of which it gets the body too."""
 
 
-def straight(model: type[BaseModel], answer: Straight) -> type[APIRoute]:
-    """Make the class of a route whose body is of a model.
+def straight(answer: Answer) -> type[APIRoute]:
+    """Make the class of a route.
 
     Args:
-        model: of the body, which may be missing where all its fields have defaults.
-        answer: of a good request.
+        answer: of every POST; what it raises becomes an answer as anywhere else.
     """
 
     class Route(APIRoute):
@@ -33,36 +30,7 @@ def straight(model: type[BaseModel], answer: Straight) -> type[APIRoute]:
                 await super().handle(scope, receive, send)
                 return
             request = Request(scope, receive)
-            raw = await request.body()
-            scheme, _, token = request.headers.get("authorization", "").partition(" ")
-            plain = scheme.lower() in ("", "bearer") and (not raw or _is_json(request))
-            body = _parsed(model, raw) if plain else None
-            if body is None:
-                await super().handle(scope, _again(raw, receive), send)
-                return
-            response = await answer(request, token or None, raw, body)
+            response = await answer(request, await request.body())
             await response(scope, receive, send)
 
     return Route
-
-
-def _is_json(request: Request) -> bool:
-    kind = request.headers.get("content-type", "")
-    return kind.partition(";")[0].strip().lower() == "application/json"
-
-
-def _parsed(model: type[BaseModel], raw: bytes) -> BaseModel | None:
-    try:
-        return model.model_validate_json(raw or b"{}")
-    except ValidationError:
-        return None
-
-
-def _again(raw: bytes, receive: Receive) -> Receive:
-    """Give a body that was read to whoever reads next, and then what comes after it."""
-    unread: list[Message] = [{"type": "http.request", "body": raw, "more_body": False}]
-
-    async def replay() -> Message:
-        return unread.pop() if unread else await receive()
-
-    return replay

@@ -23,7 +23,7 @@ from benchmarks.peers import Peers, argo_engine, helm
 from benchmarks.table import Limit, Table, at_most
 from jac_converge.config.load import App, load_app
 from jac_converge.reconciler.converge import WATCHED, Converger
-from jac_converge.reconciler.kube_cluster import connect
+from jac_converge.reconciler.kube_cluster import Limits, connect
 from jac_converge.reconciler.mirror import Mirror
 from jac_converge.reconciler.objects import key_of
 from jac_converge.reconciler.ownership import FIELD_MANAGER, selector_of
@@ -58,11 +58,12 @@ def main() -> int:
     helm(), argo_engine()
     table = Table()
     with tempfile.TemporaryDirectory() as folder, deployed(audit=True) as it:
-        converger, app = _converger(it)
+        asked: list[None] = []
+        converger, app = _converger(it, asked)
         objects = [obj for obj in converger.build(app) if obj["kind"] != "Namespace"]
         peers = Peers(objects, Path(folder), it.server.kubeconfig)
         _second_runs(table, it, peers, counts)
-        _passes(table, converger, app, counts)
+        _passes(table, converger, app, asked, counts)
         _heals(table, it, peers, counts)
         _saves(table, it, counts)
     for missed in table.missed:
@@ -70,19 +71,22 @@ def main() -> int:
     return 1 if table.missed else 0
 
 
-def _converger(it: Deployed) -> tuple[Converger, App]:
+def _converger(it: Deployed, asked: list[None]) -> tuple[Converger, App]:
+    """Read the cluster; each request from then on is one more in the list."""
     app = load_app(it.file, environ=os.environ)
     cluster = connect(
         context=None,
         namespace=app.namespace,
         selector=selector_of(app.name),
         config_file=str(it.server.kubeconfig),
+        limits=Limits(pace=lambda: asked.append(None)),
     )
     mirror = Mirror([kind.name for kind in WATCHED], time.monotonic)
     converger = Converger(
         cluster=cluster, mirror=mirror, clock=time.monotonic, stop=threading.Event(), patience=5.0
     )
     converger.read()
+    asked.clear()
     return converger, app
 
 
@@ -124,11 +128,12 @@ def _ratio(ours: list[float], theirs: list[float]) -> float:
     return statistics.median(one / other for one, other in zip(ours, theirs, strict=True))
 
 
-def _passes(table: Table, converger: Converger, app: App, counts: Counts) -> None:
+def _passes(
+    table: Table, converger: Converger, app: App, asked: list[None], counts: Counts
+) -> None:
     """One pass of a loop that finds nothing to do: plan, and the table of states."""
-    asked: list[None] = []
     converger.plan(app, Policy())  # the first one asks for dry runs
-    converger.cluster.pace = lambda: asked.append(None)  # type: ignore[attr-defined]
+    asked.clear()
     walls, began_cpu = [], time.process_time()
     for _ in range(counts.passes):
         began = time.perf_counter()

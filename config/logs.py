@@ -23,9 +23,7 @@ _PASSWORD = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://[^\s/:@]*):\S+@", re.I
 _OTHERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
 
 
-def configure_logging(
-    *, json_lines: bool = False, debug: bool = False, stream: TextIO | None = None
-) -> None:
+def configure_logging(*, json_lines: bool = False, stream: TextIO | None = None) -> None:
     """Send the process's whole logging to one stream, whatever was set up before.
 
     jaclang gives the root logger a handler and level INFO when it is imported. Called before that
@@ -34,13 +32,12 @@ def configure_logging(
 
     Args:
         json_lines: one JSON object per line.
-        debug: DEBUG of ours too.
         stream: stderr when not given.
     """
     handler = logging.StreamHandler(sys.stderr if stream is None else stream)
     handler.setFormatter(_JsonLines() if json_lines else _HumanLines())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    logging.getLogger("jac_converge").setLevel(logging.DEBUG if debug else logging.INFO)
+    logging.getLogger("jac_converge").setLevel(logging.INFO)
     for name in _OTHERS:
         logger = logging.getLogger(name)
         logger.handlers.clear()

@@ -162,7 +162,7 @@ def _docstrings() -> dict[tuple[str, str], str]:
                     ast.AnnAssign(target=ast.Name(id=name)),
                     ast.Expr(value=ast.Constant(value=str(text))),
                 ):
-                    found[node.name, name] = inspect.cleandoc(text)
+                    found[node.name, name] = " ".join(text.split())  # a table has no line breaks
     return found
 
 

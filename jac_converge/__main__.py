@@ -23,11 +23,15 @@ def main(argv: list[str] | None = None) -> int:
     parser = ArgumentParser(prog="jac-converge", description="Serve and scale Jac apps.")
     parser.add_argument("--version", action="version", version=version("jac-converge"))
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    add_flags(commands.add_parser("serve", help="serve a Jac app over HTTP"), SERVE_FLAGS)
-    add_flags(
-        commands.add_parser("scale", help="keep a Jac app converged on Kubernetes"), SCALE_FLAGS
-    )
-    given = vars(parser.parse_args(argv))
+    serving = commands.add_parser("serve", help="serve a Jac app over HTTP")
+    scaling = commands.add_parser("scale", help="keep a Jac app converged on Kubernetes")
+    add_flags(serving, SERVE_FLAGS)
+    add_flags(scaling, SCALE_FLAGS)
+    parsed, unknown = parser.parse_known_args(argv)
+    given = vars(parsed)
+    if unknown:  # parse_args would show the usage of jac-converge, which has none of these flags
+        wrong = serving if given["command"] == "serve" else scaling
+        wrong.error(f"unrecognized arguments: {' '.join(unknown)}")
     if given.pop("command") == "serve":
         from jac_converge.app_runtime.cli import serve  # noqa: PLC0415 - each loads its own half
 

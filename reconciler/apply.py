@@ -61,6 +61,7 @@ def apply_plan(
     clock: Callable[[], float],
     stop: Event,
     patience: float,
+    allowed: Callable[[], bool] = lambda: True,
 ) -> Outcome:
     """Take every step of a plan, in order.
 
@@ -71,6 +72,7 @@ def apply_plan(
         clock: monotonic seconds.
         stop: ends it before the next step.
         patience: seconds to keep trying one request while the error is transient.
+        allowed: whether we still may write; asked before each try of each step.
     """
     results: list[Result] = []
     baselines: dict[ObjectKey, Baseline] = {}
@@ -79,7 +81,8 @@ def apply_plan(
             break
         error: ClusterError | None = None
         try:
-            answer = retried(partial(_take, step, cluster), stop=stop, patience=patience)
+            take = partial(_take_if, allowed, step, cluster)
+            answer = retried(take, stop=stop, patience=patience)
         except ClusterError as exc:
             error = exc
         else:
@@ -89,7 +92,15 @@ def apply_plan(
         results.append(Result(step=step, at=clock(), error=error))
         if isinstance(error, Unreachable) or (error and step.key.kind == "Namespace"):
             break
+        if error and not allowed():
+            break
     return Outcome(plan=plan, results=tuple(results), baselines=baselines)
+
+
+def _take_if(allowed: Callable[[], bool], step: Write, cluster: Cluster) -> Object | None:
+    if not allowed():
+        raise Conflict(f"{step.key} {step.verb}", "another process may keep this app converged now")
+    return _take(step, cluster)
 
 
 def _take(step: Write, cluster: Cluster) -> Object | None:

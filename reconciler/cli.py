@@ -30,9 +30,10 @@ from jac_converge.reconciler.console import (
 )
 from jac_converge.reconciler.converge import WATCHED, Converger
 from jac_converge.reconciler.errors import ClusterError, NoCluster
-from jac_converge.reconciler.kube_cluster import connect
+from jac_converge.reconciler.kube_cluster import Limits, connect
 from jac_converge.reconciler.mirror import Mirror
 from jac_converge.reconciler.ownership import selector_of
+from jac_converge.reconciler.pace import Pace
 from jac_converge.reconciler.pause import seconds_of
 from jac_converge.reconciler.source import Source
 
@@ -131,10 +132,12 @@ def _on_cluster(source: Source, flags: dict[str, Any]) -> int:
     imageless = ("destroy", "status", "history", "pause", "resume")
     if not any(flags[verb] for verb in imageless):
         _check_image(app)
+    stop = Event()
     cluster = connect(
         context=app.settings.kubernetes.context,
         namespace=app.namespace,
         selector=selector_of(app.name),
+        limits=Limits(pace=Pace(clock=time.monotonic, wait=stop.wait)),
     )
     if flags["pause"] or flags["resume"]:
         return pause_or_resume(app, cluster, flags)
@@ -142,7 +145,7 @@ def _on_cluster(source: Source, flags: dict[str, Any]) -> int:
         cluster=cluster,
         mirror=Mirror([kind.name for kind in WATCHED], time.monotonic),
         clock=time.monotonic,
-        stop=Event(),
+        stop=stop,
         patience=FIRST_PATIENCE,
     )
     converger.read()

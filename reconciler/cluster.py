@@ -18,7 +18,7 @@ class WatchStream(Protocol):
 
         Raises:
             Gone: the version is too old.
-            Unreachable: the connection broke, or stayed mute for `WATCH_TIMEOUT`.
+            Unreachable: the connection broke, or stayed mute for too long.
         """
         ...
 

@@ -218,8 +218,12 @@ class Converger:
         """Decide what a destroy does: a plan with nothing desired."""
         return make_plan(app.name, (), Snapshot(live=self.mirror.snapshot()), policy)
 
-    def apply(self, plan: Plan) -> Outcome:
+    def apply(self, plan: Plan, *, allowed: Callable[[], bool] = lambda: True) -> Outcome:
         """Take the steps of a plan, and remember what the server accepted.
+
+        Args:
+            plan: what to do.
+            allowed: whether we still may write; asked before each step.
 
         Raises:
             NoCluster: another cluster answers than the one that was read.
@@ -234,6 +238,7 @@ class Converger:
             clock=self.clock,
             stop=self.stop,
             patience=self.patience,
+            allowed=allowed,
         )
         self._baselines |= outcome.baselines
         for result in outcome.results:

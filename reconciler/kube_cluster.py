@@ -32,7 +32,7 @@ from jac_converge.reconciler.objects import LEASE, Kind, Object, kind_named
 from jac_converge.reconciler.ownership import FIELD_MANAGER
 from jac_converge.reconciler.position import Bookmark, Changed, Listed
 
-__all__ = ["KubeCluster", "connect"]
+__all__ = ["USUAL", "KubeCluster", "Limits", "connect"]
 
 
 logger = logging.getLogger(__name__)
@@ -41,12 +41,19 @@ logger = logging.getLogger(__name__)
 UNARY_TIMEOUT: Final = urllib3.Timeout(connect=3.05, read=10.0)
 
 
-WATCH_TIMEOUT: Final = urllib3.Timeout(connect=3.05, read=75.0)
-"""Bookmarks come each 60 s, so 75 s without a byte means that the peer is dead."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much, how long and how fast."""
+
+    pace: Callable[[], None] = lambda: None
+    """Called before every request but a watch; may wait."""
+    page: int = 500
+    """Objects per page of a list."""
+    silence: urllib3.Timeout = urllib3.Timeout(connect=3.05, read=75.0)  # noqa: RUF009 - not mutated
+    """Of a watch: bookmarks come each 60 s, so 75 s without a byte mean that the peer is dead."""
 
 
-PAGE: Final = 500
-"""Objects per page of a list."""
+USUAL: Final = Limits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +67,12 @@ class Target:
 
 
 def connect(
-    *, context: str | None, namespace: str, selector: str, config_file: str | None = None
+    *,
+    context: str | None,
+    namespace: str,
+    selector: str,
+    config_file: str | None = None,
+    limits: Limits = USUAL,
 ) -> "KubeCluster":
     """Pin a cluster.
 
@@ -69,6 +81,7 @@ def connect(
         namespace: the app's.
         selector: label selector of the app's objects.
         config_file: the kubeconfig; None for KUBECONFIG, else the usual place.
+        limits: how much to ask for at once, and how fast.
 
     Raises:
         NoCluster: there is no kubeconfig, or no such context in it.
@@ -76,27 +89,30 @@ def connect(
     chosen = context_name(context, config_file)
     login = Login(chosen, config_file)
     target = Target(context=chosen, server=login.server, namespace=namespace, selector=selector)
-    return KubeCluster(target, login)
+    return KubeCluster(target, login, limits)
 
 
 class KubeCluster:
     """`Cluster` over the connection pool of the official client."""
 
-    def __init__(self, target: Target, login: Login) -> None:
+    def __init__(self, target: Target, login: Login, limits: Limits = USUAL) -> None:
         self.target = target
         self._login = login
-        self.pace: Callable[[], None] | None = None
-        """Called before every request but a watch; may wait."""
+        self._limits = limits
 
-    def beside(self, *, namespace: str, selector: str) -> "KubeCluster":
+    def beside(
+        self, *, namespace: str, selector: str, pace: Callable[[], None] | None = None
+    ) -> "KubeCluster":
         """Another namespace, or another selection, of the same cluster through the same login.
 
         Args:
             namespace: empty for all of them; then there is nothing to be got or written.
             selector: label selector.
+            pace: of its own; None: the same one.
         """
         target = replace(self.target, namespace=namespace, selector=selector)
-        return KubeCluster(target, self._login)
+        limits = self._limits if pace is None else replace(self._limits, pace=pace)
+        return KubeCluster(target, self._login, limits)
 
     def get(self, kind: Kind, name: str) -> Object | None:
         """See `Cluster.get`."""
@@ -107,12 +123,15 @@ class KubeCluster:
 
     def list_kind(self, kind: Kind, version: str = "") -> Listed:
         """See `Cluster.list_kind`."""
-        query = {**self._selection(kind), "limit": str(PAGE)}
+        query = {**self._selection(kind), "limit": str(self._limits.page)}
         if version:
             query |= {"resourceVersion": version}
         items: list[Object] = []
         while True:
-            page = self._request(f"{kind.plural} list", "GET", self._path(kind), query=query)
+            subject = f"{kind.plural} list"
+            page = self._request(subject, "GET", self._path(kind), query=query)
+            if "items" not in page or "resourceVersion" not in page["metadata"]:
+                raise ServerFault(subject, "the answer is no list")
             # The items of a list carry neither kind nor apiVersion.
             items += (
                 {"apiVersion": kind.api_version, "kind": kind.name, **i} for i in page["items"]
@@ -120,7 +139,7 @@ class KubeCluster:
             rest = page["metadata"].get("continue")
             if not rest:
                 return Listed(tuple(items), page["metadata"]["resourceVersion"])
-            query = {**self._selection(kind), "limit": str(PAGE), "continue": rest}
+            query = {**self._selection(kind), "limit": str(self._limits.page), "continue": rest}
 
     def watch(self, kind: Kind, version: str, seconds: int) -> "KubeWatchStream":
         """See `Cluster.watch`."""
@@ -247,8 +266,13 @@ class KubeCluster:
         response = self._send(
             subject, method, path, query=query, body=body, content_type=content_type
         )
-        answer = json.loads(response.data)
-        return answer if isinstance(answer, dict) else {}
+        try:
+            answer = json.loads(response.data)
+        except ValueError as exc:
+            raise _not_the_server(subject) from exc
+        if not isinstance(answer, dict) or not isinstance(answer.get("metadata"), dict):
+            raise _not_the_server(subject)
+        return answer
 
     def _send(
         self,
@@ -265,8 +289,8 @@ class KubeCluster:
         payload = None if body is None else json.dumps(body, separators=(",", ":")).encode()
         url = f"{self.target.server}{path}{f'?{urlencode(query)}' if query else ''}"
         for renewed in (False, True):
-            if self.pace and not stream:
-                self.pace()
+            if not stream:
+                self._limits.pace()
             client, login = self._login.current()
             headers = {"Accept": "application/json", "User-Agent": FIELD_MANAGER, **login}
             if content_type:
@@ -277,7 +301,7 @@ class KubeCluster:
                     url,
                     body=payload,
                     headers=headers,
-                    timeout=WATCH_TIMEOUT if stream else UNARY_TIMEOUT,
+                    timeout=self._limits.silence if stream else UNARY_TIMEOUT,
                     preload_content=not stream,
                     retries=False,
                 )
@@ -363,6 +387,11 @@ def _ownership_patch(
 
 def _kind_of(obj: Object) -> Kind:
     return LEASE if obj["kind"] == "Lease" else kind_named(obj["kind"])
+
+
+def _not_the_server(subject: str) -> ServerFault:
+    # Such as the log-in page of a hotel's network, with a 200. Not quoted: it may hold a secret.
+    return ServerFault(subject, "the answer is not the API server's, but some proxy's")
 
 
 def _unreachable(subject: str, server: str, exc: HTTPError) -> ClusterError:

@@ -42,7 +42,7 @@ class Lease:
         cluster: where the lease lives.
         holder: who we are, for the others to read: `ann@laptop:4711`.
         clock: monotonic seconds.
-        wall: seconds since the epoch, for the end of a pause.
+        wall: seconds since the epoch, for the end of a pause, and for sleep of the machine.
     """
 
     def __init__(
@@ -65,6 +65,9 @@ class Lease:
         self._latest: Object | None = None
         """As last seen, whoever holds it."""
         self._renewed = 0.0
+        """When, on the monotonic clock."""
+        self._renewed_at = 0.0
+        """When, on the wall clock."""
         self.rival: str | None = None
         """Who holds it, when we do not."""
         self.rival_lives = False
@@ -83,7 +86,10 @@ class Lease:
     @property
     def held(self) -> bool:
         """Whether we may write now; False as soon as a rival could have taken it."""
-        return self._mine is not None and self._clock() - self._renewed < DURATION
+        # Linux stops the monotonic clock while the machine sleeps, so a lease that a rival took
+        # meanwhile would still look fresh; the wall clock goes on.
+        since = max(self._clock() - self._renewed, self._wall() - self._renewed_at)
+        return self._mine is not None and since < DURATION
 
     def acquire(self) -> bool:
         """Take it if it is free or expired, renew it if it is ours.
@@ -95,7 +101,7 @@ class Lease:
             ClusterError: the server refuses, or cannot be reached; `Missing` without a namespace.
         """
         with self._lock:
-            now = self._clock()
+            now, at = self._clock(), self._wall()
             for _ in range(2):
                 # A conflict: somebody wrote it between our look and our write. That may have been
                 # ourselves, in a request whose answer was lost; so look once more.
@@ -106,7 +112,8 @@ class Lease:
                     self._mine = None
             if self._mine is not None:
                 self._latest = self._mine
-                self._renewed, self.rival, self.rival_lives = now, None, False
+                self._renewed, self._renewed_at = now, at
+                self.rival, self.rival_lives = None, False
             return self._mine is not None
 
     @property

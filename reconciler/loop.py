@@ -314,7 +314,7 @@ class Loop:
             return (Paused(f"{p.lease.name} check", pause.sentence, "end that with --resume"),)
         # Before the write: its own echo will be the latest thing noticed.
         noticed = {s.key: p.converger.mirror.noticed_at(s.key) for s in plan.writes}
-        outcome = p.converger.apply(plan)
+        outcome = p.converger.apply(plan, allowed=lambda: p.lease.held)
         heals = tuple(
             heal
             for result in outcome.results
@@ -417,10 +417,7 @@ class Loop:
             self.look()
             now_ahead = p.wall() - p.clock()
             if now_ahead - ahead > NAP:
-                self._news.append(f"resumed after {(now_ahead - ahead) / 60:.0f} min of sleep")
-                for watch in p.watches:
-                    watch.wake()
-                p.trigger.poke("woke")
+                self._wake((now_ahead - ahead) / 60)
             ahead = now_ahead
 
     def look(self) -> None:
@@ -431,6 +428,18 @@ class Loop:
         except Exception:
             # Also a mistake of ours: without this thread no later edit is noticed.
             logger.exception("configuration could not be read", extra={"action": "retry"})
+
+    def _wake(self, minutes: float) -> None:
+        p = self._p
+        self._news.append(f"resumed after {minutes:.0f} min of sleep")
+        try:
+            # A login may have ended. Here, not in each watch: a login plugin runs once.
+            p.converger.cluster.reauthenticate()
+        except ClusterError as error:
+            self._news.append(str(error))
+        for watch in p.watches:
+            watch.wake()
+        p.trigger.poke("woke")
 
     def _hold_lease(self) -> None:
         while not self._stop.is_set():
@@ -452,3 +461,6 @@ class Loop:
                 p.trigger.poke("lease")
         except ClusterError as error:
             logger.debug("lease not renewed", extra={"cause": error})
+        except Exception:
+            # A mistake of ours: without this thread the lease would be lost for good.
+            logger.exception("lease not renewed", extra={"action": "retry"})

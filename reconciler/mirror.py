@@ -41,6 +41,9 @@ the plan says what the server says to that; but a namespace is used as it is."""
 _REMEMBERED: Final = 16
 """Resource versions kept per object, to tell an echo that came before its answer."""
 
+_GONE: Final = 256
+"""Deleted objects whose versions are kept: the answer to a create may come after the deletion."""
+
 
 @dataclass(slots=True)
 class _Pending:
@@ -65,10 +68,12 @@ class Mirror:
         self._unsynced = set(kinds)
         self._blocked: dict[str, ClusterError] = {}
         self._pending: dict[ObjectKey, _Pending] = {}
-        self._removed: set[str] = set()
-        """UIDs of what we deleted, until the watch tells that it is gone."""
+        self._removed: deque[str] = deque(maxlen=_GONE)
+        """UIDs of what we deleted last."""
         self._versions: dict[ObjectKey, deque[str]] = {}
         self._noticed: dict[ObjectKey, float] = {}
+        self._gone: dict[ObjectKey, None] = {}
+        """The last ones that were deleted, latest last."""
 
     @property
     def synced(self) -> bool:
@@ -123,7 +128,6 @@ class Mirror:
         """Take a deletion from a watch."""
         key, uid = key_of(obj), obj["metadata"]["uid"]
         with self._lock:
-            self._removed.discard(uid)
             current = self._objects.get(key)
             # The deletion of a predecessor may come after the answer to our create.
             if current is None or current["metadata"]["uid"] != uid:
@@ -143,11 +147,11 @@ class Mirror:
         """Take a deletion of ours, and ignore what the watch still sends from before it."""
         key, uid = key_of(obj), obj["metadata"]["uid"]
         with self._lock:
-            self._removed.add(uid)
+            self._removed.append(uid)
             current = self._objects.get(key)
             if current is not None and current["metadata"]["uid"] == uid:
-                del self._objects[key]
                 self._pending.pop(key, None)
+                self._drop(key)
 
     def settle(self) -> Noticed:
         """Believe the watch again where an echo did not come in time."""
@@ -164,10 +168,15 @@ class Mirror:
         return _strongest(noticed)
 
     def _put(self, key: ObjectKey, obj: Object) -> Noticed:
+        if key.kind == "Pod":
+            # Never written by us, and a CronJob makes new names for ever.
+            self._objects[key] = obj
+            return "status"
         metadata = obj["metadata"]
         if metadata["uid"] in self._removed and not metadata.get("deletionTimestamp"):
             return "nothing"
         version = metadata["resourceVersion"]
+        self._gone.pop(key, None)
         self._versions.setdefault(key, deque(maxlen=_REMEMBERED)).append(version)
         pending = self._pending.get(key)
         if pending and version != pending.version:
@@ -176,8 +185,6 @@ class Mirror:
         self._pending.pop(key, None)
         before = self._objects.get(key)
         self._objects[key] = obj
-        if key.kind == "Pod":
-            return "status"
         if before is not None and _content(before) == _content(obj):
             return "nothing" if before.get("status") == obj.get("status") else "status"
         self._noticed[key] = self._clock()
@@ -189,8 +196,15 @@ class Mirror:
             return "nothing"
         if self._objects.pop(key, None) is None:
             return "nothing"
+        if key.kind == "Pod":
+            return "status"
         self._noticed[key] = self._clock()
-        return "status" if key.kind == "Pod" else "content"
+        self._gone[key] = None
+        if len(self._gone) > _GONE:
+            forgotten = next(iter(self._gone))
+            for remembered in (self._gone, self._versions, self._noticed):
+                remembered.pop(forgotten, None)
+        return "content"
 
 
 def _content(obj: Object) -> Object:

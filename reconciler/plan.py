@@ -166,7 +166,7 @@ def _is_drift_alone(obj: Object, live: Object, snapshot: Snapshot) -> bool:
 
     Before we know what the server accepted from us, ownership tells. What we own is as an earlier
     jac.toml said, so a difference there is an edit; what somebody else owns is drift; and what
-    nobody owns is taken for a field that jac.toml gained.
+    nobody owns is taken for a field that jac.toml gained. Nothing of ours: it is to be taken over.
     """
     key = key_of(obj)
     if (baseline := snapshot.baselines.get(key)) is not None:
@@ -175,11 +175,15 @@ def _is_drift_alone(obj: Object, live: Object, snapshot: Snapshot) -> bool:
     if preview is None or preview.answer is None:
         return False
     own, wanted = owned_fields(live), owned_fields(preview.answer)
-    return own <= wanted and all(
-        value_at(live, path) == value_at(preview.answer, path)
-        if path in own
-        else writers_of(live, path)
-        for path in wanted
+    return (
+        bool(own)
+        and own <= wanted
+        and all(
+            value_at(live, path) == value_at(preview.answer, path)
+            if path in own
+            else writers_of(live, path)
+            for path in wanted
+        )
     )
 
 

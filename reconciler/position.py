@@ -24,7 +24,6 @@ __all__ = [
     "Listing",
     "Position",
     "Put",
-    "Reauthenticate",
     "Replace",
     "Saw",
     "Slept",
@@ -167,12 +166,7 @@ class Drop:
     obj: Object
 
 
-@dataclass(frozen=True, slots=True)
-class Reauthenticate:
-    """Read the credentials again before the next request."""
-
-
-type Effect = Replace | Put | Drop | Reauthenticate | None
+type Effect = Replace | Put | Drop | None
 
 
 def step(position: Position, saw: Saw) -> tuple[Position, Effect]:
@@ -188,7 +182,7 @@ def step(position: Position, saw: Saw) -> tuple[Position, Effect]:
         case _, Stop():
             return Stopped(), None
         case _, Woke():
-            return Listing(), Reauthenticate()
+            return Listing(), None
         case Listing(), Listed(items, version):
             return Streaming(version), Replace(items)
         case Listing() as listing, Failed(error):

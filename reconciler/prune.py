@@ -34,8 +34,6 @@ def prune_steps(
             continue
         if obj["metadata"].get("deletionTimestamp"):
             yield Hold(key=key, reason="it is being deleted")
-        elif not policy.prune:
-            yield Keep(key=key, reason="no longer wanted, but pruning is off")
         elif _holds_data(obj) and not policy.data:
             yield Keep(key=key, reason="it holds data; only --destroy --data deletes it")
         else:

@@ -92,17 +92,12 @@ class Row:
     """Fields that are not healed: by `mode = "warn"`, as paths; a rival's, as lines of `ignore`."""
 
 
-def plan_lines(plan: Plan, *, verbose: bool = False) -> list[str]:
-    """A plan for people: one line a step, and below it the fields that change.
-
-    Args:
-        plan: what is to be done.
-        verbose: also show what stays as it is.
-    """
+def plan_lines(plan: Plan) -> list[str]:
+    """A plan for people: one line a step, and below it the fields that change."""
     mask = _Mask()
     lines: list[str] = []
     for step in plan.steps:
-        if isinstance(step, Keep) and not step.reason and not verbose:
+        if isinstance(step, Keep) and not step.reason:
             continue
         if isinstance(step, Update) and step.takes_over:
             continue

@@ -49,8 +49,6 @@ class Policy:
     """Take over objects of the same name that are not ours."""
     mode: Literal["heal", "warn", "off"] = "heal"
     """What becomes of drift: put back, told only, or neither."""
-    prune: bool = True
-    """Delete what left the desired state."""
     data: bool = False
     """Delete data too: the namespace, volumes, generated secrets."""
     ignore: Rules = ()

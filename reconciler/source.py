@@ -61,9 +61,9 @@ class Source:
         except ConfigError as problem:
             self.problem = problem
         else:
-            problem = _unusable(self.app, app)
-            self.problem = ConfigError(problem) if problem else None
-            self.app = self.app if problem else app
+            obstacle = _unusable(self.app, app)
+            self.problem = ConfigError(obstacle) if obstacle else None
+            self.app = self.app if obstacle else app
         return (self.app, self.problem) != before
 
 

@@ -24,7 +24,6 @@ from jac_converge.reconciler.position import (
     Listing,
     Position,
     Put,
-    Reauthenticate,
     Replace,
     Saw,
     Slept,
@@ -280,19 +279,10 @@ class KindWatch:
                 self._poke(self._mirror.put(obj))
             case Drop(obj):
                 self._poke(self._mirror.drop(obj))
-            case Reauthenticate():
-                self._log_in()
             case None:
                 pass
             case _:
                 assert_never(effect)
-
-    def _log_in(self) -> None:
-        try:
-            self._cluster.reauthenticate()
-        except ClusterError as error:
-            self._mirror.block(self._kind.name, error)
-            self._trigger.poke("blocked")
 
     def _poke(self, noticed: Noticed) -> None:
         if noticed != "nothing":

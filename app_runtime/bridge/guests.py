@@ -29,7 +29,7 @@ def remove_nodes(store: DocumentStore, ids: Collection[str]) -> int:
         name="remove_nodes",
         function=lambda: _destroy([UUID(id_) for id_ in ids]),
         fields=(),
-        node_fields=frozenset(),
+        node_fields={},
         doc="",
         public=False,
         asynchronous=False,

@@ -6,12 +6,15 @@ a name counts only if a .jac file of the project defines it. It changes with wha
 
 import dataclasses
 import inspect
+import logging
 import sys
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from pathlib import Path
-from types import ModuleType, UnionType
+from types import GenericAlias, ModuleType, UnionType
 from typing import Any
 
 from jaclang.jac0core.archetype import Archetype, NodeArchetype, WalkerArchetype
@@ -20,7 +23,10 @@ from jac_converge.app_runtime.bridge.access import AccessTable, access_table
 
 __all__ = ["Callables", "FieldSpec", "FunctionSpec", "WalkerSpec", "find"]
 
+logger = logging.getLogger(__name__)
+
 NO_DEFAULT: Any = inspect.Parameter.empty
+_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +35,7 @@ class FieldSpec:
 
     name: str
     annotation: Any
-    """A type; for a node it is `str`, the id."""
+    """A type; where it has a node, that is a `str`, the id."""
     default: Any = NO_DEFAULT
     factory: Callable[[], Any] | None = None
 
@@ -43,8 +49,9 @@ class FieldSpec:
 class _Spec:
     name: str
     fields: tuple[FieldSpec, ...]
-    node_fields: frozenset[str]
-    """Fields that are nodes: a caller gives an id, the call gets the node."""
+    node_fields: Mapping[str, tuple[type, ...]]
+    """Fields that are nodes, or lists of them: a caller gives ids, the call gets nodes, each of
+    one of these classes."""
     public: bool
     """Callable without a token."""
     asynchronous: bool
@@ -91,7 +98,7 @@ def find(module: ModuleType, project: Path) -> Callables:
         table = tables.get(file) or tables.setdefault(file, access_table(Path(file)))
         if inspect.isclass(member) and issubclass(member, WalkerArchetype):
             walkers[name] = _walker(name, member, public=member.__name__ in table.walkers)
-        elif inspect.isfunction(member):
+        elif inspect.isfunction(member) and _fits_a_body(name, member):
             public = member.__name__ in table.functions
             functions[name] = _function(name, member, public=public)
     archetypes = tuple(_subclasses(Archetype, project))
@@ -117,13 +124,14 @@ def _subclasses(cls: type, project: Path) -> Iterator[type]:
 
 def _walker(name: str, cls: type, *, public: bool) -> WalkerSpec:
     hints = _hints(cls)
-    specs, nodes = [], set()
+    specs: list[FieldSpec] = []
+    nodes: dict[str, tuple[type, ...]] = {}
     for field in dataclasses.fields(cls):
         if not field.init or field.name == "reports" or field.name.startswith("_"):
             continue
-        annotation, is_node = _wire_type(hints.get(field.name, Any))
-        if is_node:
-            nodes.add(field.name)
+        annotation, classes = _wire_type(hints.get(field.name, Any))
+        if classes:
+            nodes[field.name] = classes
         has_default = field.default is not dataclasses.MISSING
         has_factory = field.default_factory is not dataclasses.MISSING
         specs.append(
@@ -138,22 +146,31 @@ def _walker(name: str, cls: type, *, public: bool) -> WalkerSpec:
         name=name,
         cls=cls,
         fields=tuple(specs),
-        node_fields=frozenset(nodes),
+        node_fields=nodes,
         public=public,
         asynchronous=bool(getattr(cls, "__jac_async__", False)),
         doc=_doc(cls),
     )
 
 
+def _fits_a_body(name: str, function: Callable[..., Any]) -> bool:
+    """Say whether fields by name can be all of its arguments, and warn where they cannot."""
+    parameters = inspect.signature(function).parameters.values()
+    odd = [str(one.replace(annotation=one.empty)) for one in parameters if one.kind not in _BY_NAME]
+    if odd:
+        taken = " and ".join(odd)
+        logger.warning("function %s is not served: no field of a body can be %s", name, taken)
+    return not odd
+
+
 def _function(name: str, function: Callable[..., Any], *, public: bool) -> FunctionSpec:
     hints = _hints(function)
-    specs, nodes = [], set()
+    specs: list[FieldSpec] = []
+    nodes: dict[str, tuple[type, ...]] = {}
     for parameter in inspect.signature(function).parameters.values():
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            continue
-        annotation, is_node = _wire_type(hints.get(parameter.name, Any))
-        if is_node:
-            nodes.add(parameter.name)
+        annotation, classes = _wire_type(hints.get(parameter.name, Any))
+        if classes:
+            nodes[parameter.name] = classes
         specs.append(
             FieldSpec(name=parameter.name, annotation=annotation, default=parameter.default)
         )
@@ -161,7 +178,7 @@ def _function(name: str, function: Callable[..., Any], *, public: bool) -> Funct
         name=name,
         function=function,
         fields=tuple(specs),
-        node_fields=frozenset(nodes),
+        node_fields=nodes,
         returns=hints.get("return", Any),
         public=public,
         asynchronous=inspect.iscoroutinefunction(function),
@@ -182,13 +199,17 @@ def _doc(member: Any) -> str:
     return "" if generated else inspect.cleandoc(doc)
 
 
-def _wire_type(annotation: Any) -> tuple[Any, bool]:
-    """Return what a caller may send for an annotation, and whether it stands for a node."""
+def _wire_type(annotation: Any) -> tuple[Any, tuple[type, ...]]:
+    """Return what a caller may send for an annotation, and the classes of nodes it stands for."""
     if inspect.isclass(annotation) and issubclass(annotation, NodeArchetype):
-        return str, True
-    if typing.get_origin(annotation) in (typing.Union, UnionType):
-        variants = typing.get_args(annotation)
-        kinds = [item for item in variants if item is not type(None)]
-        if len(kinds) == 1 and len(variants) > 1 and _wire_type(kinds[0])[1]:
-            return str | None, True
-    return annotation, False
+        return str, (annotation,)
+    origin, variants = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is list and variants:
+        item, classes = _wire_type(variants[0])
+        return (GenericAlias(list, (item,)), classes) if classes else (annotation, ())
+    if origin in (typing.Union, UnionType):
+        kinds = [_wire_type(item) for item in variants if item is not type(None)]
+        if kinds and all(classes for _, classes in kinds):
+            sent = [item for item, _ in kinds] + [None] * (type(None) in variants)
+            return reduce(or_, sent), tuple(cls for _, own in kinds for cls in own)
+    return annotation, ()

@@ -197,8 +197,14 @@ class RequestMemory:
         """Commit, when asked."""
         self.commit(*anchor)
 
-    def flush(self) -> None:
+    def flush(self, answer: Callable[[], Any] = bool) -> Any:
         """Write everything that changed, as one batch.
+
+        Args:
+            answer: asked once it is known what may be written, and before it is.
+
+        Returns:
+            What it gave.
 
         Raises:
             Conflict: somebody else changed one of the documents; nothing was written.
@@ -207,15 +213,16 @@ class RequestMemory:
             TooLate: the request has been given up.
         """
         with self._flushing:  # two threads would store the same
-            if self._too_late():
-                raise TooLate
             deleted = dict(self._deleted)
             changes = collect(self._anchors.values(), deleted.values(), self._reader)
-            if not changes.batch:
-                return
-            self._commit(changes)
-            self.commits += 1
-            self._rebase(changes, deleted)
+            answered = answer()
+            if self._too_late():
+                raise TooLate
+            if changes.batch:
+                self._commit(changes)
+                self.commits += 1
+                self._rebase(changes, deleted)
+            return answered
 
     def _commit(self, changes: Changes) -> None:
         """Commit; what was only added to lists of edges is added again to what others made of them.

@@ -27,24 +27,28 @@ from jac_converge.app_runtime.bridge import hooks
 from jac_converge.app_runtime.bridge.anchors import body_of
 from jac_converge.app_runtime.bridge.introspect import Callables, FunctionSpec, WalkerSpec, find
 from jac_converge.app_runtime.bridge.memory import RequestMemory, TooLate
-from jac_converge.app_runtime.bridge.wire import to_wire
+from jac_converge.app_runtime.bridge.wire import CannotSend, to_text, to_wire
 from jac_converge.app_runtime.stores import Conflict, Document, DocumentStore, WriteBatch
 
 __all__ = [
     "AppBroken",
     "Call",
     "CannotSend",
+    "Exited",
     "NodeNotFound",
     "Outcome",
     "Program",
     "Read",
     "Run",
     "TooLate",
+    "WrongNode",
 ]
 
 SYSTEM_ROOT = UUID(Constants.SUPER_ROOT_UUID.value)
 GUEST_ROOT = uuid5(SYSTEM_ROOT, Constants.GUEST.value)
 
+type Place = tuple[str | int, ...]
+"""A field, and the index in its list."""
 
 type Read = Callable[[Collection[str]], Mapping[str, Document]]
 """Reads documents by id; those read before cost nothing."""
@@ -54,12 +58,22 @@ class AppBroken(Exception):
     """The app cannot be loaded; the text says where and why, without a traceback of ours."""
 
 
-class CannotSend(Exception):
-    """A result that has no form as JSON."""
+class Exited(Exception):
+    """The app told the process to end, which is for its operator alone to say."""
 
 
 class NodeNotFound(Exception):
     """No node with this id, or none that the caller may read: nobody learns which."""
+
+
+class WrongNode(Exception):
+    """The node of a field is of a class that the field is not for."""
+
+    def __init__(self, place: Place, classes: tuple[type, ...]) -> None:
+        """Tell which field, and what it is for."""
+        names = " or ".join(cls.__name__ for cls in classes)
+        super().__init__(f"the id of a node of class {names} is needed")
+        self.place = place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +96,8 @@ class Outcome:
     result: Any
     reports: list[Any]
     warnings: list[dict[str, Any]]
+    text: bytes
+    """All of it as one object."""
 
 
 class Run:
@@ -114,6 +130,9 @@ class Run:
             self._context.call_state.set(CallState() if function else None)
             self._context.set_user_root(self._call.root(self._memory.read).hex)
             yield
+        except (SystemExit, KeyboardInterrupt) as error:
+            # In an event loop they would end it; nobody presses Ctrl-C in a thread of calls.
+            raise Exited(f"raised {type(error).__name__}") from error
         finally:
             Jac.reset_request_context(token)
 
@@ -121,12 +140,12 @@ class Run:
         """Run the call; returns an awaitable where the call is asynchronous.
 
         Raises:
-            NodeNotFound: the start node is not there for this caller.
+            NodeNotFound: the start node, or one of a field, is not there for this caller.
+            WrongNode: the node of a field is of another class.
         """
         spec, values = self._call.spec, dict(self._call.fields)
-        for name in spec.node_fields:
-            if values[name] is not None:
-                values[name] = self._node(values[name]).archetype
+        for name, classes in spec.node_fields.items():
+            values[name] = self._nodes((name,), values[name], classes)
         if isinstance(spec, FunctionSpec):
             return spec.function(**values)
         start = self._node(self._call.node) if self._call.node else self._context.user_root
@@ -134,28 +153,41 @@ class Run:
         return Jac.spawn(self._started, start.archetype)
 
     def finish(self, result: Any) -> Outcome:
-        """Commit, run what waits for the commit, and put the outcome into JSON.
+        """Put the outcome into JSON, commit, and run what waits for the commit.
 
         Raises:
-            CannotSend: the result is a generator.
+            CannotSend: the result has no form as JSON; nothing was written.
             Conflict: the call should run again, in a new run.
             StoreError: nothing was written.
             TooLate: the call was given up.
         """
         if inspect.isgenerator(result) or inspect.isasyncgen(result):
             raise CannotSend("a generator result cannot be served; return a list")
-        self._memory.flush()
+        outcome: Outcome = self._memory.flush(lambda: self._outcome(result))
         self._context.run_pending_effects()
+        return outcome
+
+    def _outcome(self, result: Any) -> "Outcome":
         if self._started is None:
             queue = self._context.call_state.get().reports
             reports = [queue.get_nowait() for _ in range(queue.qsize())]
         else:
             result, reports = self._started, self._started.reports
-        return Outcome(
-            result=to_wire(result),
-            reports=to_wire(list(reports)),
-            warnings=[diagnostic.to_dict() for diagnostic in self._context.diagnostics],
-        )
+        sent = {"result": to_wire(result), "reports": to_wire(list(reports))}
+        warnings = [diagnostic.to_dict() for diagnostic in self._context.diagnostics]
+        text = to_text(sent | {"warnings": warnings} if warnings else sent)
+        return Outcome(**sent, warnings=warnings, text=text)
+
+    def _nodes(self, place: Place, given: Any, classes: tuple[type, ...]) -> Any:
+        if isinstance(given, list):
+            many = enumerate(given)
+            return [self._nodes((*place, index), item, classes) for index, item in many]
+        if not isinstance(given, str):
+            return given  # a default: None, or what the app made
+        node = self._node(given).archetype
+        if not isinstance(node, classes):
+            raise WrongNode(place, classes)
+        return node
 
     def _node(self, id_: str) -> Any:
         try:
@@ -253,6 +285,9 @@ def _import(file: Path) -> Any:
         raise AppBroken(f"{file} does not compile:\n{text}") from error
     except Exception as error:
         raise AppBroken(f"{file} load failed ({type(error).__name__}): {error}") from error
+    except SystemExit as error:
+        text = f"{file} load failed: its own code ends the process, with sys.exit({error.code})"
+        raise AppBroken(text) from error
     finally:
         logging.getLogger().setLevel(level)
     return module

@@ -1,36 +1,65 @@
 """Values of Jac programs as the JSON that jaclang's client runtime reads.
 
-Archetypes carry `_jac_type`, `_jac_id` and `_jac_archetype` beside their fields; edges are not
-followed. It changes with that contract.
+Archetypes carry `_jac_type`, `_jac_archetype` and, but for an obj, `_jac_id` beside their fields;
+edges are not followed. It changes with that contract.
 """
 
 import base64
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, ItemsView, KeysView, Mapping, ValuesView
 from dataclasses import fields, is_dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import cache
+from numbers import Integral, Number, Real
+from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
-from jaclang.jac0core.archetype import Archetype, NodeArchetype, WalkerArchetype
+from jaclang.jac0core.archetype import (
+    Archetype,
+    EdgeArchetype,
+    NodeArchetype,
+    WalkerArchetype,
+)
+from pydantic_core import to_json, to_jsonable_python
 
-__all__ = ["to_wire"]
+__all__ = ["CannotSend", "to_text", "to_wire"]
+
+
+class CannotSend(Exception):
+    """A result that has no form as JSON."""
+
+
+def to_text(value: Any) -> bytes:
+    """Return what `to_wire` made as text.
+
+    Raises:
+        CannotSend: a string in it has half of a surrogate pair, or it is too deep.
+    """
+    try:
+        return to_json(value, inf_nan_mode="null")
+    except ValueError as error:
+        raise CannotSend(f"the result cannot be sent: {error}") from error
 
 
 def to_wire(value: Any, _inside: tuple[int, ...] = ()) -> Any:
-    """Return JSON for any value; what contains itself is cut, what has no form becomes its text."""
+    """Return JSON for a value; numbers that are not finite are left for `to_text`.
+
+    Raises:
+        CannotSend: it contains itself, or has no form.
+    """
     if type(value) in _PLAIN:
         return value
     if isinstance(value, Enum):
         return to_wire(value.value)
     if id(value) in _inside:
-        return None
+        raise CannotSend(f"a {type(value).__name__} that contains itself cannot be sent")
     inside = (*_inside, id(value))
     if isinstance(value, Mapping):
         return {_key(key): to_wire(item, inside) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, _LISTS):
         return [to_wire(item, inside) for item in value]
     if isinstance(value, set | frozenset):
         return [to_wire(item, inside) for item in sorted(value, key=repr)]
@@ -42,21 +71,31 @@ def to_wire(value: Any, _inside: tuple[int, ...] = ()) -> Any:
 
 
 def _archetype(value: Any, inside: tuple[int, ...]) -> dict[str, Any]:
-    kind = "archetype"
-    if isinstance(value, NodeArchetype):
-        kind = "node"
-    elif isinstance(value, WalkerArchetype):
-        kind = "walker"
-    out: dict[str, Any] = {
-        "_jac_type": type(value).__name__,
-        "_jac_id": value.__jac__.id.hex,
-        "_jac_archetype": kind,
-    }
+    """Return its fields; callables are left out, as jaclang leaves them out."""
     cls: Any = type(value)
+    kind = _kind(cls)
+    out: dict[str, Any] = {"_jac_type": cls.__name__, "_jac_archetype": kind}
+    if kind != "archetype":  # an obj is a part of something, and has no id that lasts
+        out["_jac_id"] = value.__jac__.id.hex
     for name in _shown(cls):
         item = getattr(value, name, None)
-        out[name] = item if type(item) in _PLAIN else to_wire(item, inside)
+        if type(item) in _PLAIN:
+            out[name] = item
+        elif not callable(item) or isinstance(item, Archetype):
+            out[name] = _field(cls, name, item, inside)
     return out
+
+
+def _field(cls: type, name: str, item: Any, inside: tuple[int, ...]) -> Any:
+    try:
+        return to_wire(item, inside)
+    except CannotSend as error:
+        raise CannotSend(f"{cls.__name__}.{name}: {error}") from error
+
+
+@cache
+def _kind(cls: Any) -> str:
+    return next((kind for base, kind in _KINDS if issubclass(cls, base)), "archetype")
 
 
 @cache
@@ -70,6 +109,13 @@ def _shown(cls: Any) -> tuple[str, ...]:
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
+_KINDS = ((NodeArchetype, "node"), (EdgeArchetype, "edge"), (WalkerArchetype, "walker"))
+_LISTS = (list, tuple, range, deque, KeysView, ValuesView, ItemsView)
+_NUMBERS: tuple[tuple[type, Callable[[Any], Any]], ...] = (
+    (str, str), (Integral, int), (Real, float), (Number, str)
+)  # fmt: skip
+
+
 def _key(key: Any) -> str:
     scalar = to_wire(key)
     return scalar if isinstance(scalar, str) else str(scalar)
@@ -79,12 +125,13 @@ def _scalar(value: Any) -> Any:
     if isinstance(value, date | time):
         return value.isoformat()
     if isinstance(value, timedelta):
-        return value.total_seconds()
+        return to_jsonable_python(value)
     if isinstance(value, bytes | bytearray):
         return base64.b64encode(value).decode()
-    if isinstance(value, UUID | Decimal):
+    if isinstance(value, UUID | Decimal | PurePath):
         return str(value)
-    for plain in (str, int, float):
-        if isinstance(value, plain):
+    for base, plain in _NUMBERS:
+        if isinstance(value, base):
             return plain(value)
-    return str(value)
+    cls = type(value)
+    raise CannotSend(f"a value of {cls.__module__}.{cls.__qualname__} cannot be sent")

@@ -20,7 +20,6 @@ from jac_converge.reconciler.converge import WATCHED, Converger
 from jac_converge.reconciler.kube_cluster import KubeCluster
 from jac_converge.reconciler.loop import Loop, Parts
 from jac_converge.reconciler.objects import keyed
-from jac_converge.reconciler.pace import Pace
 from jac_converge.reconciler.render import worst
 from jac_converge.reconciler.rows import rows_of
 from jac_converge.reconciler.snapshot import Policy
@@ -78,7 +77,6 @@ def run_loop(
     """Run the loop to its end, or until a signal; returns the exit code."""
     app = source.app
     trigger = Trigger(time.monotonic)
-    cluster.pace = Pace(clock=time.monotonic, wait=converger.stop.wait)
     view = _view(app, cluster, flags)
     recovery = Recovery()
     rng = Random()  # noqa: S311 - jitter

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from jac_converge.config.load import App
+from jac_converge.reconciler.apply import Outcome
 from jac_converge.reconciler.commands.writing import lease_of, wait_for
 from jac_converge.reconciler.console import (
     CONVERGED,
@@ -18,7 +19,7 @@ from jac_converge.reconciler.console import (
 from jac_converge.reconciler.converge import Converger
 from jac_converge.reconciler.kube_cluster import KubeCluster
 from jac_converge.reconciler.objects import ObjectKey
-from jac_converge.reconciler.render import outcome_json, result_line
+from jac_converge.reconciler.render import outcome_json, plan_json, result_line
 from jac_converge.reconciler.snapshot import Policy
 from jac_converge.reconciler.steps import Plan
 
@@ -31,7 +32,7 @@ def destroy(app: App, cluster: KubeCluster, converger: Converger, flags: dict[st
     if not flags["json"]:
         print_plan(app, plan, converger.notes, flags)
     if not plan.writes:
-        return CONVERGED
+        return _end(app, converger, Outcome(plan=plan), (), flags)
     if not flags["yes"] and not _confirmed(app, cluster, flags):
         return USAGE
     lease = lease_of(app, cluster)
@@ -43,16 +44,36 @@ def destroy(app: App, cluster: KubeCluster, converger: Converger, flags: dict[st
         gone = not left and not outcome.errors
     finally:
         lease.release(forget_pause=gone)
+    return _end(app, converger, outcome, left, flags)
+
+
+def _end(
+    app: App,
+    converger: Converger,
+    outcome: Outcome,
+    left: tuple[ObjectKey, ...],
+    flags: dict[str, Any],
+) -> int:
+    """Say how it ended, to a program in one document; returns the exit code."""
+    code = FAILED if left or outcome.errors else CONVERGED
     if flags["json"]:
-        told = {"app": app.name, "steps": outcome_json(outcome), "gone": not left}
+        told = {
+            "app": app.name,
+            "namespace": app.namespace,
+            "notes": (*app.notes, *converger.notes),
+            "plan": plan_json(outcome.plan),
+            "steps": outcome_json(outcome),
+            "gone": code == CONVERGED,
+            "left": [*map(str, left)],
+        }
         print(json.dumps(told, indent=2))  # noqa: T201
-    else:
-        for result in outcome.results:
-            print(result_line(result))  # noqa: T201
+        return code
+    for result in outcome.results:
+        print(result_line(result))  # noqa: T201
     if left and not outcome.errors:
-        names = ", ".join(str(key) for key in left)
+        names = ", ".join(map(str, left))
         complain(f"still there after {flags['timeout']} s: {names}", FAILED, flags)
-    return FAILED if left or outcome.errors else CONVERGED
+    return code
 
 
 def _confirmed(app: App, cluster: KubeCluster, flags: dict[str, Any]) -> bool:
@@ -61,7 +82,13 @@ def _confirmed(app: App, cluster: KubeCluster, flags: dict[str, Any]) -> bool:
         complain(str(problem), USAGE, flags)
         return False
     where = f"namespace {app.namespace} of {cluster.target.context}"
-    return input(f"Delete {app.name} from {where}? [y/N] ").strip().lower() in {"y", "yes"}
+    try:
+        answer = input(f"Delete {app.name} from {where}? [y/N] ")
+    except EOFError:
+        # Ctrl-D: the next words begin on a line of their own.
+        print()  # noqa: T201
+        answer = ""
+    return answer.strip().lower() in {"y", "yes"}
 
 
 def _wait_until_gone(converger: Converger, plan: Plan, timeout: float) -> tuple[ObjectKey, ...]:

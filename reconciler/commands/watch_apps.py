@@ -168,9 +168,12 @@ class _Starter:
         context = app.settings.kubernetes.context
         site = self._site(context)
         scope = self._scope(site, context, app.namespace)
-        cluster = site.base.beside(namespace=app.namespace, selector=selector_of(app.name))
         trigger, stop = Trigger(time.monotonic), Event()
-        cluster.pace = Pace(clock=time.monotonic, wait=stop.wait)
+        cluster = site.base.beside(
+            namespace=app.namespace,
+            selector=selector_of(app.name),
+            pace=Pace(clock=time.monotonic, wait=stop.wait),
+        )
         converger = Converger(
             cluster=cluster,
             mirror=Mirror([kind.name for kind in WATCHED], time.monotonic),

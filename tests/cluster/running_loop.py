@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from random import Random
 from threading import Event, Thread
@@ -12,7 +13,7 @@ from threading import Event, Thread
 from jac_converge.config.load import App, load_app
 from jac_converge.reconciler.apply import Outcome
 from jac_converge.reconciler.converge import WATCHED, Converger
-from jac_converge.reconciler.kube_cluster import connect
+from jac_converge.reconciler.kube_cluster import Limits, connect
 from jac_converge.reconciler.lease import Lease
 from jac_converge.reconciler.loop import Loop, Parts
 from jac_converge.reconciler.mirror import Mirror
@@ -21,6 +22,7 @@ from jac_converge.reconciler.pace import Pace
 from jac_converge.reconciler.render import Heal, Row
 from jac_converge.reconciler.source import Source
 from jac_converge.reconciler.trigger import Trigger
+from jac_converge.reconciler.views import PlainView
 from jac_converge.reconciler.watch import KindWatch, Recovery
 
 __all__ = ["APP", "RunningLoop", "running_loop", "wait_until", "write_app"]
@@ -38,19 +40,27 @@ class Recorder:
     heals: list[Heal] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
+    screen: StringIO = field(default_factory=StringIO)
+    """What a user of the plain view has read."""
+
+    def __post_init__(self) -> None:
+        self._plain = PlainView(self.screen)
 
     def show(self, rows: tuple[Row, ...]) -> None:
         """Keep the latest table."""
         self.rows = rows
+        self._plain.show(rows)
 
     def applied(self, outcome: Outcome, heals: tuple[Heal, ...]) -> None:
         """Keep every pass that wrote."""
         self.outcomes.append(outcome)
         self.heals += heals
+        self._plain.applied(outcome, heals)
 
     def say(self, message: str) -> None:
         """Keep every message."""
         self.messages.append(message)
+        self._plain.say(message)
 
     @property
     def ready(self) -> bool:
@@ -90,20 +100,24 @@ def running_loop(
     adopt: bool = False,
     until_healthy: bool = False,
     load: Callable[[], App] | None = None,
+    wall: Callable[[], float] = time.time,
+    limits: Limits | None = None,
 ) -> Iterator[RunningLoop]:
     """Run the loop until the block ends, or until the app is healthy."""
     source = Source(load or (lambda: load_app(file, environ=os.environ)))
     app = source.app
+    stop = Event()
     cluster = connect(
         context=None,
         namespace=app.namespace,
         selector=selector_of(app.name),
         config_file=str(kubeconfig),
+        limits=limits or Limits(pace=Pace(clock=time.monotonic, wait=stop.wait)),
     )
     clock = time.monotonic
     mirror = Mirror([kind.name for kind in WATCHED], clock)
     trigger = Trigger(clock)
-    lease = Lease(app_name=app.name, cluster=cluster, holder=holder, clock=clock)
+    lease = Lease(app_name=app.name, cluster=cluster, holder=holder, clock=clock, wall=wall)
     view = Recorder()
     rng = Random(4)  # noqa: S311 - jitter
     recovery = Recovery()
@@ -119,8 +133,6 @@ def running_loop(
         )
         for kind in WATCHED
     )
-    stop = Event()
-    cluster.pace = Pace(clock=clock, wait=stop.wait)
     converger = Converger(cluster=cluster, mirror=mirror, clock=clock, stop=stop, patience=5.0)
     loop = Loop(
         Parts(
@@ -131,7 +143,7 @@ def running_loop(
             watches=watches,
             view=view,
             clock=clock,
-            wall=time.time,
+            wall=wall,
             rng=rng,
         ),
         adopt=adopt,

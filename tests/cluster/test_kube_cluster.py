@@ -15,7 +15,7 @@ from jac_converge.reconciler.errors import (
     Refused,
     Unreachable,
 )
-from jac_converge.reconciler.kube_cluster import KubeCluster, connect
+from jac_converge.reconciler.kube_cluster import USUAL, KubeCluster, Limits, connect
 from jac_converge.reconciler.objects import Object, kind_named
 from jac_converge.reconciler.ownership import FIELD_MANAGER, labels_of, selector_of
 from jac_converge.reconciler.position import Bookmark, Changed
@@ -34,13 +34,16 @@ def config_map(name: str = "shop", **data: str) -> Object:
     }
 
 
-def open_cluster(server: ControlPlane, namespace: str, **kubeconfig: str) -> KubeCluster:
+def open_cluster(
+    server: ControlPlane, namespace: str, *, limits: Limits = USUAL, **kubeconfig: str
+) -> KubeCluster:
     """Pin the test's cluster."""
     return connect(
         context=None,
         namespace=namespace,
         selector=selector_of("shop"),
         config_file=kubeconfig.get("config_file", str(server.kubeconfig)),
+        limits=limits,
     )
 
 
@@ -95,11 +98,9 @@ def test_create_conflicts_when_it_is_there(cluster: KubeCluster) -> None:
         cluster.create(config_map())
 
 
-def test_list_returns_every_page_of_ours_only(
-    cluster: KubeCluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_list_returns_every_page_of_ours_only(control_plane: ControlPlane, namespace: str) -> None:
     """More objects than a page holds are all found; a stranger's are not."""
-    monkeypatch.setattr("jac_converge.reconciler.kube_cluster.PAGE", 2)
+    cluster = open_cluster(control_plane, namespace, limits=Limits(page=2))
     for number in range(5):
         cluster.apply(config_map(f"shop-{number}"))
     cluster.apply({**config_map("other"), "metadata": {"name": "other"}})
@@ -165,14 +166,10 @@ def test_watch_raises_gone_when_history_was_compacted(own_control_plane: Control
         list(cluster.watch(CONFIG_MAP, version, seconds=5))
 
 
-def test_watch_tells_a_dead_peer(
-    control_plane: ControlPlane, namespace: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_watch_tells_a_dead_peer(control_plane: ControlPlane, namespace: str) -> None:
     """A connection that stays mute is not waited for, whatever the server promised."""
-    monkeypatch.setattr(
-        "jac_converge.reconciler.kube_cluster.WATCH_TIMEOUT", urllib3.Timeout(connect=1, read=0.3)
-    )
-    cluster = open_cluster(control_plane, namespace)
+    limits = Limits(silence=urllib3.Timeout(connect=1, read=0.3))
+    cluster = open_cluster(control_plane, namespace, limits=limits)
     stream = cluster.watch(CONFIG_MAP, cluster.list_kind(CONFIG_MAP).version, seconds=60)
     with pytest.raises(Unreachable, match="no word"):
         list(stream)
@@ -210,10 +207,13 @@ def test_connect_lists_the_contexts_when_there_is_no_such(control_plane: Control
         )
 
 
-def test_requests_keep_to_the_pace_and_watches_do_not(cluster: KubeCluster) -> None:
+def test_requests_keep_to_the_pace_and_watches_do_not(
+    control_plane: ControlPlane, namespace: str
+) -> None:
     """Reads and writes take a token each; a watch, which stays open, takes none."""
     asked: list[str] = []
-    cluster.pace = lambda: asked.append("token")
+    limits = Limits(pace=lambda: asked.append("token"))
+    cluster = open_cluster(control_plane, namespace, limits=limits)
     cluster.apply(config_map("one"))
     version = cluster.list_kind(CONFIG_MAP).version
     cluster.watch(CONFIG_MAP, version, 1).close()

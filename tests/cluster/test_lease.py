@@ -1,14 +1,17 @@
 """One writer per app, on a real API server."""
 
 from dataclasses import dataclass
+from threading import Event
 
 import pytest
 
+from jac_converge.reconciler.apply import apply_plan
 from jac_converge.reconciler.errors import Conflict, Held, Missing
 from jac_converge.reconciler.kube_cluster import KubeCluster, connect
 from jac_converge.reconciler.lease import DURATION, Lease
-from jac_converge.reconciler.objects import LEASE
+from jac_converge.reconciler.objects import LEASE, Object, kind_named
 from jac_converge.reconciler.ownership import selector_of
+from jac_converge.reconciler.steps import Create, Plan
 from tests.servers.control_plane import ControlPlane
 
 
@@ -65,6 +68,45 @@ def test_acquire_takes_a_lease_that_nobody_renewed(cluster: KubeCluster) -> None
     clock.now += DURATION
     assert (False, True, False) == (first, bob.acquire(), ann.held)
     assert (False, "bob") == (ann.acquire(), ann.rival)
+
+
+def test_lease_is_not_held_after_a_sleep_in_which_a_rival_could_take_it(
+    cluster: KubeCluster,
+) -> None:
+    """The monotonic clock stands still while Linux is suspended; the wall clock does not."""
+    clock, wall, bobs = Clock(), Clock(), Clock()
+    ann = Lease(app_name="shop", cluster=cluster, holder="ann", clock=clock, wall=wall)
+    bob = lease(cluster, "bob", bobs)
+    ann.acquire()
+    bob.acquire()
+    wall.now = bobs.now = DURATION
+    assert (True, False) == (bob.acquire(), ann.held)
+    assert (False, "bob") == (ann.acquire(), ann.rival)
+
+
+def test_apply_writes_nothing_once_the_lease_is_lost(cluster: KubeCluster) -> None:
+    """Between two steps, too: what was not written is told, and left to who holds it now."""
+    clock, wall = Clock(), Clock()
+    ann = Lease(app_name="shop", cluster=cluster, holder="ann", clock=clock, wall=wall)
+    ann.acquire()
+
+    def lose(_obj: Object) -> None:
+        wall.now += DURATION
+
+    names = ("one", "two", "three")
+    head = {"apiVersion": "v1", "kind": "ConfigMap"}
+    maps = [{**head, "metadata": {"name": f"lost-{name}"}} for name in names]
+    outcome = apply_plan(
+        Plan(steps=tuple(Create(desired=obj) for obj in maps)),
+        cluster,
+        expect=lose,
+        clock=clock,
+        stop=Event(),
+        patience=0.0,
+        allowed=lambda: ann.held,
+    )
+    found = [cluster.get(kind_named("ConfigMap"), f"lost-{name}") is not None for name in names]
+    assert ([True, False, False], [Conflict]) == (found, [type(error) for error in outcome.errors])
 
 
 def test_release_lets_the_next_one_in_at_once(cluster: KubeCluster) -> None:

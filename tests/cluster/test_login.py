@@ -3,6 +3,7 @@
 import json
 import secrets
 import sys
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -138,6 +139,20 @@ def test_loop_goes_on_when_its_token_ends(
         login.end("one")
         # The server remembers a good token for some seconds.
         wait_until(lambda: heals(login, unused_namespace) and login.runs > 1, 60)
+        assert heals(login, unused_namespace)
+        assert 2 == login.runs
+
+
+def test_loop_logs_in_once_after_a_sleep(
+    login: Login, unused_namespace: str, tmp_path: Path
+) -> None:
+    """Not once for each of its watches: a plugin may open a browser."""
+    slept = [0.0]
+    file = write_app(tmp_path, TOML.format(namespace=unused_namespace))
+    with running_loop(file, login.kubeconfig, wall=lambda: time.time() + slept[0]) as running:
+        wait_until(lambda: any(row.key.kind == "Service" for row in running.view.rows), 60)
+        slept[0] = 3600.0
+        wait_until(lambda: any("resumed after 60 min" in m for m in running.view.messages))
         assert heals(login, unused_namespace)
         assert 2 == login.runs
 

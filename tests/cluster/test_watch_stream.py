@@ -90,6 +90,22 @@ def test_watch_tells_a_line_that_is_no_event(line: bytes) -> None:
         list(script.cluster.watch(kind_named("ConfigMap"), "4", seconds=5))
 
 
+@pytest.mark.parametrize(
+    "answer", [b"<html>log in</html>", b"", b"[]", b"{}", b'{"metadata": {}}', b'{"items": []}']
+)
+def test_list_tells_an_answer_that_is_none(answer: bytes) -> None:
+    """A captive portal answers 200 to everything: a fault that passes, not a crash."""
+    with streaming(answer) as script, pytest.raises(ServerFault, match="configmaps list"):
+        script.cluster.list_kind(kind_named("ConfigMap"))
+
+
+@pytest.mark.parametrize("answer", [b"<html>log in</html>", b"[]", b"{}"])
+def test_get_tells_an_answer_that_is_no_object(answer: bytes) -> None:
+    """The lease, and the identity of the cluster, are read like this."""
+    with streaming(answer) as script, pytest.raises(ServerFault, match="not the API server's"):
+        script.cluster.get(kind_named("ConfigMap"), "shop")
+
+
 def test_client_still_fails_over_a_410_that_it_does_not_decode() -> None:
     """In kubernetes 37.0.2: a KeyError where a 410 was sent, and no way to tell that it was one."""
     with streaming(json.dumps(TOO_OLD).encode()) as script:

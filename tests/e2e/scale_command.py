@@ -58,14 +58,29 @@ def _environment(kubeconfig: Path | None, more: Mapping[str, str]) -> dict[str, 
     return {**kept, **more}
 
 
+@contextmanager
+def _keyboard(typed: bytes | None) -> Iterator[int]:
+    if typed is None:
+        yield subprocess.DEVNULL
+        return
+    keys, terminal = os.openpty()
+    try:
+        os.write(keys, typed)
+        yield terminal
+    finally:
+        os.close(keys)
+        os.close(terminal)
+
+
 def run_scale(
     *arguments: str | Path,
     kubeconfig: Path | None = None,
     env: Mapping[str, str] | None = None,
     command: tuple[str, ...] = COMMAND,
     timeout: float = 60.0,
+    typed: bytes | None = None,
 ) -> Done:
-    """Run it to its end, with nobody at the terminal.
+    """Run it to its end.
 
     Args:
         arguments: after `scale`.
@@ -73,16 +88,18 @@ def run_scale(
         env: further variables.
         command: another front door.
         timeout: s.
+        typed: what somebody types at a terminal; None: there is none.
     """
-    done = subprocess.run(
-        [*command, *map(str, arguments)],
-        env=_environment(kubeconfig, env or {}),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+    with _keyboard(typed) as stdin:
+        done = subprocess.run(
+            [*command, *map(str, arguments)],
+            env=_environment(kubeconfig, env or {}),
+            stdin=stdin,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
     return Done(code=done.returncode, out=done.stdout, err=done.stderr)
 
 

@@ -44,10 +44,15 @@ class Deployed:
     first: Done
     env: dict[str, str]
 
-    def scale(self, *flags: str, timeout: float = 60.0) -> Done:
+    def scale(self, *flags: str, timeout: float = 60.0, typed: bytes | None = None) -> Done:
         """Run the command on it again."""
         return run_scale(
-            self.file, *flags, kubeconfig=self.kubeconfig, env=self.env, timeout=timeout
+            self.file,
+            *flags,
+            kubeconfig=self.kubeconfig,
+            env=self.env,
+            timeout=timeout,
+            typed=typed,
         )
 
 
@@ -212,6 +217,15 @@ def test_scale_destroy_asks_first(shop: Deployed) -> None:
     assert before == lives(shop.api, shop.namespace)
 
 
+@pytest.mark.parametrize("typed", [b"\x04", b"n\n"], ids=["ctrl-d", "no"])
+def test_scale_destroy_takes_no_answer_for_a_no(shop: Deployed, typed: bytes) -> None:
+    """At a terminal; exit code 2, and nothing is deleted."""
+    before = lives(shop.api, shop.namespace)
+    done = shop.scale("--destroy", typed=typed)
+    assert (2, True, "") == (done.code, "[y/N]" in done.out, done.err)
+    assert before == lives(shop.api, shop.namespace)
+
+
 def test_scale_destroy_leaves_the_neighbour_and_the_data(
     cluster_with_controllers: ControlPlane, api: Api, unused_namespace: str, tmp_path: Path
 ) -> None:
@@ -255,6 +269,14 @@ def test_scale_destroy_data_deletes_all_and_waits(
     kubeconfig = cluster_with_controllers.kubeconfig
     assert 0 == run_scale(file, kubeconfig=kubeconfig).code
     claims = path_of("PersistentVolumeClaim", ns)
+    config = path_of("ConfigMap", ns, "shop-config")
+    api.patch(config, {"metadata": {"finalizers": ["test.example/stay"]}})
+    flags = ("--destroy", "--yes", "--json", "--timeout", "2")
+    stuck = run_scale(file, *flags, kubeconfig=kubeconfig)
+    told = json.loads(stuck.out)
+    assert (1, False, ["ConfigMap/shop-config"]) == (stuck.code, told["gone"], told["left"])
+    assert {"delete", "keep"} == {step["verb"] for step in told["plan"]}
+    api.patch(config, {"metadata": {"finalizers": None}})
     assert api.get(claims)["items"]
     done = run_scale(file, "--destroy", "--data", "--yes", "--json", kubeconfig=kubeconfig)
     assert (0, True) == (done.code, json.loads(done.out)["gone"])
@@ -263,6 +285,9 @@ def test_scale_destroy_data_deletes_all_and_waits(
         api.get(path_of("Namespace", ns, ns))
     again = run_scale(file, "--destroy", "--data", "--yes", kubeconfig=kubeconfig)
     assert (0, True) == (again.code, "nothing to do" in again.out)
+    nothing = run_scale(file, "--destroy", "--yes", "--json", kubeconfig=kubeconfig)
+    told = json.loads(nothing.out)
+    assert (0, True, [], []) == (nothing.code, told["gone"], told["plan"], told["steps"])
 
 
 def test_scale_destroy_refuses_while_a_watch_holds_the_lease(

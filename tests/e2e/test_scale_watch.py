@@ -93,6 +93,11 @@ def shop(
         assert 0 == watching.end()
 
 
+def content(obj: dict[str, Any]) -> tuple[Any, ...]:
+    """What jac.toml decides about an object."""
+    return (obj["metadata"]["labels"], obj.get("spec"), obj.get("data"))
+
+
 @pytest.mark.parametrize(
     ("command", "told"),
     [
@@ -124,14 +129,13 @@ def shop(
     ],
 )
 def test_watch_heals_what_kubectl_does(shop: Watched, command: list[str], told: str) -> None:
-    """One line says what, how fast, and who; the spec is as before."""
-    kind = "Deployment" if "deployment" in " ".join(command) else None
-    before = shop.get(kind)["spec"] if kind else None
+    """One line says what, how fast, and who; the object says what it said before."""
+    kind, name = told.partition(" ")[0].split("/")
+    before = content(shop.get(kind, name))
     seen = len(shop.watching.lines)
     shop.run_kubectl(*command)
     shop.watching.wait_for(told, after=seen)
-    if kind:
-        assert before == shop.get(kind)["spec"]
+    assert before == content(shop.get(kind, name))
 
 
 def test_watch_applies_a_saved_edit(shop: Watched) -> None:

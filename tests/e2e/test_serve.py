@@ -48,6 +48,17 @@ def test_data_is_there_after_a_restart(tmp_path: Path) -> None:
         assert "garden" == project["project"]["name"]
 
 
+def test_days_of_the_example_need_no_time_zone(tmp_path: Path) -> None:
+    """Either moment may name one, or none."""
+    with JacServer(TODO, tmp_path) as server:
+        token = server.register("ann")
+        for due in ("2030-01-03T00:00:00", "2030-01-03T00:00:00Z"):
+            for today in ("2030-01-01T00:00:00", "2030-01-01T02:00:00+02:00"):
+                days = server.call("/function/days_until", token, due=due, today=today)
+                assert 2 == days.result
+        assert server.call("/function/days_until", token, due="2020-01-01T00:00:00").result < 0
+
+
 def test_acknowledged_writes_outlive_kill_9(tmp_path: Path) -> None:
     """Killed in the middle of a stream of increments, twice: no acknowledged one is lost."""
     server = JacServer(TRAPS, tmp_path)

@@ -45,6 +45,15 @@ def test_scale_runs_where_no_jaclang_is_importable() -> None:
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.parametrize("command", ["serve", "scale"])
+def test_unknown_flag_is_told_with_the_flags_there_are(command: str) -> None:
+    """Those of the command, not those of the program."""
+    ended = run(DOOR, command, "app.jac", "--bogus")
+    assert 2 == ended.returncode
+    assert f"usage: jac-converge {command} [-h]" in ended.stderr
+    assert "unrecognized arguments: --bogus" in ended.stderr
+
+
 def test_serve_says_what_it_needs_when_there_is_no_jaclang(tmp_path: Path) -> None:
     """Instead of a traceback of imports."""
     (tmp_path / "app.jac").write_text("")

@@ -5,17 +5,10 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from pydantic import BaseModel
 from starlette.responses import Response
 
 from jac_converge.app_runtime import problems
 from jac_converge.app_runtime.straight import straight
-
-
-class Body(BaseModel):
-    """What would have been sent."""
-
-    text: str
 
 
 def test_client_that_hangs_up_while_sending_leaves_no_error(
@@ -26,13 +19,10 @@ def test_client_that_hangs_up_while_sending_leaves_no_error(
     async def answer(*_: Any) -> Response:
         raise AssertionError("the body never came")
 
-    async def described(_: Body) -> Response:
-        raise AssertionError("the body never came")
-
     app = FastAPI()
     problems.install(app)
-    route = straight(Body, answer)
-    app.router.add_api_route("/put", described, methods=["POST"], route_class_override=route)
+    route = straight(answer)
+    app.router.add_api_route("/put", lambda: None, methods=["POST"], route_class_override=route)
     coming = iter(
         [
             {"type": "http.request", "body": b"{", "more_body": True},

@@ -24,6 +24,13 @@ def test_reference_page_is_up_to_date() -> None:
     assert reference.reference_page() == PAGE.read_text()
 
 
+def test_reference_page_has_no_broken_row() -> None:
+    """A line break inside a row ends the table."""
+    lines = PAGE.read_text().splitlines()
+    rows = [line for line in lines if line.startswith("|")]
+    assert [] == [row for row in rows if not row.endswith("|")]
+
+
 def test_schema_is_up_to_date_and_ships_with_the_package() -> None:
     """Else: `python -m jac_converge.config.reference`."""
     shipped = resources.files("jac_converge.config").joinpath("schema.json")

@@ -1,5 +1,6 @@
 """The last seen state: what counts as a change, and what our own writes hide."""
 
+import pickle
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -185,6 +186,25 @@ def test_mirror_remembers_when_content_changed(clock: Clock) -> None:
     clock.now = 200.0
     clock.mirror.put(service("2", status={"x": 1}))
     assert 100.0 == clock.mirror.noticed_at(KEY)
+
+
+def test_mirror_does_not_grow_with_objects_that_come_and_go(clock: Clock) -> None:
+    """Pods of a CronJob have a new name each time: a loop of weeks must not keep them."""
+    clock.mirror.replace("Service", [])
+    sizes: list[int] = []
+    for count in (600, 600):
+        for number in range(count):
+            for kind in ("Service", "Pod"):
+                it = live(obj(kind, f"{len(sizes)}-{number}"), ours("f:spec"))
+                clock.mirror.put(it)
+                clock.mirror.drop(it)
+        sizes.append(len(pickle.dumps(vars(clock.mirror) | {"_clock": None, "_lock": None})))
+    assert sizes[0] == sizes[1]
+    pod = ObjectKey("Pod", "1-599")
+    assert (None, 100.0) == (
+        clock.mirror.noticed_at(pod),
+        clock.mirror.noticed_at(ObjectKey("Service", "1-599")),
+    )
 
 
 def test_mirror_forgets_a_block_when_the_kind_is_listed(clock: Clock) -> None:

@@ -301,8 +301,9 @@ WANTED = obj("Deployment", spec={"replicas": 2, "paused": True})
             ),
             "update",
         ),
+        (live(WANTED, entry("helm", REPLICAS, PAUSED)), "update"),
     ],
-    ids=["same", "owner", "drift", "edit", "gained", "left"],
+    ids=["same", "owner", "drift", "edit", "gained", "left", "never ours"],
 )
 def test_plan_tells_drift_from_an_edit_before_anything_was_accepted(
     found: Object, verb: str
@@ -577,13 +578,6 @@ def test_plan_leaves_the_volumes_of_desired_stores_alone() -> None:
     assert [Delete(live=left)] == [step for step in steps if not isinstance(step, Create)]
 
 
-def test_plan_deletes_nothing_when_pruning_is_off() -> None:
-    """It says so instead."""
-    it = live(obj("Service", "old"), ours())
-    expected = Keep(key=key_of(it), reason="no longer wanted, but pruning is off")
-    assert expected == only_step(there=seen(it), policy=Policy(prune=False))
-
-
 def test_plan_deletes_a_secret_that_left_the_manifests() -> None:
     """It is still where it came from; what we minted ourselves is nowhere else."""
     ours_own = live(obj("Secret", "shop-credentials"), ours())
@@ -695,7 +689,6 @@ def worlds(draw: st.DrawFn) -> tuple[tuple[Object, ...], Snapshot, Policy]:
     policy = Policy(
         adopt=draw(st.booleans()),
         mode=draw(st.sampled_from(["heal", "warn", "off"])),
-        prune=draw(st.booleans()),
         data=draw(st.booleans()),
     )
     return desired, seen(*there, previews=previews), policy
@@ -715,7 +708,6 @@ def test_plan_never_touches_what_is_not_ours(
         adoptable = policy.adopt and owner == "nobody" and not isinstance(step, Delete)
         assert owner == "us" or adoptable
         if isinstance(step, Delete):
-            assert policy.prune
             assert policy.data or kind_named(step.key.kind).prune == "prune"
             assert step.key not in {key_of(it) for it in desired}
 

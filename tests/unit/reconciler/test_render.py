@@ -142,12 +142,6 @@ def test_plan_lines_show_every_kind_of_step() -> None:
     assert GOLDEN.splitlines() == plan_lines(EVERY_STEP)
 
 
-def test_plan_lines_show_what_stays_when_asked() -> None:
-    """Otherwise only what stays for a reason."""
-    quiet, all_of_it = plan_lines(EVERY_STEP), plan_lines(EVERY_STEP, verbose=True)
-    assert ["= keep     ConfigMap/shop-config"] == [x for x in all_of_it if x not in quiet]
-
-
 def test_left_line_tells_what_and_who() -> None:
     """A deletion has no author: the server records none."""
     key = ObjectKey("Deployment", "shop")
@@ -420,7 +414,7 @@ def everything_told(before: Object, after: Object) -> str:
     heal = heal_of(it, None, known=True)
     assert heal is not None
     told = [
-        *plan_lines(plan, verbose=True),
+        *plan_lines(plan),
         json.dumps(plan_json(plan)),
         json.dumps(step_json(step)),
         json.dumps(outcome_json(Outcome(plan=plan, results=(it,)))),

@@ -1,0 +1,124 @@
+"""Odd answers, on a real server: what cannot be sent is not stored either."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.servers.jac_server import JacServer
+from tests.servers.process import ServerFailed
+
+ODD = Path(__file__).parent / "apps" / "odd" / "odd.jac"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JacServer]:
+    """Give one worker with the app of odd things."""
+    with JacServer(ODD, tmp_path_factory.mktemp("odd")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def openapi(server: JacServer) -> dict[str, Any]:
+    """Give the description of the app."""
+    described: dict[str, Any] = server.get("/openapi.json").body
+    return described
+
+
+@pytest.mark.parametrize("kind", ["function", "ring", "half", "half_key", "file"])
+def test_report_without_a_form_is_refused_and_nothing_stored(server: JacServer, kind: str) -> None:
+    """The answer is made before the commit."""
+    before = server.call("/walker/notes").reports
+    answer = server.call("/walker/odd_report", kind=kind)
+    assert (500, "UNSUPPORTED_VALUE") == (answer.status, answer.code)
+    assert "0x" not in answer.body["error"]["message"]
+    assert before == server.call("/walker/notes").reports
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/walker/leave",
+        "/walker/leave_async",
+        "/walker/leave_in_a_task",
+        "/function/leave_function",
+    ],
+)
+def test_call_that_exits_ends_no_server(server: JacServer, path: str) -> None:
+    """It is an error of the app, and nothing is stored."""
+    before = server.call("/walker/notes").reports
+    answer = server.call(path)
+    assert (500, "EXECUTION_ERROR") == (answer.status, answer.code)
+    assert "raised SystemExit" in answer.body["error"]["message"]
+    assert before == server.call("/walker/notes").reports
+    assert 500 == server.call(path).status
+
+
+def test_number_that_is_not_finite_is_null(server: JacServer) -> None:
+    """JSON has no other form for it."""
+    assert [[None, None, 1.5]] == server.call("/walker/odd_numbers").reports
+
+
+def test_function_in_a_field_is_left_out(server: JacServer) -> None:
+    """A walker may keep what nobody else needs."""
+    answer = server.call("/walker/callbacks")
+    assert ["done"] == answer.reports
+    assert "act" not in answer.result
+
+
+def test_object_in_a_field_is_the_same_each_time(server: JacServer) -> None:
+    """It has no id of its own, unlike the node it is in."""
+    first, second = (server.call("/walker/wholes").reports[0] for _ in range(2))
+    assert first == second
+    assert "_jac_id" in first
+    assert {"_jac_type", "_jac_archetype", "size", "raw"} == first["part"].keys()
+
+
+def test_edge_says_that_it_is_one(server: JacServer) -> None:
+    """As nodes and walkers do."""
+    (edge,) = server.call("/walker/edges").reports
+    assert ("edge", "Knows", 3) == (edge["_jac_archetype"], edge["_jac_type"], edge["since"])
+
+
+def test_function_that_no_body_fits_is_left_out_with_a_line(
+    server: JacServer, openapi: dict[str, Any]
+) -> None:
+    """Its arguments would be dropped in silence."""
+    assert "many" not in server.get("/functions").body["data"]["functions"]
+    assert "/function/many" not in openapi["paths"]
+    (line,) = [line for line in server.log_text().splitlines() if "many" in line]
+    assert "*numbers" in line
+
+
+def test_description_names_models_after_what_they_are_of(openapi: dict[str, Any]) -> None:
+    """The names end up in generated clients."""
+    names = openapi["components"]["schemas"]
+    assert {"needs_body", "needs_data", "needs_response", "leave_function_body"} <= names.keys()
+    assert [] == [name for name in names if "jac_converge" in name]
+
+
+def test_description_knows_one_form_of_failure(openapi: dict[str, Any]) -> None:
+    """FastAPI's own is never sent."""
+    assert "HTTPValidationError" not in str(openapi)
+
+
+def test_description_tells_of_bytes_and_leaves_out_what_is_no_json(
+    openapi: dict[str, Any], server: JacServer
+) -> None:
+    """A default that is infinite is allowed, and cannot be told."""
+    properties = openapi["components"]["schemas"]["defaults_body"]["properties"]
+    assert "base64" in str(properties["raw"])
+    assert "default" not in properties["limit"]
+    assert "/w==" == server.call("/function/defaults").result
+
+
+def test_app_that_exits_while_it_loads_is_named(tmp_path: Path) -> None:
+    """With what it said, and exit code 1."""
+    app = tmp_path / "leaving.jac"
+    app.write_text("import sys;\n\nwith entry {\n    sys.exit(7);\n}\n")
+    server = JacServer(app, tmp_path / "served")
+    with pytest.raises(ServerFailed), server:
+        pass
+    assert "leaving.jac load failed" in server.log_text()
+    assert "sys.exit(7)" in server.log_text()
