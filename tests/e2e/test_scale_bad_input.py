@@ -2,7 +2,9 @@
 
 import json
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -155,6 +157,40 @@ def test_scale_says_when_no_cluster_answers(tmp_path: Path) -> None:
         done = run_scale(app, *flags, kubeconfig=kubeconfig_file(tmp_path, server), timeout=20)
         assert (1, True) == (done.code, f"{server} does not answer" in done.one_message)
         assert time.monotonic() - started < 15
+
+
+class AnotherServer(BaseHTTPRequestHandler):
+    """A web server that knows nothing of Kubernetes."""
+
+    body = b""
+
+    def do_GET(self) -> None:
+        """Answer that there is no such page."""
+        self.send_response(404)
+        self.send_header("Content-Length", str(len(self.body)))
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"404 page not found\n", b"<html>Not found</html>", b'{"detail": "Not Found"}'],
+    ids=["empty", "text", "HTML", "JSON"],
+)
+def test_scale_says_when_another_server_answers(tmp_path: Path, body: bytes) -> None:
+    """Exit code 2, with the address and the context."""
+    handler = type("Handler", (AnotherServer,), {"body": body})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, name="another server", daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        file = kubeconfig_file(tmp_path, url)
+        done = run_scale(write_app(tmp_path, KUBERNETES), kubeconfig=file)
+        server.shutdown()
+    words = (url, "no Kubernetes API server", "context local")
+    assert (2, []) == (done.code, [word for word in words if word not in done.one_message])
 
 
 @pytest.mark.parametrize(
