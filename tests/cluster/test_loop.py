@@ -171,7 +171,8 @@ def test_one_run_calls_nothing_healed_that_jac_toml_asks_for(
 ) -> None:
     """An earlier run wrote what is there, as the jac.toml of that time said."""
     toml = TOML.format(namespace=unused_namespace, more="")
-    for text in (toml, toml.replace("= 2", "= 1"), toml):
+    scaled = TOML.format(namespace=unused_namespace, more=AUTOSCALING.format(maximum=6))
+    for text in (toml, toml.replace("= 2", "= 1"), toml, scaled, toml):
         file = write_app(tmp_path, text)
         kubeconfig = cluster_with_controllers.kubeconfig
         with running_loop(file, kubeconfig, until_healthy=True) as run:
