@@ -37,6 +37,7 @@ from jac_converge.config.spelling import (
     Port,
     RedisUrl,
     RootPath,
+    Whole,
 )
 
 __all__ = [
@@ -68,7 +69,7 @@ class ServerSettings(_Table):
     port: Port = 8000
     """TCP port. Never changed in silence: a port in use is an error."""
 
-    workers: Number[Annotated[int, Field(ge=1, le=64)]] = 1
+    workers: Whole[Annotated[int, Field(ge=1, le=64)]] = 1
     """Worker processes behind the port. One process keeps about one core busy."""
 
     docs_enabled: bool = True
@@ -83,13 +84,13 @@ class ServerSettings(_Table):
     root_path: RootPath = ""
     """Path prefix that a proxy strips before requests arrive, such as `/api`."""
 
-    max_body_bytes: Number[Annotated[int, Field(ge=1024)]] = 8 * 1024 * 1024
+    max_body_bytes: Whole[Annotated[int, Field(ge=1024)]] = 8 * 1024 * 1024
     """Largest request body, in bytes; beyond it 413."""
 
     request_timeout: Number[Annotated[float, Field(gt=0, le=86400)]] = 60.0
     """Seconds that a request may take before the client gets a 504."""
 
-    drain_seconds: Number[Annotated[int, Field(ge=0, le=600)]] = 30
+    drain_seconds: Whole[Annotated[int, Field(ge=0, le=600)]] = 30
     """Seconds that requests in flight get to finish after SIGTERM or Ctrl-C."""
 
 
@@ -102,13 +103,13 @@ class DatabaseSettings(_Table):
     redis_url: Given[RedisUrl] = None
     """Redis to cache MongoDB's documents in (environment: REDIS_URL). Without it: no cache."""
 
-    redis_default_ttl: Number[Annotated[int, Field(ge=1, le=30 * 86400)]] = 3600
+    redis_default_ttl: Whole[Annotated[int, Field(ge=1, le=30 * 86400)]] = 3600
     """Seconds that an unread copy stays in Redis. Bounds its size only: copies are never stale."""
 
     shelf_db_path: Annotated[str, Field(min_length=1)] = ".jac/converge/shelf.db"
     """File of the embedded shelf, relative to jac.toml (or to app.jac, where there is none)."""
 
-    guest_ttl_seconds: Number[Annotated[int, Field(ge=0)]] = 0
+    guest_ttl_seconds: Whole[Annotated[int, Field(ge=0)]] = 0
     """Age, in seconds, at which `--collect` removes nodes of anonymous callers; 0: never."""
 
 
@@ -121,7 +122,7 @@ class JwtSettings(_Table):
     algorithm: Literal["HS256", "HS384", "HS512"] = "HS256"
     """Signature algorithm; the only one accepted on the way in."""
 
-    access_token_seconds: Number[Annotated[int, Field(ge=60)]] = 12 * 3600
+    access_token_seconds: Whole[Annotated[int, Field(ge=60)]] = 12 * 3600
     """Lifetime of an access token, in seconds."""
 
 
@@ -131,10 +132,10 @@ class AutoscalingSettings(_Table):
     enabled: bool = True
     """Off keeps the table but scales to `replicas` by hand."""
 
-    min_replicas: Number[Annotated[int, Field(ge=1, le=1000)]] = 1
+    min_replicas: Whole[Annotated[int, Field(ge=1, le=1000)]] = 1
     """Fewest app pods."""
 
-    max_replicas: Number[Annotated[int, Field(ge=1, le=1000)]] = 5
+    max_replicas: Whole[Annotated[int, Field(ge=1, le=1000)]] = 5
     """Most app pods."""
 
     cpu_utilization_target: Given[Percent] = 70
@@ -143,7 +144,7 @@ class AutoscalingSettings(_Table):
     memory_utilization_target: Given[Percent] = None
     """Percent of the memory request that pods should use on average."""
 
-    scale_down_window_seconds: Number[Annotated[int, Field(ge=0, le=3600)]] = 300
+    scale_down_window_seconds: Whole[Annotated[int, Field(ge=0, le=3600)]] = 300
     """Seconds that load must stay low before pods go, so that a short lull costs nothing."""
 
     @model_validator(mode="before")
@@ -240,7 +241,7 @@ class KubernetesSettings(_Table):
     image_pull_secrets: tuple[ObjectName, ...] = ()
     """Secrets of the namespace with logins to registries, for every pod."""
 
-    replicas: Number[Annotated[int, Field(ge=0, le=1000)]] = 1
+    replicas: Whole[Annotated[int, Field(ge=0, le=1000)]] = 1
     """App pods, when autoscaling is off."""
 
     container_port: Port = 8000
@@ -258,7 +259,7 @@ class KubernetesSettings(_Table):
     memory_limit: Given[MemoryQuantity] = "512Mi"
     """Memory at which a pod is killed."""
 
-    pre_stop_seconds: Number[Annotated[int, Field(ge=1, le=300)]] = 5
+    pre_stop_seconds: Whole[Annotated[int, Field(ge=1, le=300)]] = 5
     """Seconds that a leaving pod goes on taking requests, until whoever sends them has heard. 5 is
     enough inside a cluster; a cloud's load balancer that sends to pods directly needs 15 to 30."""
 
@@ -296,7 +297,7 @@ class WatchSettings(_Table):
     ignore: tuple[IgnoreLine, ...] = ()
     """Fields left to others: `Kind/name:field.path`, for one of them with ` manager=NAME`."""
 
-    resync_seconds: Number[Annotated[int, Field(ge=30)]] = 300
+    resync_seconds: Whole[Annotated[int, Field(ge=30)]] = 300
     """Seconds between two complete comparisons with the cluster, however quiet the watches."""
 
     @property
@@ -322,7 +323,7 @@ class Settings(_Table):
     on_conflict: Literal["retry", "fail"] = "retry"
     """jaclang's `[serve] on_conflict`: replay a walker whose commit conflicted, or answer 409."""
 
-    conflict_max_attempts: Number[Annotated[int, Field(ge=1, le=100)]] = 5
+    conflict_max_attempts: Whole[Annotated[int, Field(ge=1, le=100)]] = 5
     """jaclang's `[serve] conflict_max_attempts`: runs of one walker before the 409."""
 
     @model_validator(mode="after")

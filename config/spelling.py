@@ -28,6 +28,7 @@ __all__ = [
     "Port",
     "RedisUrl",
     "RootPath",
+    "Whole",
 ]
 
 
@@ -73,12 +74,20 @@ def _no_bool(value: object) -> object:
     return value
 
 
+def _whole(value: object) -> object:
+    # To pydantic 2.0 and "2.0" are 2: who writes a point may have meant 2.5.
+    if isinstance(value, float) or (isinstance(value, str) and "." in value):
+        raise ValueError("must be a whole number, written without a point")
+    return _no_bool(value)
+
+
 # Around the bounds, not among them, so that they stay in the JSON Schema; `true` is 1 to Python.
 Number = Annotated[T, BeforeValidator(_no_bool)]
+Whole = Annotated[T, BeforeValidator(_whole)]
 # TOML has no null, and `${VAR:-}` gives an empty string: both mean "none" where none is possible.
 Given = Annotated[T | None, BeforeValidator(lambda value: None if value == "" else value)]
-Port = Number[Annotated[int, Field(ge=1, le=65535)]]
-Percent = Number[Annotated[int, Field(ge=1, le=100)]]
+Port = Whole[Annotated[int, Field(ge=1, le=65535)]]
+Percent = Whole[Annotated[int, Field(ge=1, le=100)]]
 # 40, because the longest name made from it, and a hash behind it, must fit the 63 of a label.
 AppName = Annotated[
     str,
@@ -94,13 +103,21 @@ Namespace = Annotated[
         "a DNS label of at most 63 characters: a-z, 0-9 and -, neither first nor last a -",
     ),
 ]
+_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_PORT = r"(:[0-9]+)"
+_REGISTRY = (
+    rf"({_LABEL}(\.{_LABEL})+{_PORT}?|{_LABEL}{_PORT}|localhost{_PORT}?|\[[a-f0-9:]+\]{_PORT}?)"
+)
+_PART = r"[a-z0-9]+((\.|__?|-+)[a-z0-9]+)*"
+# Source: the OCI distribution specification, and what counts as a registry in Docker's references:
+# a first part with a point or a port, or localhost.
 Image = Annotated[
     str,
     _spelt(
-        r"([a-zA-Z0-9][-.a-zA-Z0-9]*(:[0-9]+)?/)?"
-        r"[a-z0-9]+([-._]+[a-z0-9]+)*(/[a-z0-9]+([-._]+[a-z0-9]+)*)*"
-        r"(:[A-Za-z0-9_][-.A-Za-z0-9_]{0,127})?(@sha256:[a-f0-9]{64})?",
-        'an image reference such as "registry.example/team/shop:1.4"',
+        rf"({_REGISTRY}/|(?![^/]*[.:][^/]*/))"
+        rf"(?=[^:@]{{1,255}}(:|@|$)){_PART}(/{_PART})*"
+        r"(:[A-Za-z0-9_][-.A-Za-z0-9_]{0,127})?(@(sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}))?",
+        'an image reference such as "registry.example/team/shop:1.4", in lower case up to the tag',
     ),
 ]
 EnvName = Annotated[

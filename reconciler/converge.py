@@ -245,6 +245,8 @@ class Converger:
             if result.error or isinstance(result.step, Recreate | Delete):
                 # Gone, or not as we thought: to be compared anew, by the server's own answer.
                 self._baselines.pop(result.step.key, None)
+            if isinstance(result.step, Recreate | Delete) and not result.error:
+                self.mirror.forget(result.step.live)
             if isinstance(result.error, Conflict | Refused):
                 self._read_again(result.step.key)
         return outcome

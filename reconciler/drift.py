@@ -110,7 +110,11 @@ def owned_fields(obj: Object, manager: str = FIELD_MANAGER) -> frozenset[FieldPa
 
 
 def drift_of(
-    live: Object, expected: frozenset[FieldPath], left: Left = _nothing_left
+    live: Object,
+    expected: frozenset[FieldPath],
+    left: Left = _nothing_left,
+    *,
+    earlier: frozenset[FieldPath] = frozenset(),
 ) -> Drift | None:
     """Compare an object with the fields that our last apply owned.
 
@@ -118,6 +122,7 @@ def drift_of(
         live: as the server has it, with managedFields.
         expected: `owned_fields` of the answer to our last apply.
         left: what others may add.
+        earlier: fields that we applied before, and may still own.
 
     Returns:
         None when nothing of ours was touched and nothing was added beside it.
@@ -125,7 +130,7 @@ def drift_of(
     own = owned_fields(live)
     lost = expected - own
     # What we own but did not apply: somebody applied under our name.
-    added = (own - expected).union(*(paths for _, paths in additions(live, left))) - (
+    added = (own - expected - earlier).union(*(paths for _, paths in additions(live, left))) - (
         own & expected
     )
     # A field we lost is not an addition too: their entry holds it now.

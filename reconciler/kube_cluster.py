@@ -129,7 +129,7 @@ class KubeCluster:
         items: list[Object] = []
         while True:
             subject = f"{kind.plural} list"
-            page = self._request(subject, "GET", self._path(kind), query=query)
+            page = self._page(subject, kind, query)
             if "items" not in page or "resourceVersion" not in page["metadata"]:
                 raise ServerFault(subject, "the answer is no list")
             # The items of a list carry neither kind nor apiVersion.
@@ -140,6 +140,19 @@ class KubeCluster:
             if not rest:
                 return Listed(tuple(items), page["metadata"]["resourceVersion"])
             query = {**self._selection(kind), "limit": str(self._limits.page), "continue": rest}
+
+    def _page(self, subject: str, kind: Kind, query: Mapping[str, str]) -> Object:
+        try:
+            return self._request(subject, "GET", self._path(kind), query=query)
+        except (Missing, Unserved) as error:
+            if "/" in kind.api_version:
+                raise
+            # Every cluster knows these, and lists none where there is none.
+            raise NoCluster(
+                subject,
+                f"what answers at {self.target.server} is no Kubernetes API server (HTTP 404)",
+                f"check the server of context {self.target.context}, or give another --context",
+            ) from error
 
     def watch(self, kind: Kind, version: str, seconds: int) -> "KubeWatchStream":
         """See `Cluster.watch`."""

@@ -1,13 +1,17 @@
 """Contexts of the kubeconfig, and the login of one. The only importer of `kubernetes`."""
 
-from threading import Lock
-from typing import Final
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock, get_ident
+from typing import Any, Final
 
 import yaml
 from kubernetes import config as kubeconfig
 from kubernetes.client import ApiClient, Configuration
 
-from jac_converge.reconciler.errors import NoCluster
+from jac_converge.reconciler.errors import NoCluster, Refused
 
 __all__ = ["ApiClient", "Login", "context_name"]
 
@@ -20,6 +24,7 @@ class Login:
 
     Raises:
         NoCluster: it cannot be used.
+        Refused: its login plugin is not there, or fails.
     """
 
     def __init__(
@@ -34,8 +39,12 @@ class Login:
         """UID of the namespace kube-system, once it was read: it is the cluster's own."""
 
     def current(self) -> tuple[ApiClient, dict[str, str]]:
-        """Give the client, and the header that says who we are."""
-        with self._lock:
+        """Give the client, and the header that says who we are.
+
+        Raises:
+            Refused: the login plugin gives none any more.
+        """
+        with self._lock, _logged_in(self._context, self._config_file):
             # A token whose end was announced is renewed in here, by one thread.
             return self._client, _authorization(self._client)
 
@@ -48,6 +57,7 @@ class Login:
 
         Raises:
             NoCluster: the context means another server now, or cannot be used any more.
+            Refused: its login plugin is not there, or fails.
         """
         with self._lock:
             if stale is not None and self._client is not stale:
@@ -61,6 +71,12 @@ class Login:
                 )
             self._client = client
 
+
+_ADVICE: Final = "point KUBECONFIG to the kubeconfig of your cluster"
+
+_DEFAULT: Final = "~/.kube/config"
+
+_SEPARATOR: Final = kubeconfig.kube_config.ENV_KUBECONFIG_PATH_SEPARATOR
 
 _UNUSABLE: Final = (
     kubeconfig.ConfigException,
@@ -80,14 +96,16 @@ def context_name(context: str | None, config_file: str | None) -> str:
     Raises:
         NoCluster: there is no kubeconfig, or no such context in it.
     """
-    place = config_file or kubeconfig.kube_config.KUBE_CONFIG_DEFAULT_LOCATION
+    place = _place(config_file)
+    for file, content in _documents(place):
+        _check_shape(file, content)
     try:
-        contexts, current = kubeconfig.list_kube_config_contexts(config_file=config_file)
+        contexts, current = kubeconfig.list_kube_config_contexts(config_file=place)
     except _UNUSABLE as exc:
         raise NoCluster(
             "kubeconfig load",
             f"{place}: {_first_line(exc)}",
-            "point KUBECONFIG to the kubeconfig of your cluster",
+            _ADVICE,
         ) from exc
     names = [entry["name"] for entry in contexts]
     chosen = context or (current or {}).get("name")
@@ -106,13 +124,16 @@ def _client_of(context: str, config_file: str | None) -> ApiClient:
 
     Raises:
         NoCluster: it cannot be used.
+        Refused: its login plugin is not there, or fails.
     """
     # A configuration of our own: the module's global one is shared with the user's code.
     configuration = Configuration()
+    place = _place(config_file)
     try:
-        kubeconfig.load_kube_config(
-            config_file=config_file, context=context, client_configuration=configuration
-        )
+        with _logged_in(context, config_file):
+            kubeconfig.load_kube_config(
+                config_file=place, context=context, client_configuration=configuration
+            )
     except _UNUSABLE as exc:
         raise NoCluster(
             f"context {context} load", _first_line(exc), "check the kubeconfig and its login"
@@ -120,6 +141,103 @@ def _client_of(context: str, config_file: str | None) -> ApiClient:
     configuration.retries = False
     configuration.connection_pool_maxsize = CONNECTIONS
     return ApiClient(configuration)
+
+
+def _place(config_file: str | None) -> str:
+    """Where the kubeconfig is: one file, or more of them behind each other.
+
+    An empty KUBECONFIG counts as none, as it does to kubectl.
+    """
+    return config_file or kubeconfig.kube_config.KUBE_CONFIG_DEFAULT_LOCATION or _DEFAULT
+
+
+def _documents(place: str) -> Iterator[tuple[Path, Any]]:
+    """What is in each file of a kubeconfig that is there and not empty."""
+    for file in (Path(part).expanduser() for part in place.split(_SEPARATOR) if part):
+        try:
+            content = yaml.safe_load(file.read_text()) if file.exists() else None
+        except (yaml.YAMLError, OSError, ValueError) as exc:
+            raise NoCluster("kubeconfig load", f"{file}: {_first_line(exc)}", _ADVICE) from exc
+        if content is not None:
+            yield file, content
+
+
+def _check_shape(file: Path, content: Any) -> None:
+    """Complain about what the client would stumble over, with the name of the file."""
+    if not isinstance(content, dict):
+        cause = f"{file}: it has no clusters, users and contexts; is it a kubeconfig?"
+        raise NoCluster("kubeconfig load", cause, _ADVICE)
+    for section in ("clusters", "contexts", "users"):
+        entries = content.get(section) or []
+        if not isinstance(entries, list) or not all(
+            isinstance(entry, dict) and "name" in entry for entry in entries
+        ):
+            cause = f"{file}: {section} is no list of entries with a name"
+            raise NoCluster("kubeconfig load", cause, _ADVICE)
+
+
+@contextmanager
+def _logged_in(context: str, config_file: str | None) -> Iterator[None]:
+    """Raise what the client only logs: it goes on as nobody when a login plugin fails.
+
+    kubernetes 37.0.2: `KubeConfigLoader` catches every error of an exec plugin; drop when fixed.
+    """
+    heard = _Heard()
+    root = logging.getLogger()
+    root.addFilter(heard)
+    try:
+        yield
+    finally:
+        root.removeFilter(heard)
+    if heard.said:
+        raise _no_login(context, _place(config_file), heard.said[0])
+
+
+class _Heard(logging.Filter):
+    """Takes out of the log what the client says about a plugin in this thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._thread = get_ident()
+        self.said: list[str] = []
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep it for the one message that is told."""
+        if record.thread != self._thread or record.module != "kube_config":
+            return True
+        self.said.append(record.getMessage())
+        return False
+
+
+def _no_login(context: str, place: str, said: str) -> Refused:
+    documents = [(file, content) for file, content in _documents(place) if content]
+    user = next(
+        (
+            entry["context"].get("user")
+            for _, content in documents
+            for entry in content.get("contexts") or ()
+            if entry["name"] == context
+        ),
+        None,
+    )
+    plugin, file = next(
+        (
+            ((entry["user"].get("exec") or {}).get("command"), str(file))
+            for file, content in documents
+            for entry in content.get("users") or ()
+            if entry["name"] == user
+        ),
+        (None, place),
+    )
+    # Of many lines, as of a traceback, the last one tells.
+    cause = said.strip().rpartition("\n")[2]
+    why = "is not installed" if cause.startswith("[Errno 2]") else f"failed ({cause})"
+    return Refused(
+        f"login of context {context}",
+        f"plugin {plugin} of user {user} in {file} {why}",
+        "install it, log in again, or use another context",
+        expired=True,
+    )
 
 
 def _first_line(exc: Exception) -> str:

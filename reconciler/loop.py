@@ -43,7 +43,7 @@ from jac_converge.reconciler.rollout import Rollouts
 from jac_converge.reconciler.rows import rows_of
 from jac_converge.reconciler.snapshot import Policy
 from jac_converge.reconciler.source import Source
-from jac_converge.reconciler.steps import Keep, Plan, Recreate, Update
+from jac_converge.reconciler.steps import Delete, Keep, Plan, Recreate, Update
 from jac_converge.reconciler.trigger import Trigger
 from jac_converge.reconciler.watch import KindWatch
 
@@ -116,6 +116,7 @@ class Loop:
             converger=parts.converger, lease=parts.lease, wall=parts.wall, say=parts.view.say
         )
         self._known: set[ObjectKey] = set()
+        """What was there and wanted: its absence is somebody else's doing."""
         self._healed: dict[ObjectKey, str] = {}
         self._fights = Fights()
         self._app: App | None = None
@@ -258,9 +259,7 @@ class Loop:
         self._plan, self._carried_out = plan, not plan.writes
         self._tell_watches()
         self._say_what_stands()
-        if not plan.writes and not self._known:
-            # Everything was there when we came: from now on an absence is a deletion.
-            self._known = set(mirror.snapshot())
+        self._note_what_is_there()
         if not plan.writes:
             self._schedule(wrote=False, failed=False)
             return self._assess(plan)
@@ -329,11 +328,24 @@ class Loop:
             )
         )
         self._healed |= {heal.key: healed_briefly(heal) for heal in heals}
-        self._known |= {r.step.key for r in outcome.results if not r.error}
+        self._note_what_was_done(outcome)
         p.view.applied(outcome, heals)
         self._give_in(outcome)
-        p.trigger.poke("status")
+        again = any(isinstance(step, Recreate) for step in plan.writes)
+        p.trigger.poke("content" if again else "status")
         return outcome.errors
+
+    def _note_what_is_there(self) -> None:
+        wanted, live = keyed(self._p.converger.desired), self._p.converger.mirror.snapshot()
+        there = {k for k, it in live.items() if not it["metadata"].get("deletionTimestamp")}
+        self._known = (self._known | there) & wanted.keys()
+
+    def _note_what_was_done(self, outcome: Outcome) -> None:
+        for step in (result.step for result in outcome.results if not result.error):
+            if isinstance(step, Delete | Recreate):
+                self._known.discard(step.key)
+            else:
+                self._known.add(step.key)
 
     def _give_in(self, outcome: Outcome) -> None:
         """Stop healing what a rival changes again and again, and say so."""
@@ -379,7 +391,6 @@ class Loop:
         live = mirror.snapshot()
         rows = rows_of(desired, live, mirror.pods(), plan=plan, healed=self._healed)
         rows = tuple(replace(row, left=(*row.left, *self._fights.lines(row.key))) for row in rows)
-        self._known |= live.keys()
         returns = self._carried_out and self._rollouts.judge(self._p.source.app, plan, rows)
         self._p.view.show(rows)
         if returns:

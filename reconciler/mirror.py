@@ -68,6 +68,8 @@ class Mirror:
         self._unsynced = set(kinds)
         self._blocked: dict[str, ClusterError] = {}
         self._pending: dict[ObjectKey, _Pending] = {}
+        self._removed: deque[str] = deque(maxlen=_GONE)
+        """UIDs of what we deleted last."""
         self._versions: dict[ObjectKey, deque[str]] = {}
         self._noticed: dict[ObjectKey, float] = {}
         self._gone: dict[ObjectKey, None] = {}
@@ -141,6 +143,16 @@ class Mirror:
             self._objects[key] = obj
             self._pending[key] = _Pending(version, self._clock() + READ_OWN_WRITES)
 
+    def forget(self, obj: Object) -> None:
+        """Take a deletion of ours, and ignore what the watch still sends from before it."""
+        key, uid = key_of(obj), obj["metadata"]["uid"]
+        with self._lock:
+            self._removed.append(uid)
+            current = self._objects.get(key)
+            if current is not None and current["metadata"]["uid"] == uid:
+                self._pending.pop(key, None)
+                self._drop(key)
+
     def settle(self) -> Noticed:
         """Believe the watch again where an echo did not come in time."""
         now = self._clock()
@@ -160,7 +172,10 @@ class Mirror:
             # Never written by us, and a CronJob makes new names for ever.
             self._objects[key] = obj
             return "status"
-        version = obj["metadata"]["resourceVersion"]
+        metadata = obj["metadata"]
+        if metadata["uid"] in self._removed and not metadata.get("deletionTimestamp"):
+            return "nothing"
+        version = metadata["resourceVersion"]
         self._gone.pop(key, None)
         self._versions.setdefault(key, deque(maxlen=_REMEMBERED)).append(version)
         pending = self._pending.get(key)

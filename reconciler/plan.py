@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 
+from jac_converge.reconciler.authorship import REPLICAS, edits_among, foreign_drift, leading
 from jac_converge.reconciler.drift import (
     Change,
     Drift,
@@ -40,7 +41,6 @@ from jac_converge.reconciler.steps import (
 
 __all__ = ["make_plan", "unsurveyed"]
 
-REPLICAS: FieldPath = ("f:spec", "f:replicas")
 _COUNT = readable(REPLICAS)
 _SEAL: FieldPath = ("f:immutable",)
 """What makes the data of a ConfigMap or Secret final, and cannot be taken back itself."""
@@ -131,7 +131,7 @@ def _step_for(
         return Hold(key=key, reason=f"it is being deleted (finalizers: {finalizers})")
     if obstacle := _obstacle(app_name, key, live, policy):
         return obstacle
-    changes, drift = _compare(obj, live, snapshot, policy.ignore)
+    changes, drift, edits = _compare(obj, live, snapshot, policy.ignore)
     if changes and policy.mode != "heal" and _is_drift_alone(obj, live, snapshot):
         return _left(key, changes, drift, policy)
     if preview and preview.answer is None and not _is_in_the_way(drift, preview.rejected):
@@ -149,6 +149,7 @@ def _step_for(
         live=live,
         changes=told,
         drift=drift,
+        edits=edits if replicas is None else _handed_over(edits),
         replicas=replicas,
         ignore=policy.ignore,
     )
@@ -188,9 +189,14 @@ def _is_drift_alone(obj: Object, live: Object, snapshot: Snapshot) -> bool:
 
 def _compare(
     obj: Object, live: Object, snapshot: Snapshot, ignore: Rules
-) -> tuple[tuple[Change, ...], Drift | None]:
-    """Compare by the server's own answer where there is one, else by ownership."""
-    baseline, preview = snapshot.baselines.get(key_of(obj)), snapshot.previews.get(key_of(obj))
+) -> tuple[tuple[Change, ...], Drift | None, tuple[Change, ...]]:
+    """Compare by the server's own answer where there is one, else by ownership.
+
+    Returns:
+        What differs; what of it somebody else did; and what jac.toml asks for beside that.
+    """
+    key = key_of(obj)
+    baseline, preview = snapshot.baselines.get(key), snapshot.previews.get(key)
     answer = preview.answer if preview else None
     accepted = baseline if _accepted(obj, baseline) else None
     if answer is not None:
@@ -198,12 +204,17 @@ def _compare(
     else:
         # Rejected before it ever was accepted: all that can be told is what others added.
         expected = accepted.fields if accepted else owned_fields(live)
-    drift = drift_of(live, expected, partial(is_left, ignore, live))
+    left = partial(is_left, ignore, live)
+    drift = drift_of(live, expected, left)
     changes = changes_between(live, answer) if answer is not None else ()
     if drift and not changes:
         changes = _drifted(live, obj, drift, answer) or _taken_over(drift)
-    # A field that jac.toml just gained is not owned yet, by nobody: that is no drift.
-    return (changes, drift if drift and (accepted or drift.rivals or drift.added) else None)
+    if accepted:
+        return leading(changes, drift, expected), drift, ()
+    autoscaled = ObjectKey("HorizontalPodAutoscaler", key.name) in snapshot.live
+    drift = foreign_drift(live, expected, baseline, left, autoscaled=autoscaled)
+    changes = leading(changes, drift, expected)
+    return changes, drift, edits_among(changes, drift, expected)
 
 
 def _is_in_the_way(drift: Drift | None, error: ClusterError | None) -> bool:

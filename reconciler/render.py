@@ -25,6 +25,7 @@ from jac_converge.reconciler.steps import (
 __all__ = [
     "Heal",
     "Row",
+    "applied_lines",
     "heal_json",
     "heal_line",
     "heal_of",
@@ -171,7 +172,8 @@ def heal_of(result: Result, noticed: float | None, *, known: bool) -> Heal | Non
     """
     step = result.step
     if isinstance(step, Update) and step.drift and not step.takes_over:
-        what, drift = _what(step), step.drift
+        healed = tuple(change for change in step.changes if change not in step.edits)
+        what, drift = _what(step, healed), step.drift
     elif isinstance(step, Create) and known:
         what, drift = "deleted, created again", None
     else:
@@ -183,6 +185,13 @@ def heal_of(result: Result, noticed: float | None, *, known: bool) -> Heal | Non
         at=drift.at if drift else None,
         seconds=max(0.0, result.at - noticed) if noticed is not None else 0.0,
     )
+
+
+def applied_lines(result: Result, heal: Heal | None) -> list[str]:
+    """What became of one step, and what of it was a heal."""
+    both = isinstance(result.step, Update) and result.step.edits
+    told = [heal_line(heal)] if heal else []
+    return told if heal and not both else [*told, result_line(result)]
 
 
 def heal_json(heal: Heal) -> dict[str, Any]:
@@ -210,7 +219,7 @@ def result_line(result: Result) -> str:
     step = result.step
     if isinstance(step, Update) and step.takes_over:
         return f"{step.key} taken over{_from([step])} (no restart; every value stays)"
-    told = f": {_what(step)} ({step.effect})" if isinstance(step, Update) else ""
+    told = f": {_what(step, step.edits)} ({step.effect})" if isinstance(step, Update) else ""
     return f"{step.key} {done[step.verb]}{told}"
 
 
@@ -341,8 +350,8 @@ def _change_line(key: ObjectKey, change: Change, mask: _Mask) -> str:
     return f"{change.path}: {before} -> {after}"
 
 
-def _what(step: Update | Keep) -> str:
-    first, *others = step.changes
+def _what(step: Update | Keep, changes: tuple[Change, ...] = ()) -> str:
+    first, *others = changes or step.changes
     told = _change_line(step.key, first, _Mask()).replace(": ", " ", 1)
     return f"{told} and {len(others)} more" if others else told
 

@@ -58,6 +58,8 @@ class Update:
     changes: tuple[Change, ...]
     drift: Drift | None = None
     """Set when somebody else made the difference."""
+    edits: tuple[Change, ...] = ()
+    """Of the changes, those that jac.toml asks for, where others have to do with the rest."""
     replicas: int | None = None
     """Count to hand over to the autoscaler; None: nothing to hand over."""
     ignore: Rules = ()

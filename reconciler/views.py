@@ -13,10 +13,9 @@ from jac_converge.reconciler.apply import Outcome
 from jac_converge.reconciler.render import (
     Heal,
     Row,
+    applied_lines,
     heal_json,
-    heal_line,
     outcome_json,
-    result_line,
     row_json,
 )
 
@@ -48,8 +47,8 @@ class PlainView:
         """Tell each step: heals in their own words."""
         healed = {heal.key: heal for heal in heals}
         for result in outcome.results:
-            heal = healed.get(result.step.key)
-            self.line(heal_line(heal) if heal else result_line(result))
+            for line in applied_lines(result, healed.get(result.step.key)):
+                self.line(line)
         self._said.clear()
 
     def say(self, message: str) -> None:

@@ -22,6 +22,8 @@ def service(
         headless: resolve to the pod itself, instead of to an address that stands for it.
     """
     spec: dict[str, Any] = {
+        # Said although it is the default: what is ours leads where somebody changes it.
+        "type": "ClusterIP",
         "selector": selector_labels(app, component),
         # Protocol is half of the list's merge key, so it is said although it is the default.
         "ports": [{"name": port_name, "port": port, "protocol": "TCP", "targetPort": port_name}],

@@ -1,9 +1,10 @@
 """`jac scale` and `jac scale --watch`: show the plan, run the loop, say how it ended."""
 
+import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any
 
@@ -35,6 +36,7 @@ __all__ = [
     "print_end",
     "run_loop",
     "stop_on_signal",
+    "tell_end",
     "time_of_day",
 ]
 
@@ -106,10 +108,11 @@ def run_loop(
         ),
         adopt=flags["adopt"],
     )
-    stop_on_signal(loop.stop)
+    signals = stop_on_signal(loop.stop)
     try:
         if flags["watch"]:
             loop.run()
+            tell_end(view.say, f"watch ended; {app.name} stays on the cluster as it is", signals)
             return CONVERGED
         verdict = loop.run(until_healthy=True, timeout=flags["timeout"])
     finally:
@@ -118,17 +121,35 @@ def run_loop(
     return print_result(source.app, verdict, loop.reason, live, flags)
 
 
-def stop_on_signal(stop: Callable[[], None]) -> None:
-    """First signal: end after the write in flight. Second one: end."""
+def stop_on_signal(stop: Callable[[], None]) -> list[int]:
+    """First signal: end after the write in flight. Second one: end.
+
+    Returns:
+        The signals that came, to be filled later.
+    """
+    came: list[int] = []
 
     def handle(signum: int, _frame: object) -> None:
         signal.signal(signum, signal.SIG_DFL)
+        came.append(signum)
         stop()
 
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         # SIGHUP, the closed terminal, is not known on Windows.
         if signum := getattr(signal, name, None):
             signal.signal(signum, handle)
+    return came
+
+
+def tell_end(say: Callable[[str], None], message: str, signals: Iterable[int]) -> None:
+    """Say that a watch ended, where somebody asked for it and may still read that."""
+    if not {signal.SIGINT, signal.SIGTERM}.intersection(signals):
+        return
+    try:
+        say(message)
+    except BrokenPipeError:
+        # Ctrl-C ends a whole pipeline. What could not be written must not be tried again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _view(

@@ -95,6 +95,7 @@ def _wait_until_gone(converger: Converger, plan: Plan, timeout: float) -> tuple[
     """What is still there in the end."""
     leaving = {step.key for step in plan.writes}
     deadline = time.monotonic() + timeout
+    converger.read()
     while left := leaving & converger.mirror.snapshot().keys():
         if time.monotonic() >= deadline:
             break

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from jac_converge.config.load import App
 from jac_converge.config.problems import ConfigError
-from jac_converge.reconciler.commands.deploy import stop_on_signal, time_of_day
+from jac_converge.reconciler.commands.deploy import stop_on_signal, tell_end, time_of_day
 from jac_converge.reconciler.commands.writing import lease_of
 from jac_converge.reconciler.console import CONVERGED, usage
 from jac_converge.reconciler.converge import WATCHED, Converger
@@ -69,9 +69,11 @@ def watch_apps(workspace: Path, flags: dict[str, Any], load: LoadApp) -> int:
     if not started.expect(app_folders(workspace)):
         nothing = f"there is no app below {workspace}: no jac.toml with a [converge] table"
         raise ConfigError(usage(nothing))
-    stop_on_signal(fleet.stop)
+    signals = stop_on_signal(fleet.stop)
     try:
         fleet.run()
+        told = "watch ended; every app stays on its cluster as it is"
+        tell_end(started.views.say, told, signals)
     finally:
         started.views.close()
     return CONVERGED

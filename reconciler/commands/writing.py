@@ -36,6 +36,8 @@ def wait_for(lease: Lease) -> None:
         if isinstance(lease.obstacle, Held):
             raise lease.obstacle
         if not told:
-            print(f"jac scale: {lease.obstacle}", file=sys.stderr)  # noqa: T201
+            # No error yet: only its next renewal tells a live holder from a dead one.
+            waiting = f"{lease.rival} holds {lease.name}; waiting to see whether it lives"
+            print(waiting, file=sys.stderr)  # noqa: T201
         told = True
         time.sleep(1.0)

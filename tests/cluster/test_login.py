@@ -59,6 +59,11 @@ class Login:
         self.api.delete(f"/api/v1/namespaces/{self.namespace}/serviceaccounts/{account}")
 
     @property
+    def user(self) -> str:
+        """The entry of the kubeconfig."""
+        return str(json.loads(self.kubeconfig.read_text())["users"][0]["name"])
+
+    @property
     def runs(self) -> int:
         """How often the plugin ran."""
         return len((self.folder / "runs").read_text())
@@ -162,12 +167,36 @@ def test_token_is_renewed_when_the_plugin_said_it_ends(login: Login) -> None:
     assert 2 == login.runs
 
 
-def test_plugin_that_fails_is_a_login_to_renew(login: Login) -> None:
+def test_plugin_that_fails_is_no_login(login: Login) -> None:
+    """Nobody is asked anything as nobody; the message names the plugin, its user and the file."""
+    (login.folder / "credential").unlink()
+    with pytest.raises(Refused) as caught:
+        connected(login.kubeconfig, login.namespace)
+    words = (sys.executable, f"of user {login.user} in {login.kubeconfig}", "failed (", "log in")
+    assert [] == [word for word in words if word not in str(caught.value)]
+    assert "FileNotFoundError" in caught.value.cause
+
+
+def test_plugin_that_fails_later_is_a_login_to_renew(login: Login) -> None:
     """It says so, and works again as soon as the plugin does."""
-    (login.folder / "credential").rename(login.folder / "kept")
     cluster = connected(login.kubeconfig, login.namespace)
-    with pytest.raises(Refused, match="log in again"):
-        cluster.get(CONFIG_MAP, "absent")
+    assert cluster.get(CONFIG_MAP, "absent") is None
+    login.give("two")
+    (login.folder / "credential").rename(login.folder / "kept")
+    login.end("one")
+
+    told: list[str] = []
+
+    def refused() -> bool:
+        try:
+            cluster.get(CONFIG_MAP, "absent")
+        except Refused as error:
+            told.append(error.cause)
+        return bool(told)
+
+    # The server remembers a good token for some seconds.
+    wait_until(refused, 60)
+    assert f"in {login.kubeconfig} failed" in told[0]
     (login.folder / "kept").rename(login.folder / "credential")
     assert cluster.get(CONFIG_MAP, "absent") is None
 

@@ -62,6 +62,20 @@ def test_loop_heals(shop: RunningLoop, api: Api, edit: Edit) -> None:
     assert (edit.kind, who) == (heal.key.kind, heal.who)
 
 
+def test_loop_tells_what_was_changed_before_what_follows_from_it(
+    cluster_with_controllers: ControlPlane, api: Api, unused_namespace: str, tmp_path: Path
+) -> None:
+    """A NodePort gets a port and a policy from the server: those are not what somebody did."""
+    file = write_app(tmp_path, TOML.format(namespace=unused_namespace, more=""))
+    with running_loop(file, cluster_with_controllers.kubeconfig) as running:
+        wait_until(lambda: running.view.ready, 60)
+        service = path_of("Service", unused_namespace, "shop")
+        api.patch(f"{service}?fieldManager=kubectl-patch", {"spec": {"type": "NodePort"}})
+        wait_until(lambda: len(running.view.heals) == 1)
+    (heal,) = running.view.heals
+    assert heal.what.startswith("spec.type NodePort -> ClusterIP and "), heal.what
+
+
 def versions(api: Api, namespace: str) -> dict[str, str]:
     """The resource version of every object of every kind we write."""
     return {
@@ -118,6 +132,53 @@ def test_loop_applies_edits_of_jac_toml_live(
         wait_until(lambda: "HorizontalPodAutoscaler/shop" not in versions(api, ns))
     assert {4, 2} == set(seen)
     assert sorted(seen, reverse=True) == seen
+    assert [] == running.view.heals
+
+
+NOT_EVEN_REDIS = """
+[converge.kubernetes.redis]
+enabled = false
+"""
+
+
+def test_loop_calls_nothing_healed_that_jac_toml_asked_for(
+    cluster_with_controllers: ControlPlane, api: Api, unused_namespace: str, tmp_path: Path
+) -> None:
+    """What we deleted ourselves is created, not healed, once it is wanted again."""
+    ns = unused_namespace
+    toml = TOML.format(namespace=ns, more="")
+    file = write_app(tmp_path, toml)
+    there = {"PodDisruptionBudget/shop", "StatefulSet/shop-redis", "NetworkPolicy/shop-redis"}
+    with running_loop(file, cluster_with_controllers.kubeconfig) as running:
+        wait_until(lambda: there <= versions(api, ns).keys(), 60)
+        wait_until(lambda: running.view.ready, 60)
+        write_app(tmp_path, TOML.format(namespace=ns, more=NOT_EVEN_REDIS).replace("= 2", "= 0"))
+        wait_until(lambda: not there & versions(api, ns).keys())
+        write_app(tmp_path, toml)
+        wait_until(lambda: there <= versions(api, ns).keys())
+        wait_until(lambda: running.view.ready, 60)
+    deleted = [
+        str(result.step.key)
+        for outcome in running.view.outcomes
+        for result in outcome.results
+        if result.step.verb == "delete"
+    ]
+    assert ([], sorted(set(deleted))) == (running.view.heals, sorted(deleted))
+
+
+def test_one_run_calls_nothing_healed_that_jac_toml_asks_for(
+    cluster_with_controllers: ControlPlane, unused_namespace: str, tmp_path: Path
+) -> None:
+    """An earlier run wrote what is there, as the jac.toml of that time said."""
+    toml = TOML.format(namespace=unused_namespace, more="")
+    scaled = TOML.format(namespace=unused_namespace, more=AUTOSCALING.format(maximum=6))
+    for text in (toml, toml.replace("= 2", "= 1"), toml, scaled, toml):
+        file = write_app(tmp_path, text)
+        kubeconfig = cluster_with_controllers.kubeconfig
+        with running_loop(file, kubeconfig, until_healthy=True) as run:
+            run.thread.join(60)
+        assert (False, []) == (run.thread.is_alive(), run.view.heals)
+        assert run.view.outcomes
 
 
 def test_loop_prunes_what_left_the_desired_state(

@@ -304,9 +304,11 @@ def test_scale_destroy_refuses_while_a_watch_holds_the_lease(
             deploy.wait_for(f":{watching.process.pid} keeps this app converged; end it there")
             assert 1 == deploy.wait()
         assert 1 == destroy.code
-        assert f":{watching.process.pid} keeps this app converged" in destroy.err
+        (error,) = [line for line in destroy.err.splitlines() if "failed" in line]
+        assert f":{watching.process.pid} keeps this app converged; end it there" in error
         assert before == objects(api, ns).keys()
         assert 0 == watching.end()
+        assert watching.lines[-1].endswith("watch ended; shop stays on the cluster as it is")
 
 
 def test_scale_deploys_an_app_of_jac_scale(

@@ -2,7 +2,9 @@
 
 import json
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -43,6 +45,11 @@ def kubeconfig_file(folder: Path, server: str) -> Path:
             KUBERNETES + 'replicas = "many"\n',
             ["jac.toml:3", "converge.kubernetes.replicas", "many"],
             id="wrong type",
+        ),
+        pytest.param(
+            KUBERNETES.replace("example/shop", "UPPER/x"),
+            ["jac.toml:2", "converge.kubernetes.image", "UPPER/x:1", "lower case"],
+            id="no image reference",
         ),
         pytest.param(
             KUBERNETES + SCALING + "min_replicas = 5\nmax_replicas = 2\n",
@@ -152,6 +159,40 @@ def test_scale_says_when_no_cluster_answers(tmp_path: Path) -> None:
         assert time.monotonic() - started < 15
 
 
+class AnotherServer(BaseHTTPRequestHandler):
+    """A web server that knows nothing of Kubernetes."""
+
+    body = b""
+
+    def do_GET(self) -> None:
+        """Answer that there is no such page."""
+        self.send_response(404)
+        self.send_header("Content-Length", str(len(self.body)))
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"404 page not found\n", b"<html>Not found</html>", b'{"detail": "Not Found"}'],
+    ids=["empty", "text", "HTML", "JSON"],
+)
+def test_scale_says_when_another_server_answers(tmp_path: Path, body: bytes) -> None:
+    """Exit code 2, with the address and the context."""
+    handler = type("Handler", (AnotherServer,), {"body": body})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, name="another server", daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        file = kubeconfig_file(tmp_path, url)
+        done = run_scale(write_app(tmp_path, KUBERNETES), kubeconfig=file)
+        server.shutdown()
+    words = (url, "no Kubernetes API server", "context local")
+    assert (2, []) == (done.code, [word for word in words if word not in done.one_message])
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -159,6 +200,8 @@ def test_scale_says_when_no_cluster_answers(tmp_path: Path) -> None:
         pytest.param("", id="empty"),
         pytest.param("clusters: [", id="not YAML"),
         pytest.param("- a list", id="a list"),
+        pytest.param("[1, 2]", id="a list of numbers"),
+        pytest.param("users: [1, 2]", id="users without names"),
         pytest.param("contexts: 3\ncurrent-context: 3\n", id="wrong types"),
     ],
 )
@@ -170,6 +213,34 @@ def test_scale_says_when_the_kubeconfig_cannot_be_used(tmp_path: Path, content: 
     done = run_scale(write_app(tmp_path, KUBERNETES), kubeconfig=file)
     assert (2, "") == (done.code, done.out)
     assert [] == [w for w in ("my-kubeconfig", "KUBECONFIG") if w not in done.one_message]
+    assert "indices" not in done.one_message
+
+
+def test_scale_reads_the_usual_kubeconfig_when_its_variable_is_empty(tmp_path: Path) -> None:
+    """As kubectl does."""
+    server = f"https://127.0.0.1:{free_port()}"
+    (tmp_path / ".kube").mkdir()
+    kubeconfig_file(tmp_path, server).rename(tmp_path / ".kube" / "config")
+    done = run_scale(
+        write_app(tmp_path, KUBERNETES), env={"KUBECONFIG": "", "HOME": str(tmp_path)}, timeout=20
+    )
+    assert (1, True) == (done.code, f"{server} does not answer" in done.one_message)
+
+
+def test_scale_names_the_login_plugin_that_is_not_installed(
+    control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    """One message with the plugin, its user and the file; nothing is asked as nobody."""
+    content = json.loads(control_plane.kubeconfig.read_text())
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "no-such-plugin"}
+    content["users"][0]["user"] = {"exec": {**plugin, "interactiveMode": "Never"}}
+    file = tmp_path / "my-kubeconfig"
+    file.write_text(json.dumps(content))
+    done = run_scale(write_app(tmp_path, KUBERNETES), kubeconfig=file)
+    words = ("no-such-plugin", f"user {content['users'][0]['name']}", str(file), "install it")
+    assert (1, []) == (done.code, [word for word in words if word not in done.one_message])
+    assert 1 == len(done.one_message.splitlines())
+    assert "anonymous" not in done.one_message
 
 
 def test_scale_lists_the_contexts_when_there_is_no_such(tmp_path: Path) -> None:

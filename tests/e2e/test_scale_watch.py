@@ -173,7 +173,7 @@ def test_watch_ends_with_the_first_signal(
     tmp_path_factory: pytest.TempPathFactory,
     how: signal.Signals,
 ) -> None:
-    """Exit code 0 within two seconds, nothing on the way out, and the lease is free."""
+    """Exit code 0 within two seconds, one line on the way out, and the lease is free."""
     ns = "signalled-e2e"
     file = write_app(tmp_path_factory.mktemp("shop"), toml(ns))
     lease = f"/apis/coordination.k8s.io/v1/namespaces/{ns}/leases/shop-writer"
@@ -184,6 +184,9 @@ def test_watch_ends_with_the_first_signal(
         code = watching.end(how, seconds=10)
         seconds = time.monotonic() - started
     assert (0, False) == (code, "Traceback" in watching.text)
+    closing = "watch ended; shop stays on the cluster as it is"
+    told = [line for line in watching.lines if closing in line]
+    assert ([] if how == signal.SIGHUP else watching.lines[-1:]) == told
     assert seconds < 2
     with pytest.raises(ApiFailed, match="404"):
         api.get(lease)

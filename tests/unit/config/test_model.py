@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from jac_converge.config.complaints import tables
 from jac_converge.config.model import Settings
 from jac_converge.config.rules import Broken, broken_rules
 
@@ -76,6 +77,17 @@ def test_settings_hide_secrets_in_repr() -> None:
         ({"kubernetes": {"image": "Shop:1"}}, "kubernetes.image"),
         ({"kubernetes": {"image": "shop:"}}, "kubernetes.image"),
         ({"kubernetes": {"image": "https://registry.example/shop"}}, "kubernetes.image"),
+        ({"kubernetes": {"image": "UPPER/x:1"}}, "kubernetes.image"),
+        ({"kubernetes": {"image": "Registry.example/x:1"}}, "kubernetes.image"),
+        ({"kubernetes": {"image": "team_a.example/x:1"}}, "kubernetes.image"),
+        ({"kubernetes": {"image": "team//x"}}, "kubernetes.image"),
+        ({"kubernetes": {"image": "team/a..b"}}, "kubernetes.image"),
+        ({"kubernetes": {"image": "shop-"}}, "kubernetes.image"),
+        ({"kubernetes": {"image": f"shop:{'1' * 129}"}}, "kubernetes.image"),
+        ({"kubernetes": {"image": "a" * 256}}, "kubernetes.image"),
+        ({"kubernetes": {"image": "shop@sha256:abc"}}, "kubernetes.image"),
+        ({"kubernetes": {"redis": {"image": "Redis:8"}}}, "kubernetes.redis.image"),
+        ({"kubernetes": {"mongodb": {"image": "UPPER/mongo"}}}, "kubernetes.mongodb.image"),
         ({"kubernetes": {"replicas": -1}}, "kubernetes.replicas"),
         ({"kubernetes": {"replicas": 2.5}}, "kubernetes.replicas"),
         ({"kubernetes": {"env": {"1BAD": "x"}}}, "kubernetes.env.1BAD.[key]"),
@@ -101,6 +113,32 @@ def test_settings_refuse_one_wrong_value(table: dict[str, Any], key: str) -> Non
     assert [key] == [refused for refused, _ in refusals(table)]
 
 
+def whole_numbers() -> list[tuple[str, ...]]:
+    """The path of every key that is a whole number."""
+    return [
+        (*path, name)
+        for path, model in tables()
+        for name, field in model.model_fields.items()
+        if field.annotation is int or "Annotated[int" in str(field.annotation)
+    ]
+
+
+def test_settings_have_whole_numbers() -> None:
+    """What the next test is about."""
+    assert {("kubernetes", "replicas"), ("server", "port")} <= set(whole_numbers())
+
+
+@pytest.mark.parametrize("value", [70.0, "70.0"], ids=["number", "string"])
+@pytest.mark.parametrize("path", whole_numbers(), ids=".".join)
+def test_settings_refuse_a_point_in_every_whole_number(path: tuple[str, ...], value: Any) -> None:
+    """2.0 is no way to write 2: the one who wrote it may have meant 2.5."""
+    table: dict[str, Any] = {path[-1]: value}
+    for name in reversed(path[:-1]):
+        table = {name: table}
+    expected = (".".join(path), "Value error, must be a whole number, written without a point")
+    assert expected in refusals(table)
+
+
 @pytest.mark.parametrize(
     "image",
     [
@@ -108,6 +146,13 @@ def test_settings_refuse_one_wrong_value(table: dict[str, Any], key: str) -> Non
         "shop:1.4",
         "team/shop",
         "registry.example:5000/team/shop:v1.4_rc",
+        "registry/team/shop",
+        "registry:5000/team/shop",
+        "[fd00::1]:5000/shop",
+        "localhost/shop:A_B",
+        "10.0.0.7:5000/shop",
+        "team/a.b_c__d---e",
+        f"shop@sha512:{'0' * 128}",
         "localhost:5000/shop",
         f"shop@sha256:{'a' * 64}",
         f"ghcr.io/team/my__shop:1@sha256:{'0' * 64}",

@@ -95,6 +95,35 @@ def test_mirror_ignores_the_deletion_of_a_predecessor(clock: Clock) -> None:
     assert ("nothing", [KEY]) == (clock.mirror.drop(old), list(clock.mirror.snapshot()))
 
 
+def test_mirror_forgets_what_we_deleted_at_once(clock: Clock) -> None:
+    """What the watch still sends from before must not be deleted a second time."""
+    clock.mirror.put(service("1"))
+    clock.mirror.expect(service("2"))
+    clock.mirror.forget(service("2"))
+    late = [clock.mirror.put(service("2")), clock.mirror.settle(), clock.mirror.drop(service("3"))]
+    assert ({}, ["nothing"] * 3) == (clock.mirror.snapshot(), late)
+
+
+def test_mirror_shows_what_we_deleted_while_finalizers_hold_it(clock: Clock) -> None:
+    """It takes its name until it is gone."""
+    leaving = service("2")
+    leaving["metadata"]["deletionTimestamp"] = "2026-01-02T03:04:05Z"
+    clock.mirror.put(service("1"))
+    clock.mirror.forget(service("1"))
+    assert "content" == clock.mirror.put(leaving)
+    assert "content" == clock.mirror.drop(leaving)
+    assert {} == clock.mirror.snapshot()
+
+
+def test_mirror_forgets_no_successor(clock: Clock) -> None:
+    """Somebody was quicker than our answer."""
+    successor = service("9")
+    successor["metadata"]["uid"] = "another"
+    clock.mirror.put(successor)
+    clock.mirror.forget(service("1"))
+    assert {KEY: successor} == clock.mirror.snapshot()
+
+
 def test_mirror_holds_back_what_is_older_than_our_write(clock: Clock) -> None:
     """A plan made on a state before our own write would write again."""
     clock.mirror.put(service("1"))

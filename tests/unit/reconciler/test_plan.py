@@ -381,7 +381,30 @@ def test_plan_removes_a_field_that_left_jac_toml() -> None:
     )
     step = only_step(wanted, there=there)
     assert isinstance(step, Update)
-    assert (Change(path="data.TWO", before="2", after=None),) == step.changes
+    told = (Change(path="data.TWO", before="2", after=None),)
+    assert (told, None) == (step.changes, step.drift)
+
+
+def test_plan_tells_a_heal_and_an_edit_of_one_object_apart() -> None:
+    """Somebody edited the cluster, and somebody jac.toml."""
+    ports = "f:data/f:PORT"
+    before = obj("ConfigMap", data={"PORT": "80", "HOST": "a"})
+    wanted = obj("ConfigMap", data={"PORT": "80", "HOST": "b"})
+    it = live(
+        obj("ConfigMap", data={"PORT": "81", "HOST": "a"}),
+        ours("f:data/f:HOST"),
+        entry("kubectl-edit", ports),
+    )
+    there = seen(
+        it,
+        baselines=accepted(before, ports, "f:data/f:HOST"),
+        previews=answered(wanted, live(wanted, ours(ports, "f:data/f:HOST"))),
+    )
+    step = only_step(wanted, there=there)
+    assert isinstance(step, Update)
+    healed = Change(path="data.PORT", before="81", after="80")
+    edited = Change(path="data.HOST", before="a", after="b")
+    assert ((healed, edited), (edited,)) == (step.changes, step.edits)
 
 
 def test_plan_sees_on_a_resync_that_ownership_changed_and_no_value_did() -> None:
@@ -500,7 +523,7 @@ def test_plan_hands_the_live_count_over_when_autoscaling_comes() -> None:
     assert isinstance(step, Update)
     assert 6 == step.replicas
     told = Change(path="spec.replicas", before=6, after="as the autoscaler decides")
-    assert (told,) == step.changes
+    assert ((told,), None) == (step.changes, step.drift)
 
 
 def test_plan_hands_nothing_over_when_the_count_is_not_ours() -> None:

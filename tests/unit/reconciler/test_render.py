@@ -17,6 +17,7 @@ from jac_converge.reconciler.objects import Object, ObjectKey
 from jac_converge.reconciler.render import (
     Heal,
     Row,
+    applied_lines,
     heal_json,
     heal_line,
     heal_of,
@@ -309,6 +310,17 @@ def test_heal_of_tells_heals_from_wishes(
 ) -> None:
     """Only what somebody else broke was healed."""
     assert expected == heal_of(result(step), 98.0, known=known)
+
+
+def test_applied_lines_tell_a_heal_and_an_edit_of_one_object() -> None:
+    """Each with its own part of the changes."""
+    edit = Change(path="spec.paused", before=None, after=True)
+    both = result(replace(update(COUNT, edit, drift=DRIFT), edits=(edit,)))
+    heal = heal_of(both, 98.0, known=True)
+    assert [
+        heal_line(replace(HEAL, seconds=2.0)),
+        "Deployment/shop configured: spec.paused (none) -> True (no restart)",
+    ] == applied_lines(both, heal)
 
 
 @pytest.mark.parametrize("noticed", [None, 101.0])

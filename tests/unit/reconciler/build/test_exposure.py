@@ -24,11 +24,11 @@ def outside(**exposure: Any) -> dict[str, Object]:
 @pytest.mark.parametrize(
     ("kind", "kinds", "service_type"),
     [
-        ("none", {"Service"}, None),
+        ("none", {"Service"}, "ClusterIP"),
         ("nodeport", {"Service"}, "NodePort"),
         ("loadbalancer", {"Service"}, "LoadBalancer"),
-        ("ingress", {"Service", "Ingress"}, None),
-        ("gateway", {"Service", "HTTPRoute"}, None),
+        ("ingress", {"Service", "Ingress"}, "ClusterIP"),
+        ("gateway", {"Service", "HTTPRoute"}, "ClusterIP"),
     ],
 )
 def test_exposure_decides_which_objects_there_are(
