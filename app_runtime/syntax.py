@@ -3,7 +3,6 @@
 It changes with the compiler's front end.
 """
 
-from importlib.util import find_spec
 from pathlib import Path
 
 from jac_converge.config.problems import Problem
@@ -13,9 +12,10 @@ __all__ = ["syntax_problems"]
 
 def syntax_problems(file: Path) -> list[Problem]:
     """Return what keeps a file from being parsed; nothing where no jaclang could say so."""
-    if find_spec("jaclang") is None:
+    try:
+        from jaclang.jac0core.program import JacProgram  # noqa: PLC0415 - a second, when needed
+    except ImportError:
         return []
-    from jaclang.jac0core.program import JacProgram  # noqa: PLC0415 - a second, for a rare need
 
     program = JacProgram()
     try:

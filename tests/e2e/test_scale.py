@@ -105,7 +105,7 @@ def versions(api: Api, namespace: str) -> dict[str, Any]:
     found = objects(api, namespace)
     return {
         key: _others_parts(obj)
-        if obj["kind"] == "HorizontalPodAutoscaler"
+        if key.startswith("HorizontalPodAutoscaler/")
         else obj["metadata"]["resourceVersion"]
         for key, obj in found.items()
     }
