@@ -249,6 +249,9 @@ def spelled_key(step: str) -> str:
     return f"[{','.join(str(v) for v in json.loads(step[2:]).values())}]"
 
 
+REVISION: Final = "deployment.kubernetes.io/revision"
+
+
 def changes_between(live: Object, desired: Object) -> tuple[Change, ...]:
     """Every field that differs, in order; bookkeeping and status are left out.
 
@@ -358,6 +361,10 @@ def _comparable(obj: Object) -> Object:
         for key, value in obj.get("metadata", {}).items()
         if key not in {"managedFields", "resourceVersion", "generation", "creationTimestamp", "uid"}
     }
+    # Counted by the controller of a Deployment, between our reading it and our dry run too.
+    notes = {k: v for k, v in metadata.pop("annotations", {}).items() if k != REVISION}
+    if notes:
+        metadata["annotations"] = notes
     return {**{k: v for k, v in obj.items() if k != "status"}, "metadata": metadata}
 
 

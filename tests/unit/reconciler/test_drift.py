@@ -254,3 +254,14 @@ def test_changes_between_tells_an_order() -> None:
     assert (
         Change(path="spec.initContainers", before=["a", "b"], after=["b", "a"]),
     ) == changes_between(before, after)
+
+
+def test_changes_between_leaves_out_how_often_a_deployment_rolled_out() -> None:
+    """Its controller counts, at any time; other annotations are compared."""
+    counted = {"deployment.kubernetes.io/revision": "2"}
+    before = {"metadata": {"name": "shop"}}
+    assert () == changes_between(before, {"metadata": {"name": "shop", "annotations": counted}})
+    after = {"metadata": {"name": "shop", "annotations": {**counted, "a": "1"}}}
+    assert (Change(path="metadata.annotations", before=None, after={"a": "1"}),) == (
+        changes_between(before, after)
+    )
