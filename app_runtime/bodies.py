@@ -25,7 +25,7 @@ NO_OBJECT = {
     "msg": "a JSON object is needed, sent with Content-Type: application/json",
 }
 # A field of any type takes what no float field would; only a body with one of these may have it.
-SUSPECT = re.compile(rb"NaN|Infinity|[eE]\+?\d{3}|\d{300}")
+SUSPECT = re.compile(rb"NaN|Infinity|[eE]\+?0*\d{2}|\d{300}")
 NO_CHARACTER = "half of a surrogate pair is no character"
 PLACES = 20  # of wrong values that are told, at most
 

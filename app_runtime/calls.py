@@ -153,7 +153,7 @@ class Calls:
                             result = asyncio.run(_wait_for(result))
                         return run.finish(result)
                 except Conflict as conflict:
-                    attempt.lost(run, conflict)
+                    attempt.lost(conflict)
                     deadline.nothing_written()
                     self._count_replay()
             time.sleep(attempt.pause)
@@ -172,7 +172,7 @@ class Calls:
                             result = await result
                         return run.finish(result)
                 except Conflict as conflict:
-                    attempt.lost(run, conflict)
+                    attempt.lost(conflict)
                     deadline.nothing_written()
                     self._count_replay()
             await asyncio.sleep(attempt.pause)
@@ -271,13 +271,13 @@ class _Attempt:
         finally:
             self.seconds = time.monotonic() - began
 
-    def lost(self, run: Run, conflict: Conflict) -> None:
+    def lost(self, conflict: Conflict) -> None:
         """Let a lost race pass if the call may run again.
 
         Raises:
             Conflict: it may not.
         """
-        if self.last or run.committed:
+        if self.last:
             raise conflict
         logger.debug("a call runs again: %s", conflict)
 

@@ -35,7 +35,9 @@ __all__ = [
     "edges_from",
     "fill",
     "kind_of",
+    "make_new",
     "own_part",
+    "stored_class",
     "unchanged",
 ]
 
@@ -138,6 +140,18 @@ def _stored_edges(document: Document, known: Known) -> tuple[list[str], Callable
     return document.body.get("edges", []), read_pages
 
 
+def make_new(anchor: Any) -> None:
+    """Forget that an anchor was ever stored; what it is made of stays."""
+    held = anchor.__dict__
+    held["access"] = anchor.access
+    held["persistent"], held["root"], held["hash"] = False, None, 0
+    if isinstance(anchor, NodeAnchor):
+        edges = list.__iter__(held.get("edges", []))  # past an EdgeList, which would read
+        held["edges"] = [edge for edge in edges if "document" not in edge.__dict__]
+    for name in ("document", "baseline", "known", "made"):
+        held.pop(name, None)
+
+
 def own_part(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a body says of the node or edge itself, without the edges of a node."""
     return {key: value for key, value in body.items() if key not in ("edges", "pages")}
@@ -192,11 +206,19 @@ def as_stored(anchor: Any) -> Any:
     made = held.get("made")
     if made is None or made[0] is not document:
         body = document.body
-        layout = layout_of(type(held["archetype"]))
+        layout = _layout(body["class"])
+        assert layout is not None  # noqa: S101 - it was read
         archetype, _ = layout.build(body.get("fields", _NOTHING), body.get("attic"))
         archetype.__dict__["__jac__"] = anchor
         made = held["made"] = document, archetype
     return made[1]
+
+
+def stored_class(document: Document) -> Any:
+    """Return the class that a document is of, for one that was read."""
+    layout = _layout(document.body["class"])
+    assert layout is not None  # noqa: S101
+    return layout.cls
 
 
 def unchanged(anchor: Any) -> bool:

@@ -17,7 +17,7 @@ from jaclang.jac0core.archetype import ObjectSpatialDestination, ObjectSpatialPa
 from jaclang.jac0core.constant import EdgeDir
 from jaclang.jac0core.runtime import JacRuntimeInterface as Jac
 
-from jac_converge.app_runtime.bridge.edges import EdgeList
+from jac_converge.app_runtime.bridge.edges import EdgeList, hex_of
 from jac_converge.app_runtime.bridge.memory import RequestMemory
 
 __all__ = [
@@ -141,15 +141,15 @@ def _step(origin: list[Any], destination: Any, *, edges: bool) -> Iterator[_Link
         if not passes or passes(edge.archetype):
             chosen.extend(_directed(link, destination.direction))
     memory.load([link.other.id.hex for link in chosen if "archetype" not in link.other.__dict__])
-    user_root = context.user_root
-    owner = user_root.id
+    caller = hex_of(context.user_root)
     for link in chosen:
         held = link.other.__dict__
         if "archetype" not in held or (fits and not fits(held["archetype"])):
             continue
-        if (
-            held["root"] is owner and held["persistent"] and not CHECKS_ARE_FOREIGN
-        ) or Jac.check_read_access(link.other):
+        # What is stored counts, not what a walker made of it.
+        stored = held.get("document")
+        own = stored is not None and stored.body.get("owner") == caller and not CHECKS_ARE_FOREIGN
+        if own or Jac.check_read_access(link.other):
             yield link
 
 

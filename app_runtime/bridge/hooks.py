@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from jaclang.jac0core import jaclib
-from jaclang.jac0core.archetype import Anchor, EdgeAnchor, NodeAnchor
+from jaclang.jac0core.archetype import Anchor, EdgeAnchor, NodeAnchor, Root
 from jaclang.jac0core.constant import EdgeDir
 from jaclang.jac0core.osp_kernel import _current_scope
 from jaclang.jac0core.runtime import JacRuntime, JacRuntimeImpl, plugin_manager
@@ -71,12 +71,17 @@ def destroy(objs: Any) -> bool:
     """Delete nodes and edges; what a node takes along is read at once, not one by one.
 
     An edge that cannot be read, since others removed it or since its class is gone, is left alone.
+
+    Raises:
+        ValueError: one is a root.
     """
     readable = []
     for thing in objs if isinstance(objs, list) else [objs]:
         anchor = thing if isinstance(thing, Anchor) else getattr(thing, "__jac__", None)
         if isinstance(anchor, NodeAnchor | EdgeAnchor) and not graph.is_there(anchor):
             continue
+        if isinstance(anchor, NodeAnchor) and isinstance(anchor.archetype, Root):
+            raise ValueError("a root cannot be deleted")  # noqa: TRY004 - its account would be lost
         if isinstance(anchor, NodeAnchor):
             graph.read_around(anchor)
         readable.append(thing)

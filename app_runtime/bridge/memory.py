@@ -20,12 +20,13 @@ from jac_converge.app_runtime.bridge.anchors import (
     StoredNode,
     edges_after,
     fill,
+    make_new,
     own_part,
 )
 from jac_converge.app_runtime.bridge.changes import Changes, collect
 from jac_converge.app_runtime.bridge.edges import Pages, page_ids
 from jac_converge.app_runtime.bridge.reading import Reader
-from jac_converge.app_runtime.stores import Conflict, Document, DocumentStore
+from jac_converge.app_runtime.stores import Conflict, Document, DocumentStore, UnknownOutcome
 
 __all__ = ["RequestMemory", "TooLate"]
 
@@ -208,6 +209,7 @@ class RequestMemory:
 
         Raises:
             Conflict: somebody else changed one of the documents; nothing was written.
+            UnknownOutcome: it may have been written.
             Unavailable: the store cannot write.
             CannotStore: a field holds what no document can.
             TooLate: the request has been given up.
@@ -219,7 +221,11 @@ class RequestMemory:
             if self._too_late():
                 raise TooLate
             if changes.batch:
-                self._commit(changes)
+                try:
+                    self._commit(changes)
+                except UnknownOutcome:
+                    self.commits += 1  # as far as anybody knows: to run again may write it twice
+                    raise
                 self.commits += 1
                 self._rebase(changes, deleted)
             return answered
@@ -263,8 +269,11 @@ class RequestMemory:
                 anchor.__dict__["edges"] = edges_after(edges, document, self)
         for removal in changes.batch.removals:
             if "." not in removal.id:  # a page is no anchor
-                self._anchors.pop(int(removal.id, 16), None)
-                self._missing.add(int(removal.id, 16))
+                key = int(removal.id, 16)
+                anchor = self._anchors.pop(key, None) or deleted.get(key)
+                if anchor is not None:
+                    make_new(anchor)  # a walker that has it may connect it again
+                self._missing.add(key)
         self._missing.update(deleted)
         for key in deleted:
             self._deleted.pop(key, None)

@@ -28,7 +28,14 @@ from jac_converge.app_runtime.bridge.anchors import body_of
 from jac_converge.app_runtime.bridge.introspect import Callables, FunctionSpec, WalkerSpec, find
 from jac_converge.app_runtime.bridge.memory import RequestMemory, TooLate
 from jac_converge.app_runtime.bridge.wire import CannotSend, to_text, to_wire
-from jac_converge.app_runtime.stores import Conflict, Document, DocumentStore, WriteBatch
+from jac_converge.app_runtime.stores import (
+    Conflict,
+    Document,
+    DocumentStore,
+    Unavailable,
+    UnknownOutcome,
+    WriteBatch,
+)
 
 __all__ = [
     "AppBroken",
@@ -133,6 +140,15 @@ class Run:
         except (SystemExit, KeyboardInterrupt) as error:
             # In an event loop they would end it; nobody presses Ctrl-C in a thread of calls.
             raise Exited(f"raised {type(error).__name__}") from error
+        except UnknownOutcome:
+            raise
+        except (Conflict, Unavailable) as error:
+            if not self.committed:
+                raise
+            # Part of the call is stored, so neither "try again" nor "nothing was stored" is true.
+            raise UnknownOutcome(
+                f"a call that had committed a part of it ended: {error}"
+            ) from error
         finally:
             Jac.reset_request_context(token)
 

@@ -12,7 +12,7 @@ from jaclang.jac0core.archetype import AccessLevel, Archetype, access_level_cast
 from jaclang.jac0core.runtime import JacRuntimeImpl
 from jaclang.jac0core.runtime import JacRuntimeInterface as Jac
 
-from jac_converge.app_runtime.bridge.anchors import as_stored
+from jac_converge.app_runtime.bridge.anchors import as_stored, stored_class
 from jac_converge.app_runtime.stores import Document
 
 __all__ = ["access_level", "may_write", "owns"]
@@ -33,7 +33,7 @@ def access_level(to: Any, no_custom: bool = False) -> Any:  # noqa: FBT001, FBT0
         return AccessLevel.NO_ACCESS
     if _owned(document, context):
         return AccessLevel.WRITE
-    if not no_custom and type(held["archetype"]).__jac_access__ is not Archetype.__jac_access__:
+    if not no_custom and stored_class(document).__jac_access__ is not Archetype.__jac_access__:
         custom = as_stored(to).__jac_access__()
         if custom is not None:
             return access_level_cast(custom)

@@ -62,6 +62,16 @@ walker build { has pairs: list[list[int]], count: int; can go with Root entry {
         else { made[a] <+:Link(w=b):+> made[b]; }
     }
 } }
+walker cut_and_tie_again { has how: str; can go with Root entry {
+    one = [-->][?:Item][0];
+    again = one;
+    if self.how == "cut" { here del--> one; } else { del one; }
+    commit();
+    hub = (here ++> Item(n=7))[0];
+    hub ++> again;
+} }
+walker two_steps { can go with Root entry { report sorted([i.n for i in [--> -->][?:Item]]); } }
+walker drop_root { can go with Root entry { del here; } }
 walker commit_twice { can go with Root entry {
     one = Item(n=1);
     here ++> one;
@@ -163,6 +173,22 @@ def test_node_that_lost_its_last_edge_is_removed_once(user: User) -> None:
     user.call("seed", count=2)
     user.call("unlink_and_commit")
     assert [[]] == user.call("listed")
+
+
+@pytest.mark.parametrize("how", ["cut", "delete"])
+def test_node_that_a_commit_removed_can_be_connected_again(user: User, how: str) -> None:
+    """It is stored anew, as it is."""
+    user.call("add", n=5)
+    user.call("cut_and_tie_again", how=how)
+    assert ([[7]], [[5]]) == (user.call("listed"), user.call("two_steps"))
+
+
+def test_root_is_not_deleted(user: User) -> None:
+    """Its account could not be used any more."""
+    user.call("add", n=5)
+    with pytest.raises(ValueError, match="a root cannot be deleted"):
+        user.call("drop_root")
+    assert [[5]] == user.call("listed")
 
 
 def test_all_roots_come_in_one_round_trip(user: User) -> None:

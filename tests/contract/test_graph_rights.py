@@ -20,6 +20,8 @@ node Door {
     def __jac_access__ -> any { return WritePerm if self.unlocked else ReadPerm; }
 }
 
+node Open { has name: str; def __jac_access__ -> any { return WritePerm; } }
+
 walker put { has name: str; can go with Root entry {
     report jid((here ++> Thing(name=self.name))[0]);
 } }
@@ -86,9 +88,21 @@ walker look_by_root { has id: str, root_id: str; can go with Root entry {
     grant(jobj(self.root_id), WritePerm);
     report [n.name for n in [jobj(self.id) -->][?:Thing]];
 } }
+walker take_by_class { has id: str; can go with Root entry {
+    it = jobj(self.id).__jac__;
+    it.archetype = Open(name="taken");
+    it.archetype.name = "taken";
+} }
+walker look_as_owner { has ids: list[str]; can go with Root entry {
+    for id_ in self.ids { setattr(jobj(id_).__jac__, "root", here.__jac__.id); }
+    report [n.name for n in [jobj(self.ids[0]) -->][?:Thing]];
+} }
 walker give_away { has id: str, root_id: str; can go with Root entry {
     import from uuid { UUID }
     setattr(jobj(self.id).__jac__, "root", UUID(self.root_id));
+} }
+walker ids_below { has id: str; can go with Root entry {
+    report jid([jobj(self.id) -->][0]);
 } }
 walker put_below { has id: str, name: str; can go with Root entry {
     jobj(self.id) ++> Thing(name=self.name);
@@ -127,7 +141,7 @@ def stored(user: User, id_: str) -> Document:
 
 TAKERS = [
     "take_by_grant", "take_by_root", "take_by_owner", "take_as_new", "take_and_drop",
-    "take_and_tie", "rename",
+    "take_and_tie", "take_by_class", "rename",
 ]  # fmt: skip
 
 
@@ -157,6 +171,8 @@ def test_stranger_cannot_take_the_right_to_read(ann: User, bob: User) -> None:
     assert [["secret"]] == ann.call("reach", id=hub)
     assert [[]] == bob.call("reach", id=hub)
     assert [[]] == bob.call("look_by_root", id=hub, root_id=ann.root.hex)
+    (secret,) = ann.call("ids_below", id=hub)
+    assert [[]] == bob.call("look_as_owner", ids=[hub, secret])
 
 
 def test_custom_rule_judges_what_is_stored(ann: User, bob: User) -> None:
