@@ -146,9 +146,7 @@ class Run:
             if not self.committed:
                 raise
             # Part of the call is stored, so neither "try again" nor "nothing was stored" is true.
-            raise UnknownOutcome(
-                f"a call that had committed a part of it ended: {error}"
-            ) from error
+            raise UnknownOutcome(f"a part was committed, and then: {error}") from error
         finally:
             Jac.reset_request_context(token)
 
