@@ -135,7 +135,7 @@ def _store(app: App, verb: str, *, must_be_there: bool = False) -> Iterator[Docu
     if must_be_there and app.settings.database.mongodb_uri is None and not shelf.exists():
         raise JobFailed(f"{verb} failed: there is no shelf {shelf}; check the app's file")
     try:
-        store = open_memory(app).store
+        store = open_memory(app, wait=False).store
         try:
             yield store
         finally:

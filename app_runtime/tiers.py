@@ -29,8 +29,12 @@ class Memory:
     tallies: tuple[Tally, ...]
 
 
-def open_memory(app: App) -> Memory:
-    """Open the tiers that the settings name; waits for MongoDB where it is not there.
+def open_memory(app: App, *, wait: bool = True) -> Memory:
+    """Open the tiers that the settings name.
+
+    Args:
+        app: names and settings.
+        wait: for a MongoDB that is not there, for as long as it takes.
 
     Raises:
         StoreError: one cannot be opened.
@@ -42,17 +46,20 @@ def open_memory(app: App) -> Memory:
         if database.redis_url is not None:
             logger.info("redis_url is not used: a shelf is read faster than a cache")
         return _one("shelf", Shelf(shelf_file(app)), _tally(app, "shelf"))
+    from jac_converge.app_runtime.stores.guarded import Guarded  # noqa: PLC0415
     from jac_converge.app_runtime.stores.mongo import Mongo  # noqa: PLC0415 - 60 ms, 15 MB
 
     uri, tally = database.mongodb_uri.get_secret_value(), _tally(app, "mongodb")
+    mongo = Mongo.open(uri, database=app.name, tally=tally, wait=wait)
+    guarded = Guarded(mongo, subject="MongoDB", answers=mongo.answers, is_silence=mongo.is_silence)
+    truth = _one("mongodb", guarded, tally)
     if database.redis_url is None:
-        return _one("mongodb", Mongo.open(uri, database=app.name, tally=tally), tally)
+        return truth
     from jac_converge.app_runtime.stores.background import Threads  # noqa: PLC0415
     from jac_converge.app_runtime.stores.redis import Redis  # noqa: PLC0415 - as above
     from jac_converge.app_runtime.stores.tiered import TieredStore  # noqa: PLC0415
 
     cache = Redis(database.redis_url.get_secret_value(), ttl=database.redis_default_ttl)
-    truth = _one("mongodb", Mongo.open(uri, database=app.name, tally=tally), tally)
     return Memory(
         store=TieredStore(cache, truth.store, background=Threads(cache.settle), tally=cache.tally),
         tiers=(*truth.tiers, Tier(name="redis", ping=_asking(cache.ping), needed=False)),

@@ -28,19 +28,28 @@ class Breaker:
         probe: Callable[[], None],
         *,
         subject: str,
+        down: type[Exception] = CacheDown,
+        meanwhile: str = "reading and writing without it until it answers",
+        longest_wait: float = LONGEST_WAIT,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] | None = None,
     ) -> None:
         """Begin closed.
 
         Args:
-            probe: asks for a sign of life, in a thread of ours; raises `CacheDown`.
+            probe: asks for a sign of life, in a thread of ours; raises `down`.
             subject: for the log.
+            down: the class of what is raised while it is open.
+            meanwhile: what is done without the subject, for the log.
+            longest_wait: s between two probes.
             clock: s, from anywhere.
             sleep: called with s between probes; the end of the breaker wakes the default.
         """
         self._probe = probe
         self._subject = subject
+        self._down = down
+        self._meanwhile = meanwhile
+        self._longest_wait = longest_wait
         self._clock = clock
         self._stop = threading.Event()
         self._sleep = sleep or tenacity.sleep_using_event(self._stop)
@@ -48,20 +57,20 @@ class Breaker:
         self._since: float | None = None
 
     def check(self) -> None:
-        """Raise `CacheDown` where there is no use in asking."""
+        """Raise `down` where there is no use in asking."""
         if self._since is not None:
-            raise CacheDown(f"{self._subject} does not answer; the next probe will tell")
+            raise self._down(f"{self._subject} does not answer; the next probe will tell")
         if self._stop.is_set():
-            raise CacheDown(f"{self._subject} is closed")
+            raise self._down(f"{self._subject} is closed")
 
-    def trip(self, why: CacheDown) -> None:
+    def trip(self, why: Exception) -> None:
         """Note a failure; the first of an outage is said, and starts the probes."""
         with self._lock:
             if self._since is not None or self._stop.is_set():
                 return
             self._since = self._clock()
-        logger.warning("%s; reading and writing without it until it answers", why)
-        threading.Thread(target=self._watch, name="cache-probe", daemon=True).start()
+        logger.warning("%s; %s", why, self._meanwhile)
+        threading.Thread(target=self._watch, name="probe", daemon=True).start()
 
     def close(self) -> None:
         """End: no more probes."""
@@ -71,8 +80,8 @@ class Breaker:
         # A pause first: the failure has just happened.
         self._sleep(FIRST_WAIT)
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(CacheDown),
-            wait=tenacity.wait_exponential(multiplier=FIRST_WAIT, max=LONGEST_WAIT)
+            retry=tenacity.retry_if_exception_type(self._down),
+            wait=tenacity.wait_exponential(multiplier=FIRST_WAIT, max=self._longest_wait)
             + tenacity.wait_random(0, FIRST_WAIT),
             stop=tenacity.stop_when_event_set(self._stop),
             sleep=self._sleep,
@@ -80,7 +89,7 @@ class Breaker:
         )
         try:
             retrying(self._ask)
-        except CacheDown:
+        except self._down:
             return  # closed while it was down
 
     def _ask(self) -> None:
@@ -88,12 +97,12 @@ class Breaker:
             return
         try:
             self._probe()
-        except CacheDown:
+        except self._down:
             raise
         except Exception as error:
             # Without a thread that asks, the breaker would stay open for good.
             logger.exception("%s: a probe failed; asking again", self._subject)
-            raise CacheDown(f"{self._subject}: a probe failed") from error
+            raise self._down(f"{self._subject}: a probe failed") from error
         with self._lock:
             since, self._since = self._since, None
         seconds = 0.0 if since is None else self._clock() - since

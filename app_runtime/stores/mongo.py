@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import pymongo
 from pymongo import MongoClient
 from pymongo.collection import Collection as MongoCollection
 from pymongo.cursor import Cursor
-from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
+from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, PyMongoError
 from pymongo.monitoring import (
     CommandFailedEvent,
     CommandListener,
@@ -30,7 +31,7 @@ from jac_converge.app_runtime.stores.document import (
 from jac_converge.app_runtime.stores.mongo_commit import Commit
 from jac_converge.app_runtime.stores.mongo_locks import Locks
 from jac_converge.app_runtime.stores.mongo_rows import FIELDS, MANY, RECORD, Row
-from jac_converge.app_runtime.stores.mongo_sending import Patience
+from jac_converge.app_runtime.stores.mongo_sending import Patience, Unanswered
 from jac_converge.app_runtime.stores.tally import Tally
 
 __all__ = ["Mongo"]
@@ -38,6 +39,7 @@ __all__ = ["Mongo"]
 logger = logging.getLogger(__name__)
 
 PAUSE = 1.0  # s between attempts to reach it at start
+SIGN_OF_LIFE = 1.0  # s
 AT_ONCE = 10_000  # documents in one answer, as far as its 16 MB go; by default, the first has 101
 
 
@@ -59,6 +61,7 @@ class Mongo:
         database: str,
         patience: Patience | None = None,
         tally: Tally | None = None,
+        wait: bool = True,
     ) -> "Mongo":
         """Connect, and wait for as long as there is nobody: other data would be wrong data.
 
@@ -67,9 +70,11 @@ class Mongo:
             database: used where the URI names none.
             patience: how long to wait for what.
             tally: counts commands; its bytes stay 0, for the client tells none.
+            wait: for as long as it takes; else it has to answer at once.
 
         Raises:
             StoreError: the URI makes no sense.
+            Unavailable: nobody answers, and nobody is waited for.
         """
         patience = patience or Patience()
         options = _defaults(uri, patience)
@@ -88,6 +93,9 @@ class Mongo:
                 store.ping()
                 store._prepare()
             except Unavailable as error:
+                if not wait:
+                    store.close()
+                    raise
                 if not said:
                     logger.warning("waiting for MongoDB, nothing is served yet: %s", error)
                     said = True
@@ -149,6 +157,20 @@ class Mongo:
         with _errors("ping"):
             self._client.admin.command("ping")
 
+    def answers(self) -> bool:
+        """Say whether the server gives a sign of life within a second."""
+        try:
+            with pymongo.timeout(SIGN_OF_LIFE):
+                self._client.admin.command("ping")
+        except PyMongoError:
+            return False
+        return True
+
+    @staticmethod
+    def is_silence(error: Unavailable) -> bool:
+        """Say whether an error of ours is that of a server that did not answer."""
+        return isinstance(error.__cause__, ConnectionFailure | Unanswered)
+
     def close(self) -> None:
         """Close all connections."""
         self._client.close()
@@ -209,7 +231,9 @@ def _errors(verb: str) -> Iterator[None]:
     try:
         yield
     except PyMongoError as error:
+        # What follows is what the client knows of the whole cluster, in its own notation.
+        cause = str(error).partition(", Timeout:")[0].partition(" (configured timeouts:")[0]
         raise Unavailable(
-            f"MongoDB {verb} failed ({type(error).__name__}): {error}; "
+            f"MongoDB {verb} failed ({type(error).__name__}): {cause}; "
             "check that it runs and that [converge.database] mongodb_uri is right"
         ) from error

@@ -14,6 +14,7 @@ import pytest
 
 from tests.servers.jac_server import COMMAND, JacServer
 from tests.servers.mongo_server import MongoServer
+from tests.servers.process import free_port
 
 GARDEN = Path(__file__).with_name("garden.jac")
 JAC = str(Path(sys.executable).with_name("jac"))
@@ -129,6 +130,19 @@ def test_misuse_is_told_and_makes_no_file(
     assert words in ended.stderr
     assert "Traceback" not in ended.stderr
     assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("flags", [["--export", "-"], ["--import", "-"], ["--collect"]])
+def test_job_does_not_wait_for_a_database_that_is_not_there(
+    tmp_path: Path, flags: list[str]
+) -> None:
+    """A scheduler would pile up those that do."""
+    uri = f"mongodb://127.0.0.1:{free_port()}/?serverSelectionTimeoutMS=300"
+    env = os.environ | {"MONGODB_URI": uri}
+    ended = run(tmp_path, *flags, env=env)
+    assert (1, True) == (ended.returncode, "MongoDB ping failed" in ended.stderr), ended.stderr
+    assert "check that it runs" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_collect_removes_what_was_cut_off(planted: JacServer) -> None:
