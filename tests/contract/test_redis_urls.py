@@ -27,8 +27,9 @@ def servers() -> Iterator[ExitStack]:
 
 
 def check(url: str, raw: "redis.Redis") -> None:
-    """Put a document and read it."""
+    """Ask for a sign of life, put a document and read it."""
     cache = Redis(url, ttl=60)
+    cache.ping()
     epoch = Epoch(name="e", server=cache.probe("e"))
     document = Document(id="a", kind="k", body={}, version=1)
     cache.hold(epoch, ["a"], "w")
