@@ -1,7 +1,9 @@
 """Accounts: names, password hashes and roots, as documents.
 
-A name is a document of its own whose id is the name, so the store itself refuses a second account
-of that name, whichever process asks. It changes with what an account is.
+A name is claimed by a document whose id is the name, so the store itself refuses a second claim,
+whichever process asks. A claim counts if its account carries the name: a rename that died before it
+was decided may leave one that does not, and whoever wants the name removes it. It changes with what
+an account is.
 """
 
 import secrets
@@ -21,6 +23,7 @@ __all__ = ["Account", "Accounts", "NameTaken", "Refused"]
 MIN_PASSWORD, MAX_PASSWORD = 8, 1024  # characters; the upper bound is for the hash's running time
 MAX_NAME = 254  # characters: the longest e-mail address
 HASHES_AT_ONCE = 4  # each takes 19 MiB while it runs
+TRIES = 3  # for a name: claims that count for nobody are rare, so a second one is bad luck
 
 
 class Refused(Exception):
@@ -71,13 +74,9 @@ class Accounts:
         key = _name_key(name)
         _check_password(password)
         account = _document(f"account:{uuid4().hex}", name, _hash(password), root, version=1)
-        try:
-            # The name comes last: until it is there, nothing leads to the others.
-            self._store.commit(
-                WriteBatch(creates=(self._new_root(root), account, _claim(key, account.id)))
-            )
-        except Conflict as error:
-            raise NameTaken(f"the name {name} is taken") from error
+        # The name comes last: until it is there, nothing leads to the others.
+        batch = WriteBatch(creates=(self._new_root(root), account, _claim(key, account.id)))
+        self._take(name, lambda: batch)
         return _account(account)
 
     def login(self, name: str, password: str) -> Account | None:
@@ -105,23 +104,67 @@ class Accounts:
             Refused: the name is not fit, or the account changed meanwhile.
         """
         name = _plain(name)
+        _name_key(name)  # refused before anything is read
+        return _account(self._take(name, lambda: self._renaming(account, name)).updates[0])
+
+    def _renaming(self, account: Account, name: str) -> WriteBatch:
         old, new = _name_key(account.name), _name_key(name)
         found = self._store.get([account.id, old])
         stored, claim = found.get(account.id), found.get(old)
-        if stored is None or claim is None:
+        if stored is None or claim is None or not _counts(claim, stored):
             raise Refused("the account changed meanwhile; log in again")
-        changed = _changed(stored, name=name)
-        moves: dict[str, Any] = {}
-        if new != old:
-            moves["creates"] = (_claim(new, account.id),)
-            moves["removals"] = (Removal(id=old, version=claim.version),)
+        changed = (_changed(stored, name=name),)
+        if new == old:
+            return WriteBatch(updates=changed)
+        return WriteBatch(
+            creates=(_claim(new, account.id),),
+            updates=changed,
+            removals=(Removal(id=old, version=claim.version),),
+        )
+
+    def _take(self, name: str, batch: Callable[[], WriteBatch]) -> WriteBatch:
+        """Commit a batch that claims a name, made anew after a claim that does not count is gone.
+
+        Returns:
+            The batch that was committed.
+
+        Raises:
+            NameTaken: a claim counts.
+            Refused: something else of the batch changed meanwhile.
+        """
+        key = _name_key(name)
+        conflict: Conflict | None = None
+        for _ in range(TRIES):
+            taking = batch()
+            try:
+                self._store.commit(taking)
+            except Conflict as error:
+                if key not in error.ids:
+                    raise Refused("the account changed meanwhile; try again") from error
+                conflict = error
+            else:
+                return taking
+            if not self._clear(key):
+                break
+        raise NameTaken(f"the name {name} is taken") from conflict
+
+    def _clear(self, key: str) -> bool:
+        """Remove the claim to a name unless it counts; False: it does."""
+        claim = self._store.get([key]).get(key)
+        if claim is None:
+            return True
+        account = self._claiming(claim)
+        if account is not None and _counts(claim, account):
+            return False
+        # The account is written as it is, so that its version moves on: a rename that is merely
+        # slow would otherwise win later, without the claim. So either it loses, or this does.
+        updates = () if account is None else (account,)
+        removal = Removal(id=key, version=claim.version)
         try:
-            self._store.commit(WriteBatch(updates=(changed,), **moves))
-        except Conflict as error:
-            if new in error.ids:
-                raise NameTaken(f"the name {name} is taken") from error
-            raise Refused("the account changed meanwhile; try again") from error
-        return _account(changed)
+            self._store.commit(WriteBatch(updates=updates, removals=(removal,)))
+        except Conflict:
+            return True  # somebody was faster; the next try shows who
+        return True
 
     def change_password(self, account: Account, current: str, new: str) -> Account:
         """Set a new password, which ends every token handed out before.
@@ -151,6 +194,10 @@ class Accounts:
             # As many round trips as for a name that is there.
             self._store.get([key])
             return None
+        account = self._claiming(claim)
+        return account if account is not None and _counts(claim, account) else None
+
+    def _claiming(self, claim: Document) -> Document | None:
         account: str = claim.body["account"]
         return self._store.get([account]).get(account)
 
@@ -162,6 +209,11 @@ def _document(id_: str, name: str, password: str, root: UUID, *, version: int) -
 
 def _claim(key: str, account: str) -> Document:
     return Document(id=key, kind="name", body={"account": account})
+
+
+def _counts(claim: Document, account: Document) -> bool:
+    """Say whether an account is the one of a claim, and carries its name."""
+    return account.id == claim.body["account"] and _name_key(account.body["name"]) == claim.id
 
 
 def _changed(stored: Document, **changes: Any) -> Document:

@@ -33,7 +33,9 @@ Every command may arrive twice or late (`mongo_sending`):
     the one update of a simple batch leaves the writer's mark beside the version; it stays for seven
     versions more, so the row can tell whether a version was written by us
 
-What a killed writer may leave for ever: new documents that nothing leads to.
+What a killed writer may leave for ever: new documents, where it did not get to the decision.
+Nothing leads to them but their ids. So where others may choose the same id, such as a name, it
+takes a look at the rest of the batch to tell whether it happened (`auth.accounts`).
 """
 
 import logging

@@ -50,11 +50,15 @@ class Pools:
         """
         try:
             self._way = _way(url, greet)
-        except (ValueError, TypeError, redis.RedisError) as error:
-            raise StoreError(
-                f"Redis open failed ({type(error).__name__}): {error}; "
-                "check [converge.database] redis_url or REDIS_URL"
-            ) from error
+        except ValueError:
+            # Its text quotes the URL: of a password with a `/`, what stands before it, as a port.
+            raise _refused(
+                "ValueError",
+                "it has a form, a port or an option without sense; "
+                "percent-encode special characters of user, password and options",
+            ) from None
+        except (TypeError, redis.RedisError) as error:
+            raise _refused(type(error).__name__, str(error)) from error
 
     @contextmanager
     def connection(self, key: str) -> Iterator[Any]:
@@ -133,9 +137,17 @@ class _Cluster:
 _OURS = ("redis_connect_func", "connection_class", "host", "port")
 
 
+def _refused(reason: str, cause: str) -> StoreError:
+    return StoreError(
+        f"Redis open failed ({reason}): {cause}; check [converge.database] redis_url or REDIS_URL"
+    )
+
+
 def _way(url: str, greet: Callable[[Any], None]) -> _Way:
     split = urlsplit(url)
     scheme, _, kind = split.scheme.partition("+")
+    if scheme != "unix" and "@" in f"{split.path}{split.query}{split.fragment}":
+        raise ValueError  # a part of the password would be taken for a host, and told
     if not kind:
         return _Direct(_checked(Pool(**_options(url, greet))))
     credentials, _, hosts = split.netloc.rpartition("@")
@@ -150,12 +162,12 @@ def _way(url: str, greet: Callable[[Any], None]) -> _Way:
     if kind == "sentinel" and service:
         return _Direct(_checked(_of_sentinel(_nodes(hosts, 26379), service, options)))
     if kind == "sentinel":
-        raise ValueError("the URL of a Sentinel ends in /service or /service/db")
+        raise _refused("NoService", "the URL of a Sentinel ends in /service or /service/db")
     if kind == "cluster":
         options.pop("db", None)
         _checked(Pool(**options))
         return _Cluster(_nodes(hosts, 6379), options)
-    raise ValueError(f"{split.scheme}:// is not known")
+    raise _refused("NoWay", f"+{kind} is neither +sentinel nor +cluster")
 
 
 def _checked(pool: Pool) -> Pool:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from jac_converge.app_runtime.stores import shelf_sql
 from jac_converge.app_runtime.stores.document import (
+    Conflict,
     Document,
     DocumentStore,
     Unavailable,
@@ -82,8 +83,12 @@ class Shelf:
         """Write a batch in one transaction."""
         if not batch:
             return
-        with self.exclusive() as view:
-            view.commit(batch)
+        writer = self._begin()
+        try:
+            with self.errors("write"):
+                writer.write(batch)
+        finally:
+            writer.give()
 
     @contextmanager
     def exclusive(self) -> Iterator[DocumentStore]:
@@ -92,15 +97,22 @@ class Shelf:
         Raises:
             Unavailable: others have written all the time.
         """
-        if not self._writer.take(WAIT_FOR_WRITER):
-            raise self.unavailable("write", "others have written all the time")
-        held = _Held(self, self._writer)
+        held = _Held(self, self._begin())
         try:
-            with self.errors("write"):  # and not the work inside: its errors are its own
-                self._writer.begin()
             yield held
         finally:
             held.release()
+
+    def _begin(self) -> Writer:
+        if not self._writer.take(WAIT_FOR_WRITER):
+            raise self.unavailable("write", "others have written all the time")
+        try:
+            with self.errors("write"):
+                self._writer.begin()
+        except BaseException:
+            self._writer.give()
+            raise
+        return self._writer
 
     def ping(self) -> None:
         """Read one page."""
@@ -173,7 +185,11 @@ class _Held:
         with self._lock:
             if self._writer is not None:
                 with self._shelf.errors("write"):
-                    self._writer.write(batch)
+                    try:
+                        self._writer.write(batch)
+                    except Conflict:
+                        self._writer.begin()  # the turn is not over
+                        raise
                 self._release()
                 return
         self._shelf.commit(batch)

@@ -89,17 +89,14 @@ class Writer:
         """Write a batch and commit.
 
         Raises:
-            Conflict: nothing was written, and a new transaction has begun.
+            Conflict: nothing was written, and the write lock is gone.
         """
         if not self._connection.in_transaction:
             self.begin()  # else each statement would be a commit of its own
         try:
             shelf_sql.write(self._connection, batch)
             self._connection.execute("COMMIT")
-        except Conflict:
-            self.begin()
-            raise
-        except sqlite3.Error:
+        except (Conflict, sqlite3.Error):
             self._roll_back()
             raise
         for document in batch.updates:

@@ -27,8 +27,9 @@ def servers() -> Iterator[ExitStack]:
 
 
 def check(url: str, raw: "redis.Redis") -> None:
-    """Put a document and read it."""
+    """Ask for a sign of life, put a document and read it."""
     cache = Redis(url, ttl=60)
+    cache.ping()
     epoch = Epoch(name="e", server=cache.probe("e"))
     document = Document(id="a", kind="k", body={}, version=1)
     cache.hold(epoch, ["a"], "w")
@@ -140,3 +141,14 @@ def test_a_url_without_sense_is_said_at_once(url: str) -> None:
     """And not when the first request comes."""
     with pytest.raises(StoreError, match=r"Redis open failed .*redis_url"):
         Redis(url, ttl=60)
+
+
+@pytest.mark.parametrize("scheme", ["redis", "rediss+sentinel", "redis+cluster"])
+@pytest.mark.parametrize("password", ["s3cr/et", "s3cr?et", "s3cr#et", "1234/s3cr", "1?s3cr=et"])
+def test_a_password_that_is_not_quoted_is_not_shown(scheme: str, password: str) -> None:
+    """What stands before its special character would be taken for a port, and told."""
+    with pytest.raises(StoreError, match="percent-encode") as refused:
+        Redis(f"{scheme}://user:{password}@host/shop/0", ttl=60)
+    assert "s3cr" not in str(refused.value)
+    assert refused.value.__cause__ is None
+    assert refused.value.__suppress_context__

@@ -1,18 +1,18 @@
-"""A registration that is killed at any of its writes leaves no half account, and no name taken."""
+"""An account that is made or renamed under fire is as before or as after, and no name is lost."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
 import pytest
 
-from jac_converge.app_runtime.auth.accounts import Accounts, NameTaken
-from jac_converge.app_runtime.stores import Document, WriteBatch
+from jac_converge.app_runtime.auth.accounts import Account, Accounts, NameTaken, Refused
+from jac_converge.app_runtime.stores import Document, DocumentStore, WriteBatch
 from tests.contract.mongo_points import SHORT, opened, proxied
 from tests.servers.committer import committer
 from tests.servers.mongo_proxy import cut
 from tests.servers.mongo_server import MongoServer
 
-NAME, PASSWORD = "ann", "correct horse"
-WRITES = 2  # what nothing leads to yet, and the name
+OLD, NAME, PASSWORD = "anna", "ann", "correct horse"
 
 
 def accounts(store: object) -> Accounts:
@@ -23,8 +23,36 @@ def accounts(store: object) -> Accounts:
     )
 
 
-def registration() -> WriteBatch:
-    """Return what a registration commits."""
+def register(found: Accounts) -> Account:
+    """Make an account of the name."""
+    return found.register(NAME, PASSWORD)
+
+
+def rename(found: Accounts) -> Account:
+    """Give the name to the account that has the old one."""
+    account = found.login(OLD, PASSWORD)
+    assert account is not None
+    return found.rename(account, NAME)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way to a name, how many writes it takes, and which one of them makes it happen."""
+
+    go: Callable[[Accounts], Account]
+    writes: int
+    point: int
+
+
+# What nothing leads to yet, and the name.
+REGISTRATION = Way(register, 2, 2)
+# The record with the name, the locks, the decision; what is removed, what changes, the record.
+RENAME = Way(rename, 6, 3)
+WAYS = {"registration": REGISTRATION, "rename": RENAME}
+
+
+def batch_of(way: Way, store: DocumentStore) -> WriteBatch:
+    """Return what it commits."""
     batches = []
 
     class Asked:
@@ -34,21 +62,36 @@ def registration() -> WriteBatch:
             batches.append(batch)
 
         def get(self, ids: Collection[str]) -> dict[str, Document]:
-            del ids
-            return {}
+            return store.get(ids)
 
-    accounts(Asked()).register(NAME, PASSWORD)
+    way.go(accounts(Asked()))
     (batch,) = batches
     return batch
 
 
-@pytest.mark.parametrize("write", range(1, WRITES + 1))
-@pytest.mark.parametrize("side", ["before", "after"])
-def test_killed_registration_is_whole_or_can_be_made_again(
-    mongo_server: MongoServer, side: str, write: int
+def prepared(way: Way, server: MongoServer) -> WriteBatch:
+    """Make the account of the old name, and return what the way commits."""
+    with opened(server.url) as store:
+        accounts(store).register(OLD, PASSWORD)
+        return batch_of(way, store)
+
+
+@pytest.mark.parametrize("next_way", [pytest.param(WAYS[name], id=f"then-{name}") for name in WAYS])
+@pytest.mark.parametrize(
+    ("way", "side", "write"),
+    [
+        pytest.param(way, side, write, id=f"{name}-{side}-{write}")
+        for name, way in WAYS.items()
+        for write in range(1, way.point + 1)
+        for side in ("before", "after")
+    ],
+)
+def test_killed_on_the_way_to_a_name_leaves_it_free_or_given(
+    mongo_server: MongoServer, way: Way, side: str, write: int, next_way: Way
 ) -> None:
-    """Killed with -9 just before and just after each write."""
-    with proxied(mongo_server) as proxy, committer(proxy.url, registration()) as child:
+    """Killed with -9 just before and just after each write; somebody else may come next."""
+    batch = prepared(way, mongo_server)
+    with proxied(mongo_server) as proxy, committer(proxy.url, batch) as child:
 
         def kill() -> None:
             child.kill()
@@ -61,22 +104,56 @@ def test_killed_registration_is_whole_or_can_be_made_again(
         assert -9 == child.wait(timeout=30)
     with opened(mongo_server.url, SHORT) as store:
         found = accounts(store)
-        if (side, write) == ("after", WRITES):
+        if (side, write) == ("after", way.point):
             assert found.login(NAME, PASSWORD) is not None
             with pytest.raises(NameTaken):
                 found.register(NAME, PASSWORD)
+            assert (way is RENAME) == (found.login(OLD, PASSWORD) is None)
         else:
             assert found.login(NAME, PASSWORD) is None
-            made = found.register(NAME, PASSWORD)
+            assert found.login(OLD, PASSWORD) is not None
+            made = next_way.go(found)
             assert made == found.login(NAME, PASSWORD)
+            assert (next_way is RENAME) == (found.login(OLD, PASSWORD) is None)
 
 
-def test_registration_takes_the_writes_that_are_broken_above(mongo_server: MongoServer) -> None:
+@pytest.mark.parametrize("write", [pytest.param(2, id="locks"), pytest.param(3, id="decides")])
+def test_name_is_not_given_twice_when_a_slow_rename_is_overtaken(
+    mongo_server: MongoServer, write: int
+) -> None:
+    """Its claim is there and counts for nobody yet: whoever removes it stops the rename."""
+    with opened(mongo_server.url, SHORT) as quick, proxied(mongo_server) as proxy:
+        owner = accounts(quick).register(OLD, PASSWORD)
+        other: list[Account] = []
+        with opened(proxy.url) as slow:
+            proxy.reset()
+            proxy.before(write, lambda: other.append(register(accounts(quick))))
+            with pytest.raises(Refused):
+                accounts(slow).rename(owner, NAME)
+        assert other == [accounts(quick).login(NAME, PASSWORD)]
+        assert owner == accounts(quick).login(OLD, PASSWORD)
+
+
+def test_rename_by_an_old_name_takes_nobody_elses(mongo_server: MongoServer) -> None:
+    """The account was renamed meanwhile, and its old name is somebody else's."""
+    with opened(mongo_server.url) as store:
+        found = accounts(store)
+        before = found.register(OLD, PASSWORD)
+        after = found.rename(before, "annette")
+        other = found.register(OLD, PASSWORD)
+        with pytest.raises(Refused, match="changed meanwhile"):
+            found.rename(before, NAME)
+        assert [after, other] == [found.login(name, PASSWORD) for name in ("annette", OLD)]
+
+
+@pytest.mark.parametrize("way", [pytest.param(way, id=name) for name, way in WAYS.items()])
+def test_ways_take_the_writes_that_are_broken_above(mongo_server: MongoServer, way: Way) -> None:
     """And a name that is taken leaves nothing of the second one."""
+    batch = prepared(way, mongo_server)
     with proxied(mongo_server) as proxy, opened(proxy.url) as store:
         proxy.reset()
-        store.commit(registration())
-        assert WRITES == proxy.writes
+        store.commit(batch)
+        assert way.writes == proxy.writes
         before = store.scan("", 100)
         with pytest.raises(NameTaken):
             accounts(store).register(NAME, PASSWORD)

@@ -55,6 +55,24 @@ def test_turn_goes_on_after_a_commit_that_lost(shelf: Shelf, file: Path) -> None
             other.execute("BEGIN IMMEDIATE")
 
 
+def test_commit_that_lost_does_not_ask_for_the_lock_again(shelf: Shelf, file: Path) -> None:
+    """Another process takes it as soon as it is free, and the loser still hears of its conflict."""
+    with closing(sqlite3.connect(file, timeout=0, isolation_level=None)) as other:
+        ours, said = shelf._writer._connection, [""]
+
+        def hear(statement: str) -> None:
+            if said[-1] == "ROLLBACK":
+                other.execute("BEGIN IMMEDIATE")
+            said.append(statement)
+
+        ours.execute("PRAGMA busy_timeout = 0")
+        ours.set_trace_callback(hear)
+        with pytest.raises(Conflict):
+            shelf.commit(WriteBatch(creates=(note("b"), note("a"))))
+    assert "ROLLBACK" == said[-1]
+    assert {"a"} == shelf.get(["a", "b"]).keys()
+
+
 def test_closing_twice_is_harmless(file: Path) -> None:
     """Also within a turn."""
     shelf = Shelf(file)
