@@ -54,7 +54,8 @@ class Tokens:
             algorithm: the only one accepted.
             audience: the app's name.
             lifetime: s.
-            clock: s since the epoch.
+            clock: s since the epoch, for signing. Checks go by the machine's own clock: PyJWT
+                2.15 takes no other.
         """
         self._secret = secret
         self._algorithm = algorithm

@@ -28,7 +28,7 @@ class Background(Protocol):
         ...
 
     def soon(self, task: Callable[[], None]) -> None:
-        """Run a task, unless one is running or waiting."""
+        """Run a task, unless one is waiting; one that is running may have begun too early."""
         ...
 
     def close(self) -> None:

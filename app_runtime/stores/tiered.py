@@ -149,25 +149,14 @@ class TieredStore:
 
     def commit(self, batch: WriteBatch) -> None:
         """Guard what will change, commit to the store, and put what is new into the cache."""
-        self.commit_to(self._store, batch)
-
-    def commit_to(self, store: DocumentStore, batch: WriteBatch, *, locked: bool = False) -> None:
-        """Commit to a view of the store.
-
-        Args:
-            store: the view.
-            batch: what changes.
-            locked: nobody else can write meanwhile, ourselves included: then what could only be
-                guarded by a write is a conflict.
-        """
         if not batch:
             return
         ids = [document.id for document in batch.creates + batch.updates]
         ids += [removal.id for removal in batch.removals]
         self._look_soon()
-        guard = self._guard(ids, locked=locked)
+        guard = self._guard(ids)
         try:
-            store.commit(batch)
+            self._store.commit(batch)
         except Conflict:
             self._tally.add(conflicts=1)
             self._release(guard, dict.fromkeys(ids))
@@ -179,10 +168,8 @@ class TieredStore:
 
     @contextmanager
     def exclusive(self) -> Iterator[DocumentStore]:
-        """Give a view that reads the truth and guards what it commits."""
-        self._guard(())  # what may need a write of ours, before nobody else can write
-        with self._store.exclusive() as view:
-            yield _Held(self, view)
+        """Have no lock, whatever the store has: guarding a commit may itself need to write."""
+        yield self
 
     def ping(self) -> None:
         """Ask the store: without the cache, all is well."""
@@ -194,7 +181,7 @@ class TieredStore:
         self._cache.close()
         self._store.close()
 
-    def _guard(self, ids: Collection[str], *, locked: bool = False) -> _Guard:
+    def _guard(self, ids: Collection[str]) -> _Guard:
         """See to it that nothing older than this moment is read from a cache from now on."""
         token, heads = self._token(), dict[str, Head]()
         sight = self._epochs.trusted() or self._epochs.look()
@@ -204,16 +191,11 @@ class TieredStore:
                     heads = self._cache.hold(sight.epoch, ids, token)
                     break
                 except CacheDown:
-                    if locked:
-                        raise Conflict(ids) from None
                     self._epochs.close(sight)
             elif (pause := sight.calm_at - self._clock()) > 0:
-                if locked:
-                    raise Conflict(ids)
                 self._sleep(pause)
             else:
-                if not locked:
-                    self._keep_closed(sight)
+                self._keep_closed(sight)
                 break
             sight = self._epochs.look()
         return _Guard(asked=sight.asked, epoch=sight.epoch, token=token, heads=heads)
@@ -265,41 +247,6 @@ class TieredStore:
                 self._epochs.look()
         except (CacheDown, StoreError):
             return  # requests go to the store meanwhile, which says what it has to say
-
-
-class _Held:
-    """The view of an exclusive turn."""
-
-    def __init__(self, tiers: TieredStore, view: DocumentStore) -> None:
-        self._tiers = tiers
-        self._view = view
-        self._locked = True
-
-    def get(self, ids: Collection[str]) -> dict[str, Document]:
-        return self._view.get(ids)
-
-    def find(self, kind: str) -> list[Document]:
-        return self._view.find(kind)
-
-    def near(self, group: str, stamp: int, limit: int) -> list[Document]:
-        return self._view.near(group, stamp, limit)
-
-    def scan(self, after: str, limit: int) -> list[Document]:
-        return self._view.scan(after, limit)
-
-    def commit(self, batch: WriteBatch) -> None:
-        self._tiers.commit_to(self._view, batch, locked=self._locked)
-        self._locked = False
-
-    @contextmanager
-    def exclusive(self) -> Iterator[DocumentStore]:
-        yield self
-
-    def ping(self) -> None:
-        self._view.ping()
-
-    def close(self) -> None:
-        self._view.close()
 
 
 def _new(batch: WriteBatch, heads: dict[str, Head]) -> dict[str, Document | None]:

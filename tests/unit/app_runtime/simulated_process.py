@@ -4,8 +4,8 @@ Their clocks run at different speeds, and each has its own view of the network.
 """
 
 import itertools
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from jac_converge.app_runtime.stores import (
@@ -108,11 +108,7 @@ class Process:
         mark = next(world.counter)
         batch = _batch(ids, documents, mark, removing=how == "remove")
         try:
-            if how == "exclusive":
-                with self.tiers.exclusive() as view:
-                    view.commit(batch)
-            else:
-                self.tiers.commit(batch)
+            self.tiers.commit(batch)
         except (Conflict, Unavailable):
             return
         for id_, place in world.store.landings[id(batch)].items():
@@ -194,10 +190,9 @@ class SlowStore:
         if world.rng.random() < 0.03:
             raise Unavailable("the answer is lost")
 
-    @contextmanager
-    def exclusive(self) -> Iterator[DocumentStore]:
-        """Have no lock."""
-        yield self
+    def exclusive(self) -> AbstractContextManager[DocumentStore]:
+        """Never happens."""
+        raise AssertionError
 
     def find(self, kind: str) -> list[Document]:
         """Never happens."""

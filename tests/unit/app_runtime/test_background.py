@@ -55,3 +55,22 @@ def test_tasks_go_on_after_an_unexpected_error(caplog: pytest.LogCaptureFixture)
     background.close()
     assert 1 == len(threads)
     assert "ZeroDivisionError: in the task" in caplog.text
+
+
+def test_one_task_waits_while_another_runs() -> None:
+    """What a task that is under way has looked at may be old already; a third one adds nothing."""
+    go, ran = threading.Event(), queue.Queue[str]()
+
+    def slow() -> None:
+        ran.put("slow")
+        assert go.wait(10)
+
+    background = Threads(lambda _: None)
+    background.soon(slow)
+    assert "slow" == ran.get(timeout=10)
+    background.soon(lambda: ran.put("waiting"))
+    background.soon(lambda: ran.put("too many"))
+    go.set()
+    assert "waiting" == ran.get(timeout=10)
+    background.close()
+    assert ran.empty()

@@ -80,7 +80,7 @@ def begin(made: Town, rng: random.Random) -> Task:
     ids = rng.sample(IDS, rng.choice([1, 1, 2, 3]))
     if rng.random() < 0.55:
         return made.begin(process, f"read {ids}", lambda: process.read(ids))
-    how = rng.choice(["read", "blind", "blind", "exclusive", "remove"])
+    how = rng.choice(["read", "blind", "blind", "read", "remove"])
     return made.begin(process, f"write {ids} {how}", lambda: process.write(ids, how=how))
 
 
