@@ -19,7 +19,7 @@ __all__ = ["PodMarker"]
 Json = dict[str, Any]
 NODE = "node-1"
 PROVISIONER = "jac-converge.test/nowhere"
-NODE_SIZE = {"cpu": "16", "memory": "64Gi", "pods": "250"}
+NODE_SIZE = {"cpu": "1000", "memory": "4Ti", "pods": "2000"}
 RETRY = 0.1  # s; the API server may be down on purpose
 LAST_WORDS = "starting\nKeyError: 'MAIL'"
 # What another actor did in between: the watch tells, and the next event is acted upon.
