@@ -69,7 +69,9 @@ class Login:
                     f"it now means {client.configuration.host}, not {self.server}",
                     "start again if that is meant",
                 )
-            self._client = client
+            old, self._client = self._client, client
+        # Idle connections of the old login; those in use are closed when they come back.
+        old.rest_client.pool_manager.clear()
 
 
 _ADVICE: Final = "point KUBECONFIG to the kubeconfig of your cluster"
