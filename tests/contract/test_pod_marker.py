@@ -108,7 +108,7 @@ def test_pod_stays_unscheduled_when_too_large(api: Api, place: str) -> None:
     """The scheduler is real: it says why a Pod fits nowhere."""
     body = workload("Deployment", replicas=1)
     container = body["spec"]["template"]["spec"]["containers"][0]
-    container["resources"] = {"requests": {"cpu": "99"}}
+    container["resources"] = {"requests": {"cpu": "9999"}}
     api.post(f"/apis/apps/v1/namespaces/{place}/deployments", body)
 
     def messages() -> list[str]:
