@@ -225,7 +225,7 @@ def test_watch_returns_too_and_keeps_to_it_when_started_again(shop: Shop) -> Non
 
 def test_rollout_tells_what_the_scheduler_says(shop: Shop) -> None:
     """A node may join, so it is waited for; the reason stands in the message all the same."""
-    shop.write(more='cpu_request = "17"')
+    shop.write(more='cpu_request = "9999"')
     done = shop.scale("--timeout", "5")
     assert (1, True) == (done.code, "Insufficient cpu" in done.one_message), done.err
 
