@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jac_converge.app_runtime.stores import Conflict
+from jac_converge.app_runtime.stores import Conflict, UnknownOutcome
 from jac_converge.app_runtime.stores.shelf import Shelf
 from tests.contract.graph_user import Counting, User
 
@@ -189,6 +189,6 @@ def test_look_before_a_commit_is_not_forgotten_after_it(user: User) -> None:
     """What was seen then decides what is added now."""
     user.call("make", leaves=2)
     other = user.twin()
-    with pytest.raises(Conflict):
+    with pytest.raises(UnknownOutcome, match="changed meanwhile"):
         user.run("add_unless_there", {"n": 9}, lambda _: other.call("add", first=9))
     assert [0, 1, 9] == user.call("seen")[0]["leaves"]
