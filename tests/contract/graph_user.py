@@ -1,7 +1,9 @@
 """Somebody who calls walkers in this process, and a store that counts what it is asked."""
 
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jac_converge.app_runtime.stores import Document, WriteBatch
@@ -10,7 +12,7 @@ from jac_converge.app_runtime.stores.shelf import Shelf
 if TYPE_CHECKING:
     from jac_converge.app_runtime.bridge.program import Program
 
-__all__ = ["Counting", "User"]
+__all__ = ["Counting", "User", "loaded", "on_shelf"]
 
 
 class Counting:
@@ -104,3 +106,19 @@ class User:
             outcome = run.finish(result)
         self.warnings = outcome.warnings
         return outcome.reports, seen
+
+
+def loaded(file: Path, source: str) -> "Program":
+    """Write an app into a file, and load it into this process."""
+    from jac_converge.app_runtime.bridge.program import Program  # noqa: PLC0415 - takes a second
+
+    file.write_text(source)
+    return Program(file)
+
+
+@contextmanager
+def on_shelf(program: "Program", folder: Path) -> Iterator[User]:
+    """Give somebody with an empty graph on a shelf in a folder."""
+    shelf = Shelf(folder / "shelf.db")
+    yield User(program, Counting(shelf))
+    shelf.close()

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jac_converge.app_runtime.stores import Document
-from jac_converge.app_runtime.stores.shelf import Shelf
-from tests.contract.graph_user import Counting, User
+from tests.contract.graph_user import User, loaded, on_shelf
 
 if TYPE_CHECKING:
     from jac_converge.app_runtime.bridge.program import Program
@@ -113,19 +112,14 @@ walker put_below { has id: str, name: str; can go with Root entry {
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> "Program":
     """Load the app into this process."""
-    from jac_converge.app_runtime.bridge.program import Program  # noqa: PLC0415 - takes a second
-
-    file = tmp_path_factory.mktemp("rights") / "rights.jac"
-    file.write_text(APP)
-    return Program(file)
+    return loaded(tmp_path_factory.mktemp("rights") / "rights.jac", APP)
 
 
 @pytest.fixture
 def ann(program: "Program", tmp_path: Path) -> Iterator[User]:
     """Give the owner of everything."""
-    shelf = Shelf(tmp_path / "shelf.db")
-    yield User(program, Counting(shelf))
-    shelf.close()
+    with on_shelf(program, tmp_path) as somebody:
+        yield somebody
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 
 from jac_converge.app_runtime.stores import Document
 from jac_converge.app_runtime.stores.shelf import Shelf
-from tests.contract.graph_user import Counting, User
+from tests.contract.graph_user import Counting, User, loaded
 
 if TYPE_CHECKING:
     from jac_converge.app_runtime.bridge.program import Program
@@ -82,11 +82,7 @@ ROUNDS = 15
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> "Program":
     """Load the app into this process."""
-    from jac_converge.app_runtime.bridge.program import Program  # noqa: PLC0415 - takes a second
-
-    file = tmp_path_factory.mktemp("threads") / "threads.jac"
-    file.write_text(APP)
-    return Program(file)
+    return loaded(tmp_path_factory.mktemp("threads") / "threads.jac", APP)
 
 
 @pytest.fixture
