@@ -9,14 +9,13 @@ import http.client
 import json
 import random
 import statistics
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from jac_converge.reconciler.objects import Object
-from tests.cluster.foreign_edits import EDITS, Edit, essence, path_of
+from tests.cluster.foreign_edits import EDITS, Edit, heal_seconds, path_of
 from tests.servers.api import TYPES, Api, ApiFailed
 from tests.servers.control_plane import ControlPlane
 
@@ -63,8 +62,16 @@ def heals(
             continue  # a peer does not keep the namespace
         calm(api, app, namespace)
         time.sleep(PAUSE)
-        name, manager = edit.name.format(app=app, namespace=namespace), f"kubectl-edit-{number}"
-        seconds = _seconds(server, api, edit, name=name, namespace=namespace, manager=manager)
+        manager = f"kubectl-edit-{number}"
+        seconds = heal_seconds(
+            api,
+            edit,
+            app=app,
+            namespace=namespace,
+            manager=manager,
+            timeout=TIMEOUT,
+            watching=server.api,
+        )
         yield Timed(edit=edit, seconds=seconds)
 
 
@@ -107,29 +114,3 @@ def _settled(workload: Object) -> bool:
     return status.get("observedGeneration") == workload["metadata"]["generation"] and all(
         status.get(count) == wanted for count in counts
     )
-
-
-def _seconds(
-    server: ControlPlane, api: Api, edit: Edit, *, name: str, namespace: str, manager: str
-) -> float | None:
-    path = path_of(edit.kind, namespace, name)
-    before = api.get(path)
-    wanted, version = essence(before), before["metadata"]["resourceVersion"]
-    collection = path_of(edit.kind, namespace)
-    with server.api.watch(collection, version=version, timeout=TIMEOUT) as watch:
-        alarm = threading.Timer(TIMEOUT, watch.interrupt)
-        alarm.start()
-        try:
-            began, broken = time.perf_counter(), False
-            edit.make(api, path, before, manager)
-            for event in watch:
-                obj = event["object"]
-                if obj.get("metadata", {}).get("name") != name:
-                    continue
-                healed = event["type"] != "DELETED" and essence(obj) == wanted
-                if broken and healed:
-                    return time.perf_counter() - began
-                broken = broken or not healed
-        finally:
-            alarm.cancel()
-    return None

@@ -167,9 +167,25 @@ def essence(obj: Object) -> Object:
 
 
 def heal_seconds(
-    api: Api, edit: Edit, *, app: str, namespace: str, manager: str, timeout: float = 10.0
+    api: Api,
+    edit: Edit,
+    *,
+    app: str,
+    namespace: str,
+    manager: str,
+    timeout: float = 10.0,
+    watching: Api | None = None,
 ) -> float | None:
     """Make one edit, and wait until the object is as it was.
+
+    Args:
+        api: makes the edit.
+        edit: what is done.
+        app: its name.
+        namespace: its own.
+        manager: who does it.
+        timeout: s.
+        watching: sees the heal; `api` when not given.
 
     Returns:
         Seconds from sending the edit until a watch shows the object healed; None: not in time.
@@ -179,7 +195,8 @@ def heal_seconds(
     before = api.get(path)
     wanted = essence(before)
     version = before["metadata"]["resourceVersion"]
-    with api.watch(path_of(edit.kind, namespace), version=version, timeout=timeout) as watch:
+    watcher, place = watching or api, path_of(edit.kind, namespace)
+    with watcher.watch(place, version=version, timeout=timeout) as watch:
         alarm = threading.Timer(timeout, watch.interrupt)
         alarm.start()
         try:
