@@ -6,14 +6,12 @@ It changes with the policy for threads, time and conflicts.
 """
 
 import asyncio
-import contextvars
 import inspect
 import logging
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +19,7 @@ from uuid import UUID
 
 from jac_converge.app_runtime.bridge.introspect import FunctionSpec, WalkerSpec
 from jac_converge.app_runtime.bridge.program import Call, Outcome, Read, Run, TooLate
+from jac_converge.app_runtime.pool import Pool
 from jac_converge.app_runtime.stores import Conflict, DocumentStore, UnknownOutcome
 
 __all__ = ["Calls", "Order"]
@@ -28,7 +27,7 @@ __all__ = ["Calls", "Order"]
 logger = logging.getLogger(__name__)
 
 THREADS_FOR_ACCOUNTS = 8
-THREADS = 64  # a call that waits for something else holds one; Python runs one at a time anyway
+THREADS = 64  # a call that waits for something else holds one
 QUICK = 0.25  # s; a call that took less may hold the store's write lock while it runs again
 FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.25  # s
 
@@ -68,13 +67,12 @@ class Calls:
         self._max_attempts = max_attempts
         self._timeout = timeout
         self._rng = rng or random.Random()  # noqa: S311 - jitter, not secrets
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="walker")
+        self._pool = Pool(THREADS, "walker")
         # Hashes of passwords take turns: a crowd at the door must not hold up who is inside.
-        self._door = ThreadPoolExecutor(THREADS_FOR_ACCOUNTS, thread_name_prefix="account")
+        self._door = Pool(THREADS_FOR_ACCOUNTS, "account")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
         self._turns = asyncio.Lock()  # of the walkers' loop
-        self._running = 0
         self.replays = 0
         """Runs that were no first runs, since this process began."""
 
@@ -114,31 +112,21 @@ class Calls:
             TimeoutError: what it does goes on.
         """
         async with asyncio.timeout(self._timeout):
-            return await self._in(self._door, function, *args)
+            return await self._door.run(function, *args)
 
     async def in_thread[T](self, function: Callable[..., T], *args: Any) -> T:
         """Run something that may wait in a thread, with the context of the caller."""
-        return await self._in(self._threads, function, *args)
-
-    async def _in[T](self, pool: ThreadPoolExecutor, function: Callable[..., T], *args: Any) -> T:
-        loop = asyncio.get_running_loop()
-        context = contextvars.copy_context()
-
-        def counted() -> T:
-            with self._counted():
-                return context.run(function, *args)
-
-        return await loop.run_in_executor(pool, counted)
+        return await self._pool.run(function, *args)
 
     @property
     def running(self) -> int:
         """Threads that are at work now, whether somebody still waits for them or not."""
-        return self._running
+        return self._pool.running + self._door.running
 
     def close(self) -> None:
         """Take no more work and forget what has not begun; what runs may end or die with us."""
-        for threads in (self._threads, self._door):
-            threads.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._door):
+            pool.close()
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
 
@@ -204,16 +192,6 @@ class Calls:
     def _count_replay(self) -> None:
         with self._lock:
             self.replays += 1
-
-    @contextmanager
-    def _counted(self) -> Iterator[None]:
-        with self._lock:
-            self._running += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._running -= 1
 
 
 class _Deadline:

@@ -67,7 +67,7 @@ def test_an_outage_is_said_twice(caplog: pytest.LogCaptureFixture) -> None:
     stuck.set()
     assert server.back.wait(10)
     for thread in threading.enumerate():
-        if thread.name == "cache-probe":
+        if thread.name == "probe":
             thread.join(10)
     breaker.check()
     # A breaker of another test may still have something to say.
