@@ -33,16 +33,15 @@ async def at_once(pool: Pool, call: Callable[[], object], times: int) -> list[ob
 
 async def begun(pool: Pool, ended: threading.Event) -> "asyncio.Future[bool]":
     """Hand over a call that waits for an event, and wait until it does."""
-    inside = threading.Event()
+    loop, inside = asyncio.get_running_loop(), asyncio.Event()
 
     def call() -> bool:
-        inside.set()
+        loop.call_soon_threadsafe(inside.set)
         return ended.wait(PATIENCE)
 
     future = asyncio.ensure_future(pool.run(call))
     async with asyncio.timeout(PATIENCE):
-        while not inside.is_set():
-            await asyncio.sleep(0.001)
+        await inside.wait()
     return future
 
 
