@@ -137,7 +137,8 @@ def test_errors_and_context_reach_the_caller() -> None:
 
 def test_who_stops_waiting_frees_a_place_in_the_queue_but_no_thread() -> None:
     """A thread cannot be stopped; what has not begun need not begin."""
-    ended, ran = threading.Event(), []
+    ended = threading.Event()
+    ran: list[int] = []
 
     async def give_up() -> None:
         running = await begun(threads, ended)
