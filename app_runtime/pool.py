@@ -1,7 +1,7 @@
 """A pool of threads that is as wide as the calls in it wait.
 
 Python runs one thread at a time. Where calls compute, every thread too many only hands the
-interpreter to and fro: 32 threads read the shelf half as fast as one. Where calls wait, for a
+interpreter back and forth: 32 threads read the shelf half as fast as one. Where calls wait, for a
 database or for their own `sleep`, every thread too few leaves the processor idle. So the pool
 starts narrow, looks at how busy the processor is while it has work, and follows.
 It changes with that policy.
