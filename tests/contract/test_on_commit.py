@@ -1,4 +1,4 @@
-"""`on_commit(...)`: what an app does outside of its graph, once, after what it belongs to is stored."""
+"""`on_commit(...)`: what an app does outside of its graph, once, after its commit."""
 
 import asyncio
 import logging
