@@ -97,6 +97,8 @@ class Calls:
         except TimeoutError as error:
             if not limit.expired():
                 raise
+            if deadline.outcome is not None:
+                return deadline.outcome  # stored; what takes so long are the effects
             if deadline.end():
                 raise UnknownOutcome(
                     f"commit outlasted request_timeout of {self._timeout:g} s (outcome unknown)"
@@ -127,23 +129,27 @@ class Calls:
         """Take no more work and forget what has not begun; what runs may end or die with us."""
         for pool in (self._pool, self._door):
             pool.close()
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._loop.stop)
+        loop, self._loop = self._loop, None
+        if loop is not None:
+            loop.call_soon_threadsafe(loop.stop)
 
     def _run(self, order: Order, deadline: "_Deadline") -> Outcome:
         for attempt in self._attempts():
             with attempt.store() as store:
-                run = Run(_call(order), store, too_late=deadline.missed)
+                run = _run_of(order, store, deadline)
                 try:
                     with run.active(), attempt.timed():
                         result = run.begin()
                         if inspect.isawaitable(result):
                             result = asyncio.run(_wait_for(result))
-                        return run.finish(result)
+                        deadline.outcome = run.finish(result)
                 except Conflict as conflict:
                     attempt.lost(conflict)
                     deadline.nothing_written()
                     self._count_replay()
+            if deadline.outcome is not None:
+                run.effects()
+                return deadline.outcome
             time.sleep(attempt.pause)
         raise AssertionError("the last attempt returns or raises")
 
@@ -152,17 +158,21 @@ class Calls:
             # Never with the store's lock: the next task of this loop to want it would stop the
             # loop, and so the task that has it. Taking turns is the best there is.
             async with self._turns if attempt.again else nullcontext():
-                run = Run(_call(order), self._store, too_late=deadline.missed)
+                run = _run_of(order, self._store, deadline)
                 try:
                     with run.active(), attempt.timed():
                         result = run.begin()
                         if inspect.isawaitable(result):
                             result = await result
-                        return run.finish(result)
+                        deadline.outcome = run.finish(result)
                 except Conflict as conflict:
                     attempt.lost(conflict)
                     deadline.nothing_written()
                     self._count_replay()
+            if deadline.outcome is not None:
+                # In a thread: they may wait, which is not for the loop of all such walkers.
+                await asyncio.shield(self.in_thread(run.effects))
+                return deadline.outcome
             await asyncio.sleep(attempt.pause)
         raise AssertionError("the last attempt returns or raises")
 
@@ -204,6 +214,12 @@ class _Deadline:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ended = self._writing = False
+        self.outcome: Outcome | None = None
+        """What the call gave, once that is stored."""
+
+    def over(self) -> bool:
+        """Say whether nobody waits any more."""
+        return self._ended
 
     def missed(self) -> bool:
         """Ask for leave to commit; False: given."""
@@ -260,17 +276,20 @@ class _Attempt:
         logger.debug("a call runs again: %s", conflict)
 
 
-def _call(order: Order) -> Call:
-    return Call(spec=order.spec, fields=order.fields(), root=order.root, node=order.node)
+def _run_of(order: Order, store: DocumentStore, deadline: _Deadline) -> Run:
+    call = Call(spec=order.spec, fields=order.fields(), root=order.root, node=order.node)
+    return Run(call, store, too_late=deadline.missed, given_up=deadline.over)
 
 
 def _keep_running(loop: asyncio.AbstractEventLoop) -> None:
     """Run a loop until it is stopped; a task of the app that calls sys.exit is no reason."""
     while True:
         try:
-            return loop.run_forever()
+            loop.run_forever()
         except (SystemExit, KeyboardInterrupt):
             logger.exception("a task called sys.exit, which ends neither the server nor others")
+        else:
+            return loop.close()
 
 
 async def _wait_for(result: Any) -> Any:

@@ -19,13 +19,14 @@ from jaclang.jac0core.runtime import JacRuntimeInterface as Jac
 
 from jac_converge.app_runtime.bridge import graph, rights
 from jac_converge.app_runtime.bridge.edges import EdgeList
+from jac_converge.app_runtime.bridge.memory import RequestMemory
 
 __all__ = ["install"]
 
 STRAIGHT: Final = (
     "assign_all", "build_edge", "check_connect_access", "check_read_access",
     "check_write_access", "commit", "connect", "detach", "filter_on", "get_context", "get_object",
-    "object_ref", "on_commit", "root", "save", "spawn", "spawn_call", "visit",
+    "object_ref", "on_commit", "root", "save", "spawn", "spawn_call",
 )  # fmt: skip
 """Hooks of jaclang's own that a request calls often."""
 
@@ -46,6 +47,14 @@ def log_report(expr: Any, custom: bool = False) -> bool:  # noqa: FBT001, FBT002
 def thread_run(func: Any, args: tuple[Any, ...] = ()) -> Any:
     """Run `flow` in the context of its request; the stock one runs it as the superuser."""
     return JacRuntime.pool.submit(contextvars.copy_context().run, func, *args)
+
+
+def visit(walker: Any, expr: Any, insert_loc: int = -1) -> bool:
+    """Go on to the next step of a walker, if anybody still waits for its request."""
+    memory = Jac.get_context().mem
+    if isinstance(memory, RequestMemory):
+        memory.go_on()
+    return bool(JacRuntimeImpl.visit(walker, expr, insert_loc))
 
 
 def remove_edge(nd: Any, edge: Any) -> bool:
@@ -130,6 +139,7 @@ OURS: Final[dict[str, Callable[..., Any]]] = {
     "refs": graph.refs,
     "remove_edge": remove_edge,
     "thread_run": thread_run,
+    "visit": visit,
 }
 
 

@@ -25,6 +25,7 @@ from jac_converge.app_runtime.bridge.anchors import (
 )
 from jac_converge.app_runtime.bridge.changes import Changes, collect
 from jac_converge.app_runtime.bridge.edges import Pages, page_ids
+from jac_converge.app_runtime.bridge.effects import Effects
 from jac_converge.app_runtime.bridge.reading import Reader
 from jac_converge.app_runtime.stores import Conflict, Document, DocumentStore, UnknownOutcome
 
@@ -47,8 +48,11 @@ def _uuid(id_: str) -> UUID:
     return made
 
 
-class TooLate(Exception):
-    """Nobody waits for this request any more, so nothing of it is stored."""
+class TooLate(BaseException):
+    """Nobody waits for this request any more, so it ends, and nothing of it is stored.
+
+    An app that catches every `Exception` and goes on would never end.
+    """
 
 
 class RequestMemory:
@@ -57,29 +61,60 @@ class RequestMemory:
     l2 = None
     l3 = None
 
-    def __init__(self, store: DocumentStore, *, too_late: Callable[[], bool] = bool) -> None:
+    def __init__(
+        self,
+        store: DocumentStore,
+        *,
+        too_late: Callable[[], bool] = bool,
+        given_up: Callable[[], bool] = bool,
+    ) -> None:
         """Begin with nothing read.
 
         Args:
             store: where documents are.
-            too_late: says whether the request has been given up; then nothing may be written.
+            too_late: asked before a commit; says whether nothing may be written any more.
+            given_up: asked whenever this memory is; says whether the request is to end.
         """
         self._store = store
         self._reader = Reader(store)
         self.read = self._reader.read
         """Reads documents of any kind, each once."""
         self._too_late = too_late
+        self._given_up = given_up
+        self.effects = Effects()
+        """What waits for a commit."""
         self._lock = threading.Lock()
         self._flushing = threading.Lock()
         self._anchors: dict[int, Anchor] = {}
         self._missing: set[int] = set()
         self._deleted: dict[int, Anchor | None] = {}
         self._uuids: dict[str, UUID] = {}
+        self._settled = False
         self.commits = 0
         """Commits that wrote something; after the first a replay would write it twice."""
 
+    def go_on(self) -> None:
+        """Let a request go on for which somebody waits.
+
+        Raises:
+            TooLate: nobody does.
+        """
+        if self._given_up():
+            raise TooLate
+
+    def settle(self) -> None:
+        """Note that the call has committed: its effects are due, and they take their time."""
+        self._settled = True
+        self._too_late = self._given_up = bool
+        self.effects.release(self.effects.waiting())
+
+    def end(self) -> None:
+        """Write nothing any more, whatever threads of the call go on."""
+        self._too_late = lambda: True
+
     def get(self, id_: UUID) -> Anchor | None:
         """Return an anchor, read once; None if it is not stored, deleted, or of no known class."""
+        self.go_on()
         key = id_.int
         found = self._anchors.get(key)
         if found is not None and "archetype" in found.__dict__:
@@ -102,6 +137,7 @@ class RequestMemory:
 
     def load(self, ids: Iterable[str]) -> None:
         """Read the documents of these ids that were not read yet, in one round trip."""
+        self.go_on()
         anchors, missing, deleted = self._anchors, self._missing, self._deleted
         unread = []
         for id_ in ids:
@@ -172,6 +208,7 @@ class RequestMemory:
 
     def put(self, anchor: Anchor) -> None:
         """Take an anchor into the unit of work; written at the commit."""
+        self.go_on()
         key = anchor.id.int
         with self._lock:
             self._deleted.pop(key, None)
@@ -179,6 +216,7 @@ class RequestMemory:
 
     def delete(self, id_: UUID) -> None:
         """Forget an anchor for this request and remove its document at the commit."""
+        self.go_on()
         key = id_.int
         with self._lock:
             gone = self._anchors.pop(key, None)
@@ -215,6 +253,7 @@ class RequestMemory:
             TooLate: the request has been given up.
         """
         with self._flushing:  # two threads would store the same
+            waiting = self.effects.waiting()
             deleted = dict(self._deleted)
             changes = collect(self._anchors.values(), deleted.values(), self._reader)
             answered = answer()
@@ -228,6 +267,8 @@ class RequestMemory:
                     raise
                 self.commits += 1
                 self._rebase(changes, deleted)
+            if self.commits or self._settled:  # else the call may still run again
+                self.effects.release(waiting)
             return answered
 
     def _commit(self, changes: Changes) -> None:
@@ -308,6 +349,7 @@ class RequestMemory:
 
     def get_roots(self) -> Iterator[Root]:
         """Yield every root once: those of the store, and those made by this request."""
+        self.go_on()
         found = self._store.find("root")
         self._reader.keep(found)
         self.load([document.id for document in found])

@@ -21,10 +21,11 @@ from jaclang.jac0core.archetype import NodeAnchor, Root
 from jaclang.jac0core.constant import Constants
 from jaclang.jac0core.osp_kernel_sv import desc_for, isolate_request_walk_stack
 from jaclang.jac0core.runtime import JacRuntime as Jac
-from jaclang.runtimelib.context import CallState, ExecutionContext
+from jaclang.runtimelib.context import CallState
 
 from jac_converge.app_runtime.bridge import hooks
 from jac_converge.app_runtime.bridge.anchors import body_of
+from jac_converge.app_runtime.bridge.effects import RequestContext
 from jac_converge.app_runtime.bridge.introspect import Callables, FunctionSpec, WalkerSpec, find
 from jac_converge.app_runtime.bridge.memory import RequestMemory, TooLate
 from jac_converge.app_runtime.bridge.wire import CannotSend, to_text, to_wire
@@ -108,11 +109,21 @@ class Outcome:
 
 
 class Run:
-    """One run of a call on one memory. Enter it, `begin`, await what needs it, `finish`."""
+    """One run of a call on one memory. Enter it, `begin`, await what needs it, `finish`.
 
-    def __init__(self, call: Call, store: DocumentStore, *, too_late: Callable[[], bool]) -> None:
+    Then leave it, and what keeps others waiting, and run its `effects`.
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        store: DocumentStore,
+        *,
+        too_late: Callable[[], bool],
+        given_up: Callable[[], bool] = bool,
+    ) -> None:
         self._call = call
-        self._memory = RequestMemory(store, too_late=too_late)
+        self._memory = RequestMemory(store, too_late=too_late, given_up=given_up)
         self._context = _context(self._memory)
         self._started: Any = None
 
@@ -167,7 +178,7 @@ class Run:
         return Jac.spawn(self._started, start.archetype)
 
     def finish(self, result: Any) -> Outcome:
-        """Put the outcome into JSON, commit, and run what waits for the commit.
+        """Put the outcome into JSON, and commit.
 
         Raises:
             CannotSend: the result has no form as JSON; nothing was written.
@@ -178,8 +189,18 @@ class Run:
         if inspect.isgenerator(result) or inspect.isasyncgen(result):
             raise CannotSend("a generator result cannot be served; return a list")
         outcome: Outcome = self._memory.flush(lambda: self._outcome(result))
-        self._context.run_pending_effects()
+        self._memory.settle()
         return outcome
+
+    def effects(self) -> None:
+        """Run what waited for the commit; where that fails, the log says so."""
+        token = Jac.push_request_context(self._context)
+        try:
+            isolate_request_walk_stack()
+            self._context.run_pending_effects()
+        finally:
+            self._memory.end()
+            Jac.reset_request_context(token)
 
     def _outcome(self, result: Any) -> "Outcome":
         if self._started is None:
@@ -261,7 +282,7 @@ class _Parent:
 
 
 def _context(memory: Any) -> Any:
-    return ExecutionContext(_parent=_Parent(memory))
+    return RequestContext(_parent=_Parent(memory))
 
 
 class _NoStore:

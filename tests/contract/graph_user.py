@@ -104,6 +104,7 @@ class User:
             if not keep:
                 return [], seen
             outcome = run.finish(result)
+        run.effects()
         self.warnings = outcome.warnings
         return outcome.reports, seen
 

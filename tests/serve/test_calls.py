@@ -11,6 +11,7 @@ from time import monotonic
 import pytest
 
 from tests.servers.jac_server import JacServer
+from tests.servers.process import wait_until
 
 TRAPS = Path(__file__).parent / "apps" / "traps.jac"
 
@@ -18,8 +19,11 @@ TRAPS = Path(__file__).parent / "apps" / "traps.jac"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JacServer]:
     """Give one worker with the app of traps."""
-    with JacServer(TRAPS, tmp_path_factory.mktemp("traps")) as running:
-        yield running
+    made = JacServer(TRAPS, tmp_path_factory.mktemp("traps"))
+    toml = made.file.with_name("jac.toml")
+    toml.write_text(toml.read_text() + "metrics_enabled = true\n")
+    with made:
+        yield made
 
 
 def test_typed_body_becomes_the_objects_of_the_app(server: JacServer) -> None:
@@ -206,10 +210,12 @@ def test_only_what_the_app_defines_is_a_route(server: JacServer) -> None:
         "describe",
         "fail",
         "label_of",
+        "look_for_ever",
         "name_of_root",
         "nap",
         "process",
         "reporting",
+        "wait_for",
     ]
     assert expected == functions
     for name in ("jobj", "grant", "uuid4", "__init__"):
@@ -286,6 +292,48 @@ def test_call_that_was_being_stored_when_its_time_was_up_is_not_told_as_refused(
     assert "may or may not have been stored" in answer.body["error"]["message"]
     seen = server.call("/walker/increment").reports[0]
     assert seen in (before + 1, before + 2)
+
+
+def running(server: JacServer) -> int:
+    """Return how many threads are at work for calls."""
+    text = server.get("/metrics").body.decode()
+    (line,) = [it for it in text.splitlines() if it.startswith("jac_calls_running{")]
+    return int(float(line.rpartition(" ")[2]))
+
+
+@pytest.mark.parametrize(
+    ("walker", "fields"),
+    [
+        pytest.param("endless", {"how": "read"}, id="reads"),
+        pytest.param("endless", {"how": "visit"}, id="visits"),
+        pytest.param("endless", {"how": "flow"}, id="flow"),
+        pytest.param("endless_async", {}, id="asynchronous"),
+    ],
+)
+def test_walker_without_an_end_ends_with_its_time(
+    server: JacServer, walker: str, fields: dict[str, str]
+) -> None:
+    """Its thread is free again, and nothing of it is stored, also where it catches all errors."""
+    before = server.call("/walker/increment").reports[0]
+    answer = server.call(f"/walker/{walker}", **fields)
+    assert (504, "TIMEOUT") == (answer.status, answer.code)
+    wait_until(lambda: not running(server), within=10, what="the end of the walker")
+    assert [before + 1] == server.call("/walker/increment").reports
+    (number,) = server.call("/walker/async_increment").reports
+    assert before + 2 == number
+
+
+def test_effect_that_takes_its_time_denies_no_answer(server: JacServer, tmp_path: Path) -> None:
+    """What it waits for may be anything, and others write meanwhile."""
+    file = tmp_path / "go on"
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(server.call, "/walker/increment_and_wait", file=str(file))
+        answer = waiting.result(20)
+    (number,) = answer.reports
+    assert [number + 1] == server.call("/walker/increment").reports
+    assert 1 == running(server)
+    file.touch()
+    wait_until(file.with_name("go on.seen").exists, within=10, what="the end of the effect")
 
 
 def test_large_body_is_refused(server: JacServer) -> None:
