@@ -1,6 +1,6 @@
 """`Cluster` over HTTP.
 
-Requests and answers are raw JSON over the connection pool of the official client, because its
+Requests and answers are raw JSON over a connection pool, because the official client's
 typed models lose fields in a round trip and its watches lose their place. Every HTTP or transport
 error leaves here as one of `errors.py`.
 """
@@ -27,7 +27,8 @@ from jac_converge.reconciler.errors import (
     Unserved,
     classify,
 )
-from jac_converge.reconciler.kubeconfig import Login, context_name
+from jac_converge.reconciler.kubeconfig import context_name
+from jac_converge.reconciler.login import Login
 from jac_converge.reconciler.objects import LEASE, Kind, Object, kind_named
 from jac_converge.reconciler.ownership import FIELD_MANAGER
 from jac_converge.reconciler.position import Bookmark, Changed, Listed
@@ -93,7 +94,7 @@ def connect(
 
 
 class KubeCluster:
-    """`Cluster` over the connection pool of the official client."""
+    """`Cluster` over a pool of connections."""
 
     def __init__(self, target: Target, login: Login, limits: Limits = USUAL) -> None:
         self.target = target
@@ -304,12 +305,12 @@ class KubeCluster:
         for renewed in (False, True):
             if not stream:
                 self._limits.pace()
-            client, login = self._login.current()
+            access, login = self._login.current()
             headers = {"Accept": "application/json", "User-Agent": FIELD_MANAGER, **login}
             if content_type:
                 headers["Content-Type"] = content_type
             try:
-                response: urllib3.BaseHTTPResponse = client.rest_client.pool_manager.request(
+                response: urllib3.BaseHTTPResponse = access.pool.request(
                     method,
                     url,
                     body=payload,
@@ -325,7 +326,7 @@ class KubeCluster:
                 raise _unreachable(subject, self.target.server, exc) from exc
             if renewed or not (isinstance(error, Refused) and error.expired):
                 break
-            self._login.renew(client)
+            self._login.renew(access)
         raise error
 
 

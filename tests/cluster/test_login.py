@@ -4,6 +4,7 @@ import json
 import secrets
 import sys
 import time
+from base64 import b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from jac_converge.reconciler.errors import NoCluster, Refused
+from jac_converge.reconciler.errors import Invalid, NoCluster, Refused
 from jac_converge.reconciler.kube_cluster import KubeCluster, connect
 from jac_converge.reconciler.objects import kind_named
 from jac_converge.reconciler.ownership import selector_of
+from jac_converge.reconciler.plain_login import plain_access
 from tests.cluster.foreign_edits import EDITS, heal_seconds, path_of
 from tests.cluster.running_loop import running_loop, wait_until, write_app
 from tests.servers.api import Api
@@ -246,3 +248,30 @@ def test_loop_writes_nothing_into_another_cluster_at_the_same_address(
         assert written == len(running.view.outcomes)
         names = [it["metadata"]["name"] for it in server.api.get(path_of("Namespace", ""))["items"]]
         assert unused_namespace not in names
+
+
+def test_certificate_in_the_kubeconfig_itself_logs_in(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    """As base64, the way most tools write it; without the official client."""
+    content = json.loads(control_plane.kubeconfig.read_text())
+    for entry in (content["clusters"][0]["cluster"], content["users"][0]["user"]):
+        for key in ("certificate-authority", "client-certificate", "client-key"):
+            if key in entry:
+                entry[f"{key}-data"] = b64encode(Path(entry.pop(key)).read_bytes()).decode()
+    file = tmp_path / "kubeconfig"
+    file.write_text(json.dumps(content))
+    assert plain_access("test", str(file), 1) is not None
+    assert connected(file, namespace).get(CONFIG_MAP, "absent") is None
+
+
+def test_stranger_is_not_taken_for_the_server(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    """Without the authority of the kubeconfig, the one of the system is asked; it knows no such."""
+    content = json.loads(control_plane.kubeconfig.read_text())
+    del content["clusters"][0]["cluster"]["certificate-authority"]
+    file = tmp_path / "kubeconfig"
+    file.write_text(json.dumps(content))
+    with pytest.raises(Invalid, match="not who it says it is"):
+        connected(file, namespace).get(CONFIG_MAP, "absent")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from tempfile import NamedTemporaryFile
 from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -18,8 +19,7 @@ from kubernetes.client import ApiClient, Configuration, CoreV1Api
 from kubernetes.watch import Watch
 
 from jac_converge.reconciler.errors import Gone, ServerFault
-from jac_converge.reconciler.kube_cluster import KubeCluster, Target
-from jac_converge.reconciler.kubeconfig import Login
+from jac_converge.reconciler.kube_cluster import KubeCluster, connect
 from jac_converge.reconciler.objects import kind_named
 from jac_converge.reconciler.position import Changed
 
@@ -64,13 +64,24 @@ def streaming(*lines: bytes) -> Iterator[Script]:
         thread.start()
         url = f"http://127.0.0.1:{server.server_port}"
         client = ApiClient(Configuration(host=url))
-        target = Target(context="test", server=url, namespace="shop", selector="a=b")
         try:
-            cluster = KubeCluster(target, Login("test", None, client))
+            cluster = _connected(url)
             yield Script(client=client, cluster=cluster, versions=versions)
         finally:
             server.shutdown()
             thread.join()
+
+
+def _connected(url: str) -> KubeCluster:
+    content = {
+        "clusters": [{"name": "test", "cluster": {"server": url}}],
+        "users": [{"name": "test", "user": {}}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+    }
+    with NamedTemporaryFile("w") as file:
+        json.dump(content, file)
+        file.flush()
+        return connect(context="test", namespace="shop", selector="a=b", config_file=file.name)
 
 
 def test_watch_raises_gone_for_an_error_event_in_a_living_stream() -> None:
