@@ -12,7 +12,9 @@ from starlette.responses import Response
 
 from jac_converge.app_runtime import docs_pages, limits, metrics, probes, problems, routes
 from jac_converge.app_runtime.auth.accounts import Accounts
-from jac_converge.app_runtime.auth.tokens import Tokens, minted_secret
+from jac_converge.app_runtime.auth.keys import keyring, minted_secrets
+from jac_converge.app_runtime.auth.sessions import Sessions
+from jac_converge.app_runtime.auth.tokens import Tokens
 from jac_converge.app_runtime.bridge.program import Program, new_root
 from jac_converge.app_runtime.calls import Calls
 from jac_converge.app_runtime.identity import Identity
@@ -42,7 +44,7 @@ def create_app(app: App, program: Program, memory: Memory) -> FastAPI:
         max_attempts=settings.conflict_max_attempts if settings.on_conflict == "retry" else 1,
         timeout=settings.server.request_timeout,
     )
-    identity = Identity(Accounts(memory.store, new_root=new_root), _tokens(app), calls)
+    identity = _identity(app, memory, calls)
     api = _empty(app, memory, calls)
     problems.install(api)
     routes.install(api, program, calls, identity)
@@ -89,23 +91,43 @@ def _wrap(api: FastAPI, app: App) -> None:
         api.add_middleware(
             CORSMiddleware,
             allow_origins=server.cors_origins,
-            allow_methods=["GET", "POST", "PUT"],
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type"],
             max_age=600,
         )
 
 
+def _identity(app: App, memory: Memory, calls: Calls) -> Identity:
+    jwt, accounts = app.settings.jwt, Accounts(memory.store, new_root=new_root)
+    sessions = Sessions(
+        memory.store,
+        accounts,
+        idle=jwt.refresh_token_seconds,
+        longest=jwt.session_seconds,
+        access=jwt.access_token_seconds + jwt.leeway_seconds,
+    )
+    return Identity(accounts, sessions, _tokens(app), calls)
+
+
 def _tokens(app: App) -> Tokens:
     jwt = app.settings.jwt
     if jwt.secret is not None:
-        secret = jwt.secret.get_secret_value()
+        secrets: tuple[str, ...] = (jwt.secret.get_secret_value(),)
     else:
-        secret = minted_secret(shelf_file(app).with_name("jwt-secret"))
-    return Tokens(
-        secret=secret,
+        secrets = minted_secrets(shelf_file(app).with_name("jwt-secret"))
+    private = jwt.private_key.get_secret_value() if jwt.private_key is not None else None
+    keys = keyring(
         algorithm=jwt.algorithm,
-        audience=app.name,
+        secrets_=secrets,
+        private_key=private,
+        previous=[secret.get_secret_value() for secret in jwt.previous_secrets],
+    )
+    return Tokens(
+        keys,
+        issuer=jwt.issuer,
+        audience=jwt.audience or app.name,
         lifetime=jwt.access_token_seconds,
+        leeway=jwt.leeway_seconds,
     )
 
 

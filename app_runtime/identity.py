@@ -11,9 +11,10 @@ from uuid import UUID
 from fastapi import APIRouter, FastAPI, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from jac_converge.app_runtime.auth.accounts import Account, Accounts, NameTaken, Refused
+from jac_converge.app_runtime.auth.sessions import InvalidRefresh, Session, Sessions
 from jac_converge.app_runtime.auth.tokens import Claims, InvalidToken, Tokens
 from jac_converge.app_runtime.bodies import CheckedRoute
 from jac_converge.app_runtime.bridge.program import Read
@@ -24,6 +25,7 @@ from jac_converge.app_runtime.stores import UnknownOutcome
 
 __all__ = ["Identity", "sent_token"]
 
+NO_STORE = {"Cache-Control": "no-store"}
 _bearer = HTTPBearer(auto_error=False, description="The token of /user/login.")
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
 
@@ -70,6 +72,12 @@ class Login(_Body):
         return _unflatten(body, lambda name: {"identity": name})
 
 
+class Refresh(_Body):
+    """A refresh token, which is used up by this."""
+
+    refresh_token: str = Field(validation_alias=AliasChoices("refresh_token", "token"))
+
+
 class NewName(_Body):
     """Another name for one's own account."""
 
@@ -88,8 +96,11 @@ class NewPassword(_Body):
 class Identity:
     """Who is calling, and the routes by which they become somebody."""
 
-    def __init__(self, accounts: Accounts, tokens: Tokens, calls: Calls) -> None:
+    def __init__(
+        self, accounts: Accounts, sessions: Sessions, tokens: Tokens, calls: Calls
+    ) -> None:
         self._accounts = accounts
+        self._sessions = sessions
         self._tokens = tokens
         self._calls = calls
 
@@ -153,9 +164,12 @@ class Identity:
         add = router.add_api_route
         add("/register", self._register, methods=["POST"], status_code=201, responses=failures)
         add("/login", self._login, methods=["POST"], responses=failures)
+        add("/refresh", self._refresh, methods=["POST"], responses=failures)
+        add("/refresh-token", self._refresh, methods=["POST"], include_in_schema=False)
         info = self._info
         username = self._username
         password = self._password
+        logout = self._logout
         required = Security(self.required)
 
         async def get_info(bearer: Bearer, claims: Claims = required) -> Response:
@@ -170,6 +184,22 @@ class Identity:
             """Change one's own password; every token from before ends."""
             return await password(body, claims)
 
+        async def post_logout(claims: Claims = required) -> Response:
+            """End this session: its access tokens and its refresh token are void from now on."""
+            return await logout(claims, everywhere=False)
+
+        async def post_logout_everywhere(claims: Claims = required) -> Response:
+            """End every session of the account, this one too."""
+            return await logout(claims, everywhere=True)
+
+        async def jwks() -> Response:
+            """Publish the keys that check our tokens; none where a secret signs them."""
+            headers = {"Cache-Control": "public, max-age=300"}
+            return JSONResponse(self._tokens.published, headers=headers)
+
+        app.add_api_route("/.well-known/jwks.json", jwks, tags=["user"])
+        add("/logout", post_logout, methods=["POST"], responses=failures)
+        add("/logout-everywhere", post_logout_everywhere, methods=["POST"], responses=failures)
         add("/info", get_info, methods=["GET"], responses=failures)
         add("/username", put_username, methods=["PUT"], responses=failures)
         add("/password", put_password, methods=["PUT"], responses=failures)
@@ -177,28 +207,54 @@ class Identity:
 
     async def _register(self, body: Registration) -> Response:
         """Make an account and log it in."""
-        register = self._accounts.register
         name, password = body.identities[0].value, body.credential.password
+
+        def make() -> Session:
+            return self._sessions.open(self._accounts.register(name, password))
+
         try:
-            account = await self._in_time(register, name, password, writes=True)
+            session = await self._in_time(make, writes=True)
         except NameTaken as error:
             raise Problem(400, str(error), code="USER_EXISTS") from error
         except Refused as error:
             raise Problem(400, str(error), code="REGISTRATION_REFUSED") from error
-        return answer(self._session(account), 201)
+        return answer(self._opened(session), 201, headers=NO_STORE)
 
     async def _login(self, body: Login) -> Response:
-        """Exchange name and password for a token."""
-        login = self._accounts.login
+        """Exchange name and password for an access token and a refresh token."""
         name, password = body.identity.value, body.credential.password
-        account = await self._in_time(login, name, password)
-        if account is None:
+
+        def begin() -> Session | None:
+            account = self._accounts.login(name, password)
+            return None if account is None else self._sessions.open(account)
+
+        session = await self._in_time(begin)
+        if session is None:
             raise _unauthorized("name or password is wrong")
-        return answer(self._session(account))
+        return answer(self._opened(session), headers=NO_STORE)
+
+    async def _refresh(self, body: Refresh) -> Response:
+        """Exchange a refresh token for the next one, and a new access token."""
+        try:
+            session = await self._in_time(self._sessions.refresh, body.refresh_token)
+        except InvalidRefresh as error:
+            raise _unauthorized("the refresh token is not valid; log in again") from error
+        return answer(self._opened(session), headers=NO_STORE)
+
+    async def _logout(self, claims: Claims, *, everywhere: bool) -> Response:
+        def end() -> None:
+            account = self.account(claims)
+            if everywhere:
+                self._sessions.end_all(account)
+            else:
+                self._sessions.end(account, claims.session)
+
+        await self._in_time(end, writes=True)
+        return answer({"logged_out": True})
 
     async def _info(self, claims: Claims, token: str) -> Response:
         account = await self._in_time(self.account, claims)
-        return answer(_profile(account) | {"token": token})
+        return answer(_profile(account) | {"token": token}, headers=NO_STORE)
 
     async def _username(self, body: NewName, claims: Claims) -> Response:
         def change() -> Account:
@@ -206,18 +262,21 @@ class Identity:
             _check_own(account, body.current_username)
             return self._accounts.rename(account, body.new_username)
 
-        return answer(self._session(await self._change(change)))
+        account = await self._change(change)
+        token = self._tokens.sign(account.claims(claims.session))
+        return answer(_profile(account) | {"token": token}, headers=NO_STORE)
 
     async def _password(self, body: NewPassword, claims: Claims) -> Response:
-        def change() -> Account:
+        def change() -> Session:
             account = self.account(claims)
             _check_own(account, body.username)
-            accounts = self._accounts
-            return accounts.change_password(account, body.current_password, body.new_password)
+            accounts, current = self._accounts, body.current_password
+            changed = accounts.change_password(account, current, body.new_password)
+            return self._sessions.open(changed, alone=True)
 
-        return answer(self._session(await self._change(change)))
+        return answer(self._opened(await self._change(change)), headers=NO_STORE)
 
-    async def _change(self, change: Callable[[], Account]) -> Account:
+    async def _change[T](self, change: Callable[[], T]) -> T:
         try:
             return await self._in_time(change, writes=True)
         except Refused as error:
@@ -237,8 +296,12 @@ class Identity:
                 raise UnknownOutcome("an account was being changed for too long") from error
             raise Problem(504, "this took too long; try again") from error
 
-    def _session(self, account: Account) -> dict[str, Any]:
-        return _profile(account) | {"token": self._tokens.sign(account.claims)}
+    def _opened(self, session: Session) -> dict[str, Any]:
+        return _profile(session.account) | {
+            "token": self._tokens.sign(session.account.claims(session.id)),
+            "refresh_token": session.refresh,
+            "expires_in": self._tokens.lifetime,
+        }
 
 
 def sent_token(request: Request) -> str | None:

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from jac_converge.app_runtime.stores import Unavailable, UnknownOutcome
+from jac_converge.app_runtime.stores import Conflict, Unavailable, UnknownOutcome
 
 __all__ = ["Problem", "answer", "answer_with", "install", "no_store", "refusal"]
 
@@ -65,7 +65,7 @@ class Problem(Exception):
         self.headers = headers
 
 
-def answer(data: Any, status: int = 200) -> Response:
+def answer(data: Any, status: int = 200, *, headers: dict[str, str] | None = None) -> Response:
     """Wrap data of a success into the envelope."""
     envelope = {
         "ok": True,
@@ -74,7 +74,7 @@ def answer(data: Any, status: int = 200) -> Response:
         "error": None,
         "meta": {"extra": {"http_status": status}},
     }
-    return _json(envelope, status, None)
+    return _json(envelope, status, headers)
 
 
 def answer_with(data: bytes) -> Response:
@@ -144,6 +144,10 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, Unavailable)  # noqa: S101
         return refusal(no_store(f"{request.method} {request.url.path}", error))
 
+    async def conflict(request: Request, error: Exception) -> Response:
+        logger.warning("%s %s failed: %s", request.method, request.url.path, error)
+        return refusal(Problem(409, "others changed the same at the same time; try again"))
+
     async def hung_up(request: Request, error: Exception) -> Response:
         logger.debug("%s %s: the client hung up (%s)", request.method, request.url.path, error)
         return Response(status_code=400)  # to nobody
@@ -156,6 +160,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(Unavailable, unavailable)
+    app.add_exception_handler(Conflict, conflict)
     app.add_exception_handler(ClientDisconnect, hung_up)
     app.add_exception_handler(Exception, unexpected)
 

@@ -20,6 +20,7 @@ from types import FrameType
 import uvicorn
 
 from jac_converge.app_runtime.app import create_app
+from jac_converge.app_runtime.auth.keys import BadKey
 from jac_converge.app_runtime.bridge.program import AppBroken, Program
 from jac_converge.app_runtime.stores import StoreError
 from jac_converge.app_runtime.tiers import open_memory
@@ -48,7 +49,7 @@ def work(app: App, listener: socket.socket, *, serving: Callable[[], None] | Non
         # What is there now stays: the collector need not look through it again with every request.
         gc.collect()
         gc.freeze()
-    except (AppBroken, StoreError, OSError) as error:
+    except (AppBroken, BadKey, StoreError, OSError) as error:
         return _complain(error, 1)
     server = _Server(
         uvicorn.Config(

@@ -24,6 +24,8 @@ _SECRETS: tuple[KeyPath, ...] = (
     ("database", "mongodb_uri"),
     ("database", "redis_url"),
     ("jwt", "secret"),
+    ("jwt", "private_key"),
+    ("jwt", "previous_secrets"),
     ("secrets",),
     # Not meant for secrets, but that is where they end up.
     ("kubernetes", "env"),

@@ -114,16 +114,40 @@ class DatabaseSettings(_Table):
 
 
 class JwtSettings(_Table):
-    """`[converge.jwt]`: how access tokens are signed."""
+    """`[converge.jwt]`: how tokens are signed, and how long a login lasts."""
 
     secret: Given[SecretStr] = None
     """Signing secret, at least 32 bytes (environment: JWT_SECRET). Minted once when not given."""
 
-    algorithm: Literal["HS256", "HS384", "HS512"] = "HS256"
-    """Signature algorithm; the only one accepted on the way in."""
+    algorithm: Literal["HS256", "HS384", "HS512", "RS256", "ES256", "EdDSA"] = "HS256"
+    """Signature algorithm of new tokens. The keys of the last three are published at
+    `/.well-known/jwks.json`; those of ES256 and EdDSA follow from `secret` by default."""
 
-    access_token_seconds: Whole[Annotated[int, Field(ge=60)]] = 12 * 3600
-    """Lifetime of an access token, in seconds."""
+    private_key: Given[SecretStr] = None
+    """PEM of the key that signs, for RS256 (which needs one), ES256 (P-256) or EdDSA (Ed25519)."""
+
+    previous_secrets: tuple[SecretStr, ...] = ()
+    """Secrets, and keys in PEM, that signed before: what they signed stays valid until it expires,
+    so that a new secret logs nobody out."""
+
+    issuer: Annotated[str, Field(min_length=1)] = "jac-converge"
+    """`iss` of every token, and the only one accepted."""
+
+    audience: Given[str] = None
+    """`aud` of every token, and the only one accepted. Default: the app's name."""
+
+    leeway_seconds: Whole[Annotated[int, Field(ge=0, le=300)]] = 5
+    """Seconds that the clocks of two machines may differ."""
+
+    access_token_seconds: Whole[Annotated[int, Field(ge=60)]] = 3600
+    """Lifetime of an access token, in seconds. A logout ends it at once; this bounds a theft that
+    nobody notices."""
+
+    refresh_token_seconds: Whole[Annotated[int, Field(ge=60)]] = 14 * 86400
+    """Seconds without a refresh after which a login ends."""
+
+    session_seconds: Whole[Annotated[int, Field(ge=60)]] = 90 * 86400
+    """Seconds after which a login ends in any case."""
 
 
 class AutoscalingSettings(_Table):

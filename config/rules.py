@@ -8,9 +8,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from jac_converge.config.layers import KeyPath
 from jac_converge.config.quantity import cpu_millis, memory_bytes
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from jac_converge.config.model import (
         ExposureSettings,
         JwtSettings,
@@ -58,7 +61,7 @@ _OURS = {
 class Broken:
     """One broken rule."""
 
-    key: tuple[str, ...]
+    key: KeyPath
     """Path below `[converge]` of the key to look at first."""
     message: str
 
@@ -74,18 +77,32 @@ def broken_rules(settings: "Settings") -> Iterator[Broken]:
 
 
 def _jwt(jwt: "JwtSettings") -> Iterator[Broken]:
-    if jwt.secret is None:
-        return
-    secret = jwt.secret.get_secret_value()
+    if jwt.algorithm == "RS256" and jwt.private_key is None:
+        message = 'is not given, and RS256 needs one; give a PEM, or set algorithm = "EdDSA"'
+        yield Broken(("jwt", "private_key"), message)
+    if jwt.algorithm in _SECRET_BYTES and jwt.private_key is not None:
+        message = f'means nothing with algorithm = "{jwt.algorithm}"; leave it out, or set EdDSA'
+        yield Broken(("jwt", "private_key"), message)
+    if jwt.secret is not None:
+        least = _SECRET_BYTES.get(jwt.algorithm, 32)
+        advice = "leave it out and one is minted and kept for you"
+        yield from _secret(("jwt", "secret"), jwt.secret, jwt.algorithm, least, advice)
+    for number, previous in enumerate(jwt.previous_secrets):
+        key, advice = ("jwt", "previous_secrets", number), "leave it out: it ends what it signed"
+        yield from _secret(key, previous, "a secret", 32, advice)
+
+
+def _secret(
+    key: KeyPath, given: "SecretStr", needs: str, least: int, advice: str
+) -> Iterator[Broken]:
+    secret = given.get_secret_value()
     origin = _PUBLISHED_SECRETS.get(secret.strip().lower())
-    least = _SECRET_BYTES[jwt.algorithm]
-    advice = "leave it out and one is minted and kept for you"
     if origin is not None:
         message = f"is {origin}: anybody can forge tokens with it; {advice}"
-        yield Broken(("jwt", "secret"), message)
+        yield Broken(key, message)
     elif (length := len(secret.encode())) < least:
-        message = f"has {length} bytes, {jwt.algorithm} needs at least {least}; {advice}"
-        yield Broken(("jwt", "secret"), message)
+        message = f"has {length} bytes, {needs} needs at least {least}; {advice}"
+        yield Broken(key, message)
 
 
 def _resources(kubernetes: "KubernetesSettings") -> Iterator[Broken]:

@@ -9,7 +9,7 @@ an account is.
 import secrets
 import threading
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -23,6 +23,8 @@ __all__ = ["Account", "Accounts", "NameTaken", "Refused"]
 MIN_PASSWORD, MAX_PASSWORD = 8, 1024  # characters; the upper bound is for the hash's running time
 MAX_NAME = 254  # characters: the longest e-mail address
 HASHES_AT_ONCE = 4  # each takes 19 MiB while it runs
+MOST_ENDED = 64  # sessions of one account that ended while their access tokens live
+ENDINGS = 10  # tries against others who change the same account
 TRIES = 3  # for a name: claims that count for nobody are rare, so a second one is bad luck
 
 
@@ -44,10 +46,9 @@ class Account:
     version: int
     """Counts password changes; a token of an older version is void."""
 
-    @property
-    def claims(self) -> Claims:
-        """What a token for this account says."""
-        return Claims(account=self.id, version=self.version, root=self.root.hex)
+    def claims(self, session: str) -> Claims:
+        """What a token for a session of this account says."""
+        return Claims(account=self.id, version=self.version, root=self.root.hex, session=session)
 
 
 class Accounts:
@@ -92,9 +93,57 @@ class Accounts:
 
     def check_stored(self, stored: Document | None, claims: Claims) -> Account | None:
         """Do the same with a document that was read for it."""
-        if stored is None or stored.kind != "account" or stored.body["version"] != claims.version:
+        if stored is None or stored.kind != "account":
+            return None
+        body = stored.body
+        if body["version"] != claims.version or claims.session in body.get("ended", ()):
             return None
         return _account(stored)
+
+    def current(self, stored: Document | None) -> Account | None:
+        """Return the account of a document that was read, whatever its version."""
+        return _account(stored) if stored is not None and stored.kind == "account" else None
+
+    def end_session(self, id_: str, session: str, *, now: float, until: float) -> None:
+        """Void the access tokens of one session.
+
+        Args:
+            id_: of the account.
+            session: id; at most `MOST_ENDED` are kept, and the next one ends all sessions.
+            now: s since the epoch.
+            until: s since the epoch, when the last of its access tokens has expired.
+        """
+
+        def ended(body: Mapping[str, Any]) -> dict[str, Any]:
+            kept = {key: end for key, end in body.get("ended", {}).items() if end > now}
+            if len(kept) >= MOST_ENDED:
+                return {"ended": {}, "version": body["version"] + 1}
+            return {"ended": kept | {session: until}}
+
+        self._change(id_, ended)
+
+    def end_all(self, id_: str) -> None:
+        """Void every token of an account."""
+        self._change(id_, lambda body: {"ended": {}, "version": body["version"] + 1})
+
+    def _change(self, id_: str, change: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
+        """Change an account whoever else changes it; one that is gone stays gone.
+
+        Raises:
+            Conflict: others changed it all the time.
+        """
+        for attempt in range(ENDINGS):
+            stored = self._store.get([id_]).get(id_)
+            if stored is None:
+                return
+            try:
+                changed = _changed(stored, **change(stored.body))
+                self._store.commit(WriteBatch(updates=(changed,)))
+            except Conflict:
+                if attempt == ENDINGS - 1:
+                    raise
+            else:
+                return
 
     def rename(self, account: Account, name: str) -> Account:
         """Give an account another name; its tokens stay valid.
@@ -177,7 +226,8 @@ class Accounts:
         if not _verify(known, current) or stored is None:
             raise Refused("the current password is wrong")
         _check_password(new)
-        changed = _changed(stored, password=_hash(new), version=stored.body["version"] + 1)
+        version = stored.body["version"] + 1
+        changed = _changed(stored, password=_hash(new), version=version, ended={})
         try:
             self._store.commit(WriteBatch(updates=(changed,)))
         except Conflict as error:

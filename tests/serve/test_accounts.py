@@ -37,7 +37,9 @@ def test_register_and_login_speak_for_one_account(server: JacServer) -> None:
     """Both give a token, and both tokens the same root."""
     made = server.send("POST", "/user/register", nested("reg", register=True))
     assert 201 == made.status
-    assert {"username", "user_id", "root_id", "token"} == made.body["data"].keys()
+    fields = {"username", "user_id", "root_id", "token", "refresh_token", "expires_in"}
+    assert fields == made.body["data"].keys()
+    assert "no-store" == made.headers["Cache-Control"]
     again = server.send("POST", "/user/login", nested("reg"))
     assert 200 == again.status
     assert made.body["data"]["root_id"] == again.body["data"]["root_id"]
@@ -169,9 +171,12 @@ def test_token_is_pinned(server: JacServer, change: dict[str, Any]) -> None:
     """Signed with the right secret, but wrong in one claim."""
     secret = (server.file.parent / ".jac" / "converge" / "jwt-secret").read_text()
     name = f"pinned-{'-'.join(map(str, (*change, *change.values())))}"
-    good = jwt.decode(server.register(name), options={"verify_signature": False})
-    forged = jwt.encode(good | change, secret, algorithm="HS256")
-    assert 200 == server.get("/user/info", token=jwt.encode(good, secret)).status
+    token = server.register(name)
+    good = jwt.decode(token, options={"verify_signature": False})
+    header = {"kid": jwt.get_unverified_header(token)["kid"]}
+    forged = jwt.encode(good | change, secret, algorithm="HS256", headers=header)
+    same = jwt.encode(good, secret, headers=header)
+    assert 200 == server.get("/user/info", token=same).status
     assert 401 == server.get("/user/info", token=forged).status
 
 
@@ -224,3 +229,87 @@ def test_logins_wait_in_no_walkers_thread(server: JacServer) -> None:
         assert not all(login.done() for login in logins)
         # On a slow machine the last in the queue wait too long.
         assert {401} <= {login.result().status for login in logins} <= {401, 504}
+
+
+def login(server: JacServer, name: str) -> dict[str, Any]:
+    """Begin a session of an account."""
+    answer = server.send("POST", "/user/login", nested(name))
+    assert 200 == answer.status, answer.body
+    data: dict[str, Any] = answer.body["data"]
+    return data
+
+
+@pytest.mark.parametrize("route", ["/user/refresh", "/user/refresh-token"])
+def test_refresh_gives_new_tokens_for_the_same_account(server: JacServer, route: str) -> None:
+    """And an access token renews nothing."""
+    name = f"renewed-{route[6:]}"
+    server.register(name)
+    begun = login(server, name)
+    answer = server.send("POST", route, {"refresh_token": begun["refresh_token"]})
+    assert 200 == answer.status
+    renewed = answer.body["data"]
+    assert begun["root_id"] == renewed["root_id"]
+    assert begun["refresh_token"] != renewed["refresh_token"]
+    assert 200 == server.call("/walker/boxes", renewed["token"]).status
+    assert 401 == server.send("POST", route, {"refresh_token": begun["token"]}).status
+
+
+def test_logout_ends_its_session_at_once(server: JacServer) -> None:
+    """For walkers too; the other session goes on until all of them end."""
+    server.register("leaving")
+    one, two = login(server, "leaving"), login(server, "leaving")
+    assert 200 == server.send("POST", "/user/logout", token=one["token"]).status
+    assert 401 == server.call("/walker/boxes", one["token"]).status
+    assert 401 == server.send("POST", "/user/logout", token=one["token"]).status
+    used = {"refresh_token": one["refresh_token"]}
+    assert 401 == server.send("POST", "/user/refresh", used).status
+    assert 200 == server.call("/walker/boxes", two["token"]).status
+    assert 200 == server.send("POST", "/user/logout-everywhere", token=two["token"]).status
+    assert 401 == server.call("/walker/boxes", two["token"]).status
+    used = {"refresh_token": two["refresh_token"]}
+    assert 401 == server.send("POST", "/user/refresh", used).status
+
+
+def test_published_default_secret_of_jac_scale_forges_nothing(server: JacServer) -> None:
+    """Neither as its tokens look, nor as ours do."""
+    known = "supersecretkey_for_testing_only!"
+    token = server.register("default-secret")
+    good = jwt.decode(token, options={"verify_signature": False})
+    header = {"kid": jwt.get_unverified_header(token)["kid"]}
+    theirs = {"username": "admin", "role": "admin", "exp": 4102444800}
+    for claims, headers in ((theirs, {}), (good, {}), (good, header)):
+        forged = jwt.encode(claims, known, algorithm="HS256", headers=headers)
+        assert 401 == server.get("/user/info", token=forged).status
+
+
+def test_keys_of_a_secret_are_not_published(server: JacServer) -> None:
+    """There is nothing public about them."""
+    answer = server.get("/.well-known/jwks.json")
+    assert (200, {"keys": []}) == (answer.status, answer.body)
+
+
+def test_key_is_rotated_without_a_logout_and_shared_by_all_workers(tmp_path: Path) -> None:
+    """From a minted secret to a key that follows from a new one, over a restart of two workers."""
+    with JacServer(TRAPS, tmp_path, "--workers", "2") as server:
+        server.register("staying")
+        begun = login(server, "staying")
+    secret = (tmp_path / ".jac" / "converge" / "jwt-secret").read_text()
+    toml = tmp_path / "jac.toml"
+    toml.write_text(
+        f"""{toml.read_text() if toml.exists() else ""}
+[converge.jwt]
+secret = "{"n" * 64}"
+algorithm = "EdDSA"
+previous_secrets = ["{secret}"]
+"""
+    )
+    with server:
+        assert 200 == server.call("/walker/boxes", begun["token"]).status
+        used = {"refresh_token": begun["refresh_token"]}
+        token = server.send("POST", "/user/refresh", used).body["data"]["token"]
+        assert "EdDSA" == jwt.get_unverified_header(token)["alg"]
+        for _ in range(20):
+            assert 200 == server.call("/walker/boxes", token).status
+        keys = jwt.PyJWKSet.from_dict(server.get("/.well-known/jwks.json").body)
+        key = keys[jwt.get_unverified_header(token)["kid"]]
+        assert jwt.decode(token, key.key, ["EdDSA"], options={"verify_aud": False})

@@ -1,0 +1,247 @@
+"""Sessions: who stays logged in, and the refresh tokens that say so.
+
+All sessions of an account are one document beside it, which no call of the app reads: what a call
+has to know, the account says (`Accounts.check_stored`). A refresh token is used once. The next one
+follows from it and from a number that only the store knows, so whoever repeats a refresh within
+`GRACE` gets the same answer again; after that, a token that was used before means that two have
+it, and the session ends for both. It changes with the life of a session.
+"""
+
+import base64
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import time
+from typing import Any
+
+from jac_converge.app_runtime.auth.accounts import Account, Accounts
+from jac_converge.app_runtime.stores import Conflict, Document, DocumentStore, WriteBatch
+
+__all__ = ["InvalidRefresh", "Reused", "Session", "Sessions"]
+
+MOST = 32  # of one account; the one that was not used for longest makes room
+GRACE = 10.0  # s in which a used refresh token gives its successor again: two tabs, a lost answer
+LONGEST = 200  # characters of a refresh token; ours have 134
+TRIES = 10  # against others who change the sessions of the same account
+PREFIX = "jacr"
+
+
+class InvalidRefresh(Exception):
+    """A refresh token that renews nothing: unknown, expired, or of a session that has ended."""
+
+
+class Reused(InvalidRefresh):
+    """A refresh token that was used before: somebody else may have it, so its session ended."""
+
+    def __init__(self, account: Account) -> None:
+        super().__init__("a refresh token was used twice")
+        self.account = account
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A session as it is handed out."""
+
+    account: Account
+    id: str
+    refresh: str
+    """Renews it, once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Token:
+    """The parts of a refresh token."""
+
+    account: str
+    session: str
+    family: str
+    secret: str
+
+    def __str__(self) -> str:
+        return f"{PREFIX}.{self.account}.{self.session}.{self.family}.{self.secret}"
+
+
+class Sessions:
+    """The sessions of all accounts. Every method may wait for the store; call it from a thread."""
+
+    def __init__(
+        self,
+        store: DocumentStore,
+        accounts: Accounts,
+        *,
+        idle: int,
+        longest: int,
+        access: int,
+        clock: Callable[[], float] = time,
+    ) -> None:
+        """Keep sessions in the store of their accounts.
+
+        Args:
+            store: where.
+            accounts: in the same store.
+            idle: s without a refresh after which a session ends.
+            longest: s after which it ends in any case.
+            access: s that an access token may live.
+            clock: s since the epoch.
+        """
+        self._store = store
+        self._accounts = accounts
+        self._idle = idle
+        self._longest = longest
+        self._access = access
+        self._clock = clock
+
+    def open(self, account: Account, *, alone: bool = False) -> Session:
+        """Begin a session; `alone`: and end all others of the account."""
+        now, token = self._clock(), _new_token(account)
+
+        def added(found: dict[str, Any]) -> dict[str, Any]:
+            kept = {} if alone else _alive(found, now)
+            for oldest in sorted(kept, key=lambda id_: kept[id_]["idle"])[: len(kept) - MOST + 1]:
+                del kept[oldest]
+            begun = {
+                "version": account.version,
+                "family": _hash(token.family),
+                "secret": _hash(token.secret),
+                "idle": now + self._idle,
+                "end": now + self._longest,
+            }
+            return kept | {token.session: begun}
+
+        self._change(account.id, added)
+        return Session(account=account, id=token.session, refresh=str(token))
+
+    def refresh(self, text: str) -> Session:
+        """Renew a session by its refresh token.
+
+        Raises:
+            Reused: it was used before, and the session has ended for that.
+            InvalidRefresh: it renews nothing.
+        """
+        token, now = _parsed(text), self._clock()
+        id_ = f"account:{token.account}"
+        for _ in range(TRIES):
+            found = self._store.get([id_, _key(id_)])
+            stored, document = found.get(id_), found.get(_key(id_))
+            session = document.body["open"].get(token.session) if document is not None else None
+            account = self._accounts.current(stored)
+            if (
+                document is None
+                or account is None
+                or session is None
+                or session["version"] != account.version
+                or now >= min(session["idle"], session["end"])
+                or not _same(session["family"], token.family)
+            ):
+                raise InvalidRefresh("the refresh token renews nothing")
+            given = Session(account=account, id=token.session, refresh="")
+            if not _same(session["secret"], token.secret):
+                return self._again(given, token, session, now)
+            salt = secrets.token_hex(16)
+            following = _following(token, salt)
+            renewed = session | {
+                "secret": _hash(following.secret),
+                "before": session["secret"],
+                "salt": salt,
+                "rotated": now,
+                "idle": now + self._idle,
+            }
+            body = {"open": document.body["open"] | {token.session: renewed}}
+            try:
+                self._store.commit(WriteBatch(updates=(document._replace(body=body),)))
+            except Conflict:
+                continue  # another tab was faster, most likely with the same token
+            return Session(account=account, id=token.session, refresh=str(following))
+        raise Conflict([_key(id_)])
+
+    def end(self, account: Account, session: str) -> None:
+        """End one session, and the access tokens that it was given, now.
+
+        Args:
+            account: whose.
+            session: its id; one that has ended already is no error.
+        """
+        now = self._clock()
+        self._accounts.end_session(account.id, session, now=now, until=now + self._access)
+        self._change(account.id, lambda found: {k: v for k, v in found.items() if k != session})
+
+    def end_all(self, account: Account) -> None:
+        """End every session and every token of an account, now."""
+        self._accounts.end_all(account.id)
+        self._change(account.id, lambda _: {})
+
+    def _again(self, given: Session, token: _Token, session: dict[str, Any], now: float) -> Session:
+        """Answer a token that is genuine, and not the last one."""
+        recent = now - session.get("rotated", 0.0) < GRACE
+        if recent and _same(session.get("before", ""), token.secret):
+            following = _following(token, session["salt"])
+            return Session(account=given.account, id=given.id, refresh=str(following))
+        self.end(given.account, given.id)
+        raise Reused(given.account)
+
+    def _change(self, account: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        """Change the sessions of an account.
+
+        Raises:
+            Conflict: others changed them all the time.
+        """
+        key = _key(account)
+        for attempt in range(TRIES):
+            stored = self._store.get([key]).get(key)
+            before = {} if stored is None else dict(stored.body["open"])
+            after = change(dict(before))
+            if after == before:
+                return
+            document = Document(id=key, kind="sessions", body={"open": after})
+            batch = WriteBatch(creates=(document,))
+            if stored is not None:
+                batch = WriteBatch(updates=(stored._replace(body=document.body),))
+            try:
+                self._store.commit(batch)
+            except Conflict:
+                if attempt == TRIES - 1:
+                    raise
+            else:
+                return
+
+
+def _key(account: str) -> str:
+    return f"sessions:{account.partition(':')[2]}"
+
+
+def _alive(found: dict[str, Any], now: float) -> dict[str, Any]:
+    return {id_: one for id_, one in found.items() if now < min(one["idle"], one["end"])}
+
+
+def _new_token(account: Account) -> _Token:
+    return _Token(
+        account=account.id.partition(":")[2],
+        session=secrets.token_hex(8),
+        family=secrets.token_urlsafe(16),
+        secret=secrets.token_urlsafe(32),
+    )
+
+
+def _parsed(text: str) -> _Token:
+    parts = text.split(".") if len(text) <= LONGEST and text.isascii() else []
+    if len(parts) != 5 or parts[0] != PREFIX:  # noqa: PLR2004 - the fields of `_Token`, and one
+        raise InvalidRefresh("this is no refresh token")
+    return _Token(account=parts[1], session=parts[2], family=parts[3], secret=parts[4])
+
+
+def _following(token: _Token, salt: str) -> _Token:
+    """Make the successor, which needs both: what the client has, and what the store has."""
+    digest = hmac.digest(token.secret.encode(), salt.encode(), "sha256")
+    secret = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return _Token(account=token.account, session=token.session, family=token.family, secret=secret)
+
+
+def _hash(secret: str) -> str:
+    # They are 128 and 256 bits of chance: nothing slower is needed.
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _same(known: str, secret: str) -> bool:
+    return hmac.compare_digest(known, _hash(secret))
