@@ -170,8 +170,11 @@ class Calls:
                     deadline.nothing_written()
                     self._count_replay()
             if deadline.outcome is not None:
-                # In a thread: they may wait, which is not for the loop of all such walkers.
-                await asyncio.shield(self.in_thread(run.effects))
+                if run.has_effects:
+                    # In a thread: they may wait, which is not for the loop of all such walkers.
+                    await asyncio.shield(self.in_thread(run.effects))
+                else:
+                    run.effects()
                 return deadline.outcome
             await asyncio.sleep(attempt.pause)
         raise AssertionError("the last attempt returns or raises")

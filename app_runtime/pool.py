@@ -25,7 +25,7 @@ IDLE, BUSY = 0.7, 0.9
 
 
 class Pool:
-    """Threads for the calls that one event loop hands over."""
+    """Threads for the calls that event loops hand over."""
 
     def __init__(
         self, widest: int, name: str, *, processor: Callable[[], float] = time.process_time
@@ -116,6 +116,6 @@ class Pool:
             elif share > BUSY:
                 self._width = max(NARROW, self._width * 3 // 4)
             self._fill()
-            self._looking = bool(self._waiting) or self._threads_at_work > NARROW
-        if self._looking:
+            again = self._looking = bool(self._waiting) or self._threads_at_work > NARROW
+        if again:
             self._look_later()

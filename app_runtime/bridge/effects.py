@@ -47,6 +47,11 @@ class Effects:
             self._due += self._waiting[:count]
             del self._waiting[:count]
 
+    def any_due(self) -> bool:
+        """Return whether one may run now."""
+        with self._lock:
+            return bool(self._due)
+
     def next(self) -> Effect | None:
         """Take the one whose turn it is."""
         with self._lock:

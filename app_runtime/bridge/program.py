@@ -192,6 +192,11 @@ class Run:
         self._memory.settle()
         return outcome
 
+    @property
+    def has_effects(self) -> bool:
+        """Whether something waited for the commit."""
+        return self._memory.effects.any_due()
+
     def effects(self) -> None:
         """Run what waited for the commit; where that fails, the log says so."""
         token = Jac.push_request_context(self._context)
