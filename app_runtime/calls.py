@@ -21,6 +21,7 @@ from jac_converge.app_runtime.bridge.introspect import FunctionSpec, WalkerSpec
 from jac_converge.app_runtime.bridge.program import Call, Outcome, Read, Run, TooLate
 from jac_converge.app_runtime.pool import Pool
 from jac_converge.app_runtime.stores import Conflict, DocumentStore, UnknownOutcome
+from jac_converge.app_runtime.turns import Turns
 
 __all__ = ["Calls", "Order"]
 
@@ -72,7 +73,8 @@ class Calls:
         self._door = Pool(THREADS_FOR_ACCOUNTS, "account")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
-        self._turns = asyncio.Lock()  # of the walkers' loop
+        self._turns = Turns()
+        self._async_turns = asyncio.Lock()  # of the walkers' loop
         self.replays = 0
         """Runs that were no first runs, since this process began."""
 
@@ -135,7 +137,7 @@ class Calls:
 
     def _run(self, order: Order, deadline: "_Deadline") -> Outcome:
         for attempt in self._attempts():
-            with attempt.store() as store:
+            with self._turns.of(attempt.contested), attempt.store() as store:
                 run = _run_of(order, store, deadline)
                 try:
                     with run.active(), attempt.timed():
@@ -157,7 +159,7 @@ class Calls:
         for attempt in self._attempts():
             # Never with the store's lock: the next task of this loop to want it would stop the
             # loop, and so the task that has it. Taking turns is the best there is.
-            async with self._turns if attempt.again else nullcontext():
+            async with self._async_turns if attempt.again else nullcontext():
                 run = _run_of(order, self._store, deadline)
                 try:
                     with run.active(), attempt.timed():
@@ -180,18 +182,19 @@ class Calls:
         raise AssertionError("the last attempt returns or raises")
 
     def _attempts(self) -> Iterator["_Attempt"]:
-        quick = False
+        quick, contested = False, frozenset[str]()
         for number in range(self._max_attempts):
             pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**number)
             attempt = _Attempt(
                 base=self._store,
                 again=number > 0,
+                contested=contested,
                 alone=quick,
                 last=number == self._max_attempts - 1,
                 pause=self._rng.uniform(0, pause),
             )
             yield attempt
-            quick = attempt.seconds < QUICK
+            quick, contested = attempt.seconds < QUICK, attempt.contested
 
     def _walker_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
@@ -249,6 +252,8 @@ class _Attempt:
     base: DocumentStore
     again: bool
     """Whether a run before lost a race."""
+    contested: frozenset[str]
+    """Ids of the documents for which the last race was lost."""
     alone: bool
     """A quick call that lost a race runs again with the store's write lock, and so cannot lose a
     second one; a slow call would hold up everybody, so it takes its chances."""
@@ -276,6 +281,7 @@ class _Attempt:
         """
         if self.last:
             raise conflict
+        self.contested = frozenset(conflict.ids)
         logger.debug("a call runs again: %s", conflict)
 
 
