@@ -26,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -127,7 +128,7 @@ def _built(program: str) -> Path:
 def _destination(go: Path, program: str) -> Path:
     """Name what this Go makes of a program's sources: another program's do not change it."""
     key = hashlib.sha256(go_version(go).encode())
-    own = sorted((SOURCES / program).rglob("*.go"))
+    own = sorted(path for path in (SOURCES / program).rglob("*") if path.suffix in {".go", ".toml"})
     for source in (SOURCES / "go.mod", SOURCES / "go.sum", *own):
         key.update(source.relative_to(SOURCES).as_posix().encode() + b"\0")
         key.update(source.read_bytes() + b"\0")
@@ -245,9 +246,34 @@ def _build(go: Path, program: str, destination: Path) -> None:
     destination.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".building-") as directory:
         command = [str(go), "build", "-trimpath", "-ldflags", f"-s -w {flags}", "-o", directory]
+        changes = (SOURCES / program).glob("*.toml")
+        command += [_changed_module(go, change, Path(directory)) for change in changes]
         run([*command, f"./{program}"], env=go_environment(go), cwd=SOURCES)
         Path(directory, program).replace(destination)
     say(f"  done in {time.monotonic() - start:.0f} s ({destination})")
+
+
+def _changed_module(go: Path, change: Path, directory: Path) -> str:
+    """Change one file of a copy of a module, and return the flag that builds with the copy."""
+    wanted = tomllib.loads(change.read_text())
+    module, environment = wanted["module"], go_environment(go)
+    run([str(go), "mod", "download", module], env=environment, cwd=SOURCES)
+    where = [str(go), "list", "-m", "-f", "{{.Dir}}", module]
+    found = subprocess.run(
+        where, env=environment, capture_output=True, text=True, check=True, cwd=SOURCES
+    )
+    copy = directory / "module"
+    shutil.copytree(found.stdout.strip(), copy, copy_function=shutil.copyfile)
+    file = copy / wanted["file"]
+    text = file.read_text()
+    if text.count(wanted["before"]) != 1:
+        raise ServerMissing(f"{file} is not as {change} expects it; bring that up to date")
+    file.write_text(text.replace(wanted["before"], wanted["after"]))
+    for name in ("go.mod", "go.sum"):
+        shutil.copyfile(SOURCES / name, directory / name)
+    with (directory / "go.mod").open("a") as written:
+        written.write(f"\nreplace {module} => {copy}\n")
+    return f"-modfile={directory / 'go.mod'}"
 
 
 def fetch_redis() -> None:
