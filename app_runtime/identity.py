@@ -169,12 +169,16 @@ class Identity:
         info = self._info
         username = self._username
         password = self._password
-        logout = self._logout
+        logout, me = self._logout, self._me
         required = Security(self.required)
 
         async def get_info(bearer: Bearer, claims: Claims = required) -> Response:
             """Tell who the token speaks for."""
             return await info(claims, "" if bearer is None else bearer.credentials)
+
+        async def get_me(claims: Claims = required) -> Response:
+            """Tell who the token speaks for, and how they log in."""
+            return await me(claims)
 
         async def put_username(body: NewName, claims: Claims = required) -> Response:
             """Change one's own name; tokens stay valid."""
@@ -201,6 +205,7 @@ class Identity:
         add("/logout", post_logout, methods=["POST"], responses=failures)
         add("/logout-everywhere", post_logout_everywhere, methods=["POST"], responses=failures)
         add("/info", get_info, methods=["GET"], responses=failures)
+        add("/me", get_me, methods=["GET"], responses=failures)
         add("/username", put_username, methods=["PUT"], responses=failures)
         add("/password", put_password, methods=["PUT"], responses=failures)
         app.include_router(router)
@@ -255,6 +260,11 @@ class Identity:
     async def _info(self, claims: Claims, token: str) -> Response:
         account = await self._in_time(self.account, claims)
         return answer(_profile(account) | {"token": token}, headers=NO_STORE)
+
+    async def _me(self, claims: Claims) -> Response:
+        account = await self._in_time(self.account, claims)
+        identities = [{"type": "username", "value": account.name}]
+        return answer(_profile(account) | {"identities": identities}, headers=NO_STORE)
 
     async def _username(self, body: NewName, claims: Claims) -> Response:
         def change() -> Account:
@@ -318,7 +328,12 @@ def sent_token(request: Request) -> str | None:
 
 def _profile(account: Account) -> dict[str, Any]:
     root = account.root.hex
-    return {"username": account.name, "user_id": account.id.partition(":")[2], "root_id": root}
+    return {
+        "username": account.name,
+        "user_id": account.id.partition(":")[2],
+        "root_id": root,
+        "role": account.role,
+    }
 
 
 def _check_own(account: Account, name: str) -> None:

@@ -37,7 +37,7 @@ def test_register_and_login_speak_for_one_account(server: JacServer) -> None:
     """Both give a token, and both tokens the same root."""
     made = server.send("POST", "/user/register", nested("reg", register=True))
     assert 201 == made.status
-    fields = {"username", "user_id", "root_id", "token", "refresh_token", "expires_in"}
+    fields = {"username", "user_id", "root_id", "role", "token", "refresh_token", "expires_in"}
     assert fields == made.body["data"].keys()
     assert "no-store" == made.headers["Cache-Control"]
     again = server.send("POST", "/user/login", nested("reg"))
@@ -313,3 +313,20 @@ previous_secrets = ["{secret}"]
         keys = jwt.PyJWKSet.from_dict(server.get("/.well-known/jwks.json").body)
         key = keys[jwt.get_unverified_header(token)["kid"]]
         assert jwt.decode(token, key.key, ["EdDSA"], options={"verify_aud": False})
+
+
+def test_me_tells_role_and_identities(server: JacServer) -> None:
+    """Whoever registers is a user, whatever they ask for."""
+    body = nested("asking", register=True) | {"role": "admin", "profile": {"role": "admin"}}
+    token = server.send("POST", "/user/register", body).body["data"]["token"]
+    me = server.get("/user/me", token=token).body["data"]
+    assert ("asking", "user") == (me["username"], me["role"])
+    assert [{"type": "username", "value": "asking"}] == me["identities"]
+    assert 401 == server.get("/user/me").status
+
+
+def test_there_is_no_default_admin(server: JacServer) -> None:
+    """Nor a route that would know one."""
+    for name, password in (("admin", "changeme"), ("admin", "admin"), ("admin", "password")):
+        assert 401 == server.send("POST", "/user/login", nested(name, password)).status
+    assert 404 == server.send("POST", "/admin/login", nested("admin", "changeme")).status
