@@ -5,6 +5,7 @@ changes with that contract.
 """
 
 from collections.abc import Callable
+from math import ceil
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 
 from jac_converge.app_runtime.auth.accounts import Account, Accounts, NameTaken, Refused
 from jac_converge.app_runtime.auth.sessions import InvalidRefresh, Session, Sessions
+from jac_converge.app_runtime.auth.throttle import Throttle, TooMany, counted
 from jac_converge.app_runtime.auth.tokens import Claims, InvalidToken, Tokens
 from jac_converge.app_runtime.bodies import CheckedRoute
 from jac_converge.app_runtime.bridge.program import Read
@@ -97,9 +99,15 @@ class Identity:
     """Who is calling, and the routes by which they become somebody."""
 
     def __init__(
-        self, accounts: Accounts, sessions: Sessions, tokens: Tokens, calls: Calls
+        self,
+        accounts: Accounts,
+        sessions: Sessions,
+        tokens: Tokens,
+        calls: Calls,
+        throttle: Throttle,
     ) -> None:
         self._accounts = accounts
+        self._throttle = throttle
         self._sessions = sessions
         self._tokens = tokens
         self._calls = calls
@@ -159,7 +167,7 @@ class Identity:
         """Add the routes."""
         router = APIRouter(prefix="/user", tags=["user"], route_class=CheckedRoute)
         failures: dict[int | str, dict[str, Any]] = {
-            code: {"model": Failure} for code in (400, 401, 403, 422, 503, 504)
+            code: {"model": Failure} for code in (400, 401, 403, 409, 422, 429, 503, 504)
         }
         add = router.add_api_route
         add("/register", self._register, methods=["POST"], status_code=201, responses=failures)
@@ -225,15 +233,25 @@ class Identity:
             raise Problem(400, str(error), code="REGISTRATION_REFUSED") from error
         return answer(self._opened(session), 201, headers=NO_STORE)
 
-    async def _login(self, body: Login) -> Response:
+    async def _login(self, body: Login, request: Request) -> Response:
         """Exchange name and password for an access token and a refresh token."""
         name, password = body.identity.value, body.credential.password
+        address = counted(request.client.host if request.client else None)
 
         def begin() -> Session | None:
+            self._throttle.check(name, address)
             account = self._accounts.login(name, password)
-            return None if account is None else self._sessions.open(account)
+            if account is None:
+                self._throttle.wrong(name, address)
+                return None
+            self._throttle.right(name)
+            return self._sessions.open(account)
 
-        session = await self._in_time(begin)
+        try:
+            session = await self._in_time(begin)
+        except TooMany as error:
+            headers = {"Retry-After": str(ceil(error.wait))}
+            raise Problem(429, str(error), headers=headers) from error
         if session is None:
             raise _unauthorized("name or password is wrong")
         return answer(self._opened(session), headers=NO_STORE)

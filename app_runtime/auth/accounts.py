@@ -249,6 +249,15 @@ class Accounts:
             raise Refused("the account changed meanwhile; try again") from error
         return _account(changed)
 
+    def id_of(self, name: str) -> str | None:
+        """Return the id of the account that a name claims, in one round trip, or None."""
+        try:
+            key = _name_key(name)
+        except Refused:
+            return None
+        claim = self._store.get([key]).get(key)
+        return claim.body["account"] if claim is not None else None
+
     def _by_name(self, name: str) -> Document | None:
         try:
             key = _name_key(name)

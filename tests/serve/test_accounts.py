@@ -222,8 +222,8 @@ def test_logins_wait_in_no_walkers_thread(server: JacServer) -> None:
     server.register("crowd")
     with ThreadPoolExecutor(80) as pool:
         logins = [
-            pool.submit(server.send, "POST", "/user/login", nested("crowd", "wrong horse"))
-            for _ in range(80)
+            pool.submit(server.send, "POST", "/user/login", nested(f"crowd-{one}", "wrong horse"))
+            for one in range(80)
         ]
         assert 200 == server.call("/function/reporting").status
         assert not all(login.done() for login in logins)
@@ -330,3 +330,18 @@ def test_there_is_no_default_admin(server: JacServer) -> None:
     for name, password in (("admin", "changeme"), ("admin", "admin"), ("admin", "password")):
         assert 401 == server.send("POST", "/user/login", nested(name, password)).status
     assert 404 == server.send("POST", "/admin/login", nested("admin", "changeme")).status
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["account", "nobody"])
+def test_guesses_have_to_wait_and_nothing_tells_whose_the_name_is(
+    server: JacServer, *, known: bool
+) -> None:
+    """After five of them not even the right password is looked at, for a moment."""
+    name = f"guessed-{known}"
+    if known:
+        server.register(name)
+    wrong = [server.send("POST", "/user/login", nested(name, "wrong horse")) for _ in range(5)]
+    assert [401] * 5 == [answer.status for answer in wrong]
+    answer = server.send("POST", "/user/login", nested(name))
+    assert (429, "TOO_MANY_REQUESTS") == (answer.status, answer.code)
+    assert 1 <= int(answer.headers["Retry-After"])
