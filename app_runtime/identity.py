@@ -15,7 +15,8 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 from starlette.responses import JSONResponse, Response
 
 from jac_converge.app_runtime.auth.accounts import Account, Accounts, NameTaken, Refused
-from jac_converge.app_runtime.auth.sessions import InvalidRefresh, Session, Sessions
+from jac_converge.app_runtime.auth.audit import audit
+from jac_converge.app_runtime.auth.sessions import InvalidRefresh, Reused, Session, Sessions
 from jac_converge.app_runtime.auth.throttle import Throttle, TooMany, counted
 from jac_converge.app_runtime.auth.tokens import Claims, InvalidToken, Tokens
 from jac_converge.app_runtime.bodies import CheckedRoute
@@ -188,21 +189,25 @@ class Identity:
             """Tell who the token speaks for, and how they log in."""
             return await me(claims)
 
-        async def put_username(body: NewName, claims: Claims = required) -> Response:
+        async def put_username(
+            body: NewName, request: Request, claims: Claims = required
+        ) -> Response:
             """Change one's own name; tokens stay valid."""
-            return await username(body, claims)
+            return await username(body, claims, request)
 
-        async def put_password(body: NewPassword, claims: Claims = required) -> Response:
+        async def put_password(
+            body: NewPassword, request: Request, claims: Claims = required
+        ) -> Response:
             """Change one's own password; every token from before ends."""
-            return await password(body, claims)
+            return await password(body, claims, request)
 
-        async def post_logout(claims: Claims = required) -> Response:
+        async def post_logout(request: Request, claims: Claims = required) -> Response:
             """End this session: its access tokens and its refresh token are void from now on."""
-            return await logout(claims, everywhere=False)
+            return await logout(claims, request, everywhere=False)
 
-        async def post_logout_everywhere(claims: Claims = required) -> Response:
+        async def post_logout_everywhere(request: Request, claims: Claims = required) -> Response:
             """End every session of the account, this one too."""
-            return await logout(claims, everywhere=True)
+            return await logout(claims, request, everywhere=True)
 
         async def jwks() -> Response:
             """Publish the keys that check our tokens; none where a secret signs them."""
@@ -218,7 +223,7 @@ class Identity:
         add("/password", put_password, methods=["PUT"], responses=failures)
         app.include_router(router)
 
-    async def _register(self, body: Registration) -> Response:
+    async def _register(self, body: Registration, request: Request) -> Response:
         """Make an account and log it in."""
         name, password = body.identities[0].value, body.credential.password
 
@@ -231,6 +236,7 @@ class Identity:
             raise Problem(400, str(error), code="USER_EXISTS") from error
         except Refused as error:
             raise Problem(400, str(error), code="REGISTRATION_REFUSED") from error
+        audit("register", request, session.account.id)
         return answer(self._opened(session), 201, headers=NO_STORE)
 
     async def _login(self, body: Login, request: Request) -> Response:
@@ -250,21 +256,29 @@ class Identity:
         try:
             session = await self._in_time(begin)
         except TooMany as error:
+            audit("login_throttled", request)
             headers = {"Retry-After": str(ceil(error.wait))}
             raise Problem(429, str(error), headers=headers) from error
         if session is None:
+            audit("login_failed", request)
             raise _unauthorized("name or password is wrong")
+        audit("login", request, session.account.id)
         return answer(self._opened(session), headers=NO_STORE)
 
-    async def _refresh(self, body: Refresh) -> Response:
+    async def _refresh(self, body: Refresh, request: Request) -> Response:
         """Exchange a refresh token for the next one, and a new access token."""
         try:
             session = await self._in_time(self._sessions.refresh, body.refresh_token)
         except InvalidRefresh as error:
+            if isinstance(error, Reused):
+                audit("refresh_reused", request, error.account.id, alarming=True)
+            else:
+                audit("refresh_failed", request)
             raise _unauthorized("the refresh token is not valid; log in again") from error
+        audit("refresh", request, session.account.id)
         return answer(self._opened(session), headers=NO_STORE)
 
-    async def _logout(self, claims: Claims, *, everywhere: bool) -> Response:
+    async def _logout(self, claims: Claims, request: Request, *, everywhere: bool) -> Response:
         def end() -> None:
             account = self.account(claims)
             if everywhere:
@@ -273,6 +287,8 @@ class Identity:
                 self._sessions.end(account, claims.session)
 
         await self._in_time(end, writes=True)
+        event = "logout_everywhere" if everywhere else "logout"
+        audit(event, request, claims.account)
         return answer({"logged_out": True})
 
     async def _info(self, claims: Claims, token: str) -> Response:
@@ -284,17 +300,17 @@ class Identity:
         identities = [{"type": "username", "value": account.name}]
         return answer(_profile(account) | {"identities": identities}, headers=NO_STORE)
 
-    async def _username(self, body: NewName, claims: Claims) -> Response:
+    async def _username(self, body: NewName, claims: Claims, request: Request) -> Response:
         def change() -> Account:
             account = self.account(claims)
             _check_own(account, body.current_username)
             return self._accounts.rename(account, body.new_username)
 
-        account = await self._change(change)
+        account = await self._change(change, "new_name", claims, request)
         token = self._tokens.sign(account.claims(claims.session))
         return answer(_profile(account) | {"token": token}, headers=NO_STORE)
 
-    async def _password(self, body: NewPassword, claims: Claims) -> Response:
+    async def _password(self, body: NewPassword, claims: Claims, request: Request) -> Response:
         def change() -> Session:
             account = self.account(claims)
             _check_own(account, body.username)
@@ -302,13 +318,19 @@ class Identity:
             changed = accounts.change_password(account, current, body.new_password)
             return self._sessions.open(changed, alone=True)
 
-        return answer(self._opened(await self._change(change)), headers=NO_STORE)
+        session = await self._change(change, "new_password", claims, request)
+        return answer(self._opened(session), headers=NO_STORE)
 
-    async def _change[T](self, change: Callable[[], T]) -> T:
+    async def _change[T](
+        self, change: Callable[[], T], event: str, claims: Claims, request: Request
+    ) -> T:
         try:
-            return await self._in_time(change, writes=True)
+            changed = await self._in_time(change, writes=True)
         except Refused as error:
+            audit(f"{event}_refused", request, claims.account)
             raise Problem(400, str(error), code="UPDATE_FAILED") from error
+        audit(event, request, claims.account)
+        return changed
 
     async def _in_time[T](self, function: Callable[..., T], *args: Any, writes: bool = False) -> T:
         """Run something on accounts in a thread.

@@ -345,3 +345,39 @@ def test_guesses_have_to_wait_and_nothing_tells_whose_the_name_is(
     answer = server.send("POST", "/user/login", nested(name))
     assert (429, "TOO_MANY_REQUESTS") == (answer.status, answer.code)
     assert 1 <= int(answer.headers["Retry-After"])
+
+
+def test_what_happens_to_accounts_is_logged_without_secrets(server: JacServer) -> None:
+    """What, whose and from where; names, tokens and passwords stay out."""
+    name, password = "audited-name", "audited password"
+    assert (
+        201 == server.send("POST", "/user/register", nested(name, password, register=True)).status
+    )
+    assert 401 == server.send("POST", "/user/login", nested(name, "guessed password")).status
+    begun = server.send("POST", "/user/login", nested(name, password)).body["data"]
+    used = {"refresh_token": begun["refresh_token"]}
+    first = server.send("POST", "/user/refresh", used).body["data"]
+    again = {"refresh_token": first["refresh_token"]}
+    last = server.send("POST", "/user/refresh", again).body["data"]
+    assert 401 == server.send("POST", "/user/refresh", used).status
+    log = server.log_text()
+    account = f"account={begun['user_id']} address=127.0.0.1"
+    events = ("register", "login", "refresh", "refresh_reused")
+    assert [] == [event for event in events if f"auth {event} {account}" not in log]
+    assert "auth login_failed account=- address=127.0.0.1" in log
+    secret = (server.file.parent / ".jac" / "converge" / "jwt-secret").read_text()
+    hidden = [name, password, "guessed password", secret]
+    hidden += [data[key] for data in (begun, first, last) for key in ("token", "refresh_token")]
+    assert [] == [text for text in hidden if text in log]
+
+
+def test_every_answer_has_the_headers_of_security(server: JacServer) -> None:
+    """Those of errors too; and no page of somebody else reads an answer, with or without login."""
+    sent = {"Origin": "https://attacker.example"}
+    for path in ("/", "/docs", "/user/info", "/nowhere"):
+        headers = server.send("GET", path, headers=sent).headers
+        assert "nosniff" == headers["X-Content-Type-Options"]
+        assert "DENY" == headers["X-Frame-Options"]
+        assert "no-referrer" == headers["Referrer-Policy"]
+        assert headers["Access-Control-Allow-Origin"] is None
+        assert headers["Access-Control-Allow-Credentials"] is None
