@@ -1,17 +1,15 @@
 """Routes for accounts: register, log in, look at and change one's own.
 
-Bodies and answers are those of jaclang's client runtime; the older flat bodies are read too. It
-changes with that contract.
+Answers are those of jaclang's client runtime. It changes with what an account may ask for itself.
 """
 
 from collections.abc import Callable
 from math import ceil
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, FastAPI, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 from starlette.responses import JSONResponse, Response
 
 from jac_converge.app_runtime.auth.accounts import Account, Accounts, NameTaken, Refused
@@ -22,6 +20,13 @@ from jac_converge.app_runtime.auth.tokens import Claims, InvalidToken, Tokens
 from jac_converge.app_runtime.bodies import CheckedRoute
 from jac_converge.app_runtime.bridge.program import Read
 from jac_converge.app_runtime.calls import Calls
+from jac_converge.app_runtime.identity_bodies import (
+    Login,
+    NewName,
+    NewPassword,
+    Refresh,
+    Registration,
+)
 from jac_converge.app_runtime.problems import Problem, answer
 from jac_converge.app_runtime.signatures import Failure
 from jac_converge.app_runtime.stores import UnknownOutcome
@@ -31,69 +36,6 @@ __all__ = ["Identity", "sent_token"]
 NO_STORE = {"Cache-Control": "no-store"}
 _bearer = HTTPBearer(auto_error=False, description="The token of /user/login.")
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
-
-
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
-class Name(_Body):
-    """How somebody is called."""
-
-    type: Literal["username"] = "username"
-    value: str
-
-
-class Secret(_Body):
-    """How somebody proves it."""
-
-    type: Literal["password"] = "password"
-    password: str = Field(validation_alias=AliasChoices("password", "value"))
-
-
-class Registration(_Body):
-    """A new account: `identities` and `credential`, or flat `username` and `password`."""
-
-    identities: list[Name] = Field(min_length=1, max_length=1)
-    credential: Secret
-
-    @model_validator(mode="before")
-    @classmethod
-    def _flat(cls, body: Any) -> Any:
-        return _unflatten(body, lambda name: {"identities": [name]})
-
-
-class Login(_Body):
-    """A login: `identity` and `credential`, or flat `username` and `password`."""
-
-    identity: Name
-    credential: Secret
-
-    @model_validator(mode="before")
-    @classmethod
-    def _flat(cls, body: Any) -> Any:
-        return _unflatten(body, lambda name: {"identity": name})
-
-
-class Refresh(_Body):
-    """A refresh token, which is used up by this."""
-
-    refresh_token: str = Field(validation_alias=AliasChoices("refresh_token", "token"))
-
-
-class NewName(_Body):
-    """Another name for one's own account."""
-
-    current_username: str
-    new_username: str
-
-
-class NewPassword(_Body):
-    """Another password for one's own account."""
-
-    username: str
-    current_password: str
-    new_password: str
 
 
 class Identity:
@@ -379,14 +321,6 @@ def _profile(account: Account) -> dict[str, Any]:
 def _check_own(account: Account, name: str) -> None:
     if name != account.name:
         raise Problem(403, "an account changes nobody but itself")
-
-
-def _unflatten(body: Any, shape: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
-    flat = isinstance(body, dict) and {"username", "password"} <= body.keys()
-    if not flat or "credential" in body:
-        return body
-    named = shape({"type": "username", "value": body["username"]})
-    return named | {"credential": {"type": "password", "password": body["password"]}}
 
 
 def _ended() -> Problem:
