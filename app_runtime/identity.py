@@ -12,7 +12,13 @@ from fastapi import APIRouter, FastAPI, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.responses import JSONResponse, Response
 
-from jac_converge.app_runtime.auth.accounts import Account, Accounts, NameTaken, Refused
+from jac_converge.app_runtime.auth.accounts import (
+    Account,
+    Accounts,
+    NameTaken,
+    Refused,
+    WrongPassword,
+)
 from jac_converge.app_runtime.auth.audit import audit
 from jac_converge.app_runtime.auth.sessions import InvalidRefresh, Reused, Session, Sessions
 from jac_converge.app_runtime.auth.throttle import Throttle, TooMany, counted
@@ -199,8 +205,7 @@ class Identity:
             session = await self._in_time(begin)
         except TooMany as error:
             audit("login_throttled", request)
-            headers = {"Retry-After": str(ceil(error.wait))}
-            raise Problem(429, str(error), headers=headers) from error
+            raise _throttled(error) from error
         if session is None:
             audit("login_failed", request)
             raise _unauthorized("name or password is wrong")
@@ -253,11 +258,19 @@ class Identity:
         return answer(_profile(account) | {"token": token}, headers=NO_STORE)
 
     async def _password(self, body: NewPassword, claims: Claims, request: Request) -> Response:
+        address = counted(request.client.host if request.client else None)
+
         def change() -> Session:
             account = self.account(claims)
             _check_own(account, body.username)
+            # Who has found a token must not find the password by it.
+            self._throttle.check(account.name, address)
             accounts, current = self._accounts, body.current_password
-            changed = accounts.change_password(account, current, body.new_password)
+            try:
+                changed = accounts.change_password(account, current, body.new_password)
+            except WrongPassword:
+                self._throttle.wrong(account.name, address)
+                raise
             return self._sessions.open(changed, alone=True)
 
         session = await self._change(change, "new_password", claims, request)
@@ -271,6 +284,9 @@ class Identity:
         except Refused as error:
             audit(f"{event}_refused", request, claims.account)
             raise Problem(400, str(error), code="UPDATE_FAILED") from error
+        except TooMany as error:
+            audit(f"{event}_throttled", request, claims.account)
+            raise _throttled(error) from error
         audit(event, request, claims.account)
         return changed
 
@@ -321,6 +337,10 @@ def _profile(account: Account) -> dict[str, Any]:
 def _check_own(account: Account, name: str) -> None:
     if name != account.name:
         raise Problem(403, "an account changes nobody but itself")
+
+
+def _throttled(error: TooMany) -> Problem:
+    return Problem(429, str(error), headers={"Retry-After": str(ceil(error.wait))})
 
 
 def _ended() -> Problem:

@@ -18,7 +18,7 @@ from uuid import UUID, uuid4
 from jac_converge.app_runtime.auth.tokens import Claims
 from jac_converge.app_runtime.stores import Conflict, Document, DocumentStore, Removal, WriteBatch
 
-__all__ = ["ADMIN", "USER", "Account", "Accounts", "NameTaken", "Refused"]
+__all__ = ["ADMIN", "USER", "Account", "Accounts", "NameTaken", "Refused", "WrongPassword"]
 
 ADMIN, USER = "admin", "user"
 MIN_PASSWORD, MAX_PASSWORD = 8, 1024  # characters; the upper bound is for the hash's running time
@@ -31,6 +31,10 @@ TRIES = 3  # for a name: claims that count for nobody are rare, so a second one 
 
 class Refused(Exception):
     """An account request that cannot be granted; the text is for the caller."""
+
+
+class WrongPassword(Refused):
+    """The current password is another one."""
 
 
 class NameTaken(Refused):
@@ -234,12 +238,13 @@ class Accounts:
         """Set a new password, which ends every token handed out before.
 
         Raises:
-            Refused: the current password is wrong, or the new one not fit.
+            WrongPassword: the current password is another one.
+            Refused: the new one is not fit.
         """
         stored = self._store.get([account.id]).get(account.id)
         known = stored.body["password"] if stored is not None else _nobodys_hash()
         if not _verify(known, current) or stored is None:
-            raise Refused("the current password is wrong")
+            raise WrongPassword("the current password is wrong")
         _check_password(new)
         version = stored.body["version"] + 1
         changed = _changed(stored, password=_hash(new), version=version, ended={})

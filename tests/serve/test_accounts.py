@@ -381,3 +381,13 @@ def test_every_answer_has_the_headers_of_security(server: JacServer) -> None:
         assert "no-referrer" == headers["Referrer-Policy"]
         assert headers["Access-Control-Allow-Origin"] is None
         assert headers["Access-Control-Allow-Credentials"] is None
+
+
+def test_password_is_not_guessed_by_a_token(server: JacServer) -> None:
+    """Whoever has found one waits like somebody at the door."""
+    token = server.register("found")
+    body = {"username": "found", "current_password": "wrong", "new_password": "new password"}
+    wrong = [server.send("PUT", "/user/password", body, token=token) for _ in range(5)]
+    assert [400] * 5 == [answer.status for answer in wrong]
+    answer = server.send("PUT", "/user/password", body, token=token)
+    assert (429, "TOO_MANY_REQUESTS") == (answer.status, answer.code)
