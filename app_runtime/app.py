@@ -14,6 +14,7 @@ from jac_converge.app_runtime import docs_pages, limits, metrics, probes, proble
 from jac_converge.app_runtime.auth.accounts import Accounts
 from jac_converge.app_runtime.auth.keys import keyring, minted_secrets
 from jac_converge.app_runtime.auth.sessions import Sessions
+from jac_converge.app_runtime.auth.throttle import Throttle
 from jac_converge.app_runtime.auth.tokens import Tokens
 from jac_converge.app_runtime.bridge.program import Program, new_root
 from jac_converge.app_runtime.calls import Calls
@@ -106,7 +107,7 @@ def _identity(app: App, memory: Memory, calls: Calls) -> Identity:
         longest=jwt.session_seconds,
         access=jwt.access_token_seconds + jwt.leeway_seconds,
     )
-    return Identity(accounts, sessions, _tokens(app), calls)
+    return Identity(accounts, sessions, _tokens(app), calls, Throttle(memory.store, accounts))
 
 
 def _tokens(app: App) -> Tokens:

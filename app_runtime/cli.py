@@ -24,7 +24,10 @@ ADVICE = {
     errno.EACCES: "choose a port above 1023 with --port",
 }
 OTHER_ADVICE = "check --host and --port"
-ONE_JOB = "give one of --check, --export, --import and --collect; --yes goes with --collect"
+ONE_JOB = (
+    "give one of --check, --export, --import, --collect and --create-admin; "
+    "--yes goes with --collect"
+)
 NO_JACLANG = "jaclang is not installed here; pip install 'jaclang>=0.16.7,<0.17'"
 
 
@@ -40,11 +43,13 @@ def serve(
     export: str | None = None,
     import_: str | None = None,
     collect: bool = False,
+    create_admin: str | None = None,
     yes: bool = False,
 ) -> int:
     """Run `jac serve FILE` until told to stop, or one job on its data; returns the exit code."""
     configure_logging(json_lines=wants_json(os.environ))
-    if sum(map(bool, (check, export, import_, collect))) > 1 or (yes and not collect):
+    jobs = (check, export, import_, collect, create_admin)
+    if sum(map(bool, jobs)) > 1 or (yes and not collect):
         return _complain(ONE_JOB, USAGE)
     if check:
         return _check(Path(file))
@@ -57,8 +62,8 @@ def serve(
         return _complain(str(error), USAGE)
     for note in app.notes:
         sys.stderr.write(f"note: {note}\n")
-    if export or import_ or collect:
-        return _work_on_data(app, export=export, import_=import_, remove=yes)
+    if any(jobs):
+        return _work_on_data(app, export=export, import_=import_, admin=create_admin, remove=yes)
     try:
         listener = listen(app)
     except OSError as error:
@@ -101,7 +106,9 @@ def _check(file: Path) -> int:
     return STOPPED
 
 
-def _work_on_data(app: App, *, export: str | None, import_: str | None, remove: bool) -> int:
+def _work_on_data(
+    app: App, *, export: str | None, import_: str | None, admin: str | None, remove: bool
+) -> int:
     if find_spec("jaclang") is None:
         return _complain(NO_JACLANG, FAILED)
     from jac_converge.app_runtime import jobs  # noqa: PLC0415
@@ -111,14 +118,32 @@ def _work_on_data(app: App, *, export: str | None, import_: str | None, remove: 
             told = jobs.export_data(app, export)
         elif import_:
             told = jobs.import_data(app, import_)
+        elif admin:
+            told = jobs.create_admin(app, admin, _password())
         else:
             told = jobs.collect(app, remove=remove)
-    except jobs.JobFailed as error:
+    except (EOFError, jobs.JobFailed) as error:
         return _complain(str(error), FAILED)
     except KeyboardInterrupt:
         return _complain("stopped half-way", FAILED)
     sys.stderr.write(f"{told}\n")
     return STOPPED
+
+
+def _password() -> str:
+    """Ask for a password, or read it from standard input where nobody sits in front of it.
+
+    Raises:
+        EOFError: there is none.
+    """
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    from getpass import getpass  # noqa: PLC0415
+
+    password = getpass("password: ")
+    if getpass("once more: ") != password:
+        raise EOFError("the two passwords differ; nothing was made")
+    return password
 
 
 def listen(app: App) -> socket.socket:

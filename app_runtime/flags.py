@@ -15,5 +15,6 @@ SERVE_FLAGS: tuple[Flag, ...] = (
     Flag(name="export", help="write all data to a file (- for stdout) and end", metavar="OUT"),
     Flag(name="import", help="read all data from a file (- for stdin) and end", metavar="IN"),
     Flag(name="collect", type=bool, help="count what no root leads to any more, and end"),
+    Flag(name="create-admin", help="make an admin (asks for the password) and end", metavar="NAME"),
     Flag(name="yes", type=bool, help="with --collect: remove it"),
 )

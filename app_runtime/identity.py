@@ -1,24 +1,38 @@
 """Routes for accounts: register, log in, look at and change one's own.
 
-Bodies and answers are those of jaclang's client runtime; the older flat bodies are read too. It
-changes with that contract.
+Answers are those of jaclang's client runtime. It changes with what an account may ask for itself.
 """
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from math import ceil
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, FastAPI, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 from starlette.responses import JSONResponse, Response
 
-from jac_converge.app_runtime.auth.accounts import Account, Accounts, NameTaken, Refused
-from jac_converge.app_runtime.auth.sessions import InvalidRefresh, Session, Sessions
+from jac_converge.app_runtime.auth.accounts import (
+    Account,
+    Accounts,
+    NameTaken,
+    Refused,
+    WrongPassword,
+)
+from jac_converge.app_runtime.auth.audit import audit
+from jac_converge.app_runtime.auth.sessions import InvalidRefresh, Reused, Session, Sessions
+from jac_converge.app_runtime.auth.throttle import Throttle, TooMany, counted
 from jac_converge.app_runtime.auth.tokens import Claims, InvalidToken, Tokens
 from jac_converge.app_runtime.bodies import CheckedRoute
 from jac_converge.app_runtime.bridge.program import Read
 from jac_converge.app_runtime.calls import Calls
+from jac_converge.app_runtime.identity_bodies import (
+    Login,
+    NewName,
+    NewPassword,
+    Refresh,
+    Registration,
+)
 from jac_converge.app_runtime.problems import Problem, answer
 from jac_converge.app_runtime.signatures import Failure
 from jac_converge.app_runtime.stores import UnknownOutcome
@@ -30,76 +44,19 @@ _bearer = HTTPBearer(auto_error=False, description="The token of /user/login.")
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
-class Name(_Body):
-    """How somebody is called."""
-
-    type: Literal["username"] = "username"
-    value: str
-
-
-class Secret(_Body):
-    """How somebody proves it."""
-
-    type: Literal["password"] = "password"
-    password: str = Field(validation_alias=AliasChoices("password", "value"))
-
-
-class Registration(_Body):
-    """A new account: `identities` and `credential`, or flat `username` and `password`."""
-
-    identities: list[Name] = Field(min_length=1, max_length=1)
-    credential: Secret
-
-    @model_validator(mode="before")
-    @classmethod
-    def _flat(cls, body: Any) -> Any:
-        return _unflatten(body, lambda name: {"identities": [name]})
-
-
-class Login(_Body):
-    """A login: `identity` and `credential`, or flat `username` and `password`."""
-
-    identity: Name
-    credential: Secret
-
-    @model_validator(mode="before")
-    @classmethod
-    def _flat(cls, body: Any) -> Any:
-        return _unflatten(body, lambda name: {"identity": name})
-
-
-class Refresh(_Body):
-    """A refresh token, which is used up by this."""
-
-    refresh_token: str = Field(validation_alias=AliasChoices("refresh_token", "token"))
-
-
-class NewName(_Body):
-    """Another name for one's own account."""
-
-    current_username: str
-    new_username: str
-
-
-class NewPassword(_Body):
-    """Another password for one's own account."""
-
-    username: str
-    current_password: str
-    new_password: str
-
-
 class Identity:
     """Who is calling, and the routes by which they become somebody."""
 
     def __init__(
-        self, accounts: Accounts, sessions: Sessions, tokens: Tokens, calls: Calls
+        self,
+        accounts: Accounts,
+        sessions: Sessions,
+        tokens: Tokens,
+        calls: Calls,
+        throttle: Throttle,
     ) -> None:
         self._accounts = accounts
+        self._throttle = throttle
         self._sessions = sessions
         self._tokens = tokens
         self._calls = calls
@@ -159,7 +116,7 @@ class Identity:
         """Add the routes."""
         router = APIRouter(prefix="/user", tags=["user"], route_class=CheckedRoute)
         failures: dict[int | str, dict[str, Any]] = {
-            code: {"model": Failure} for code in (400, 401, 403, 422, 503, 504)
+            code: {"model": Failure} for code in (400, 401, 403, 409, 422, 429, 503, 504)
         }
         add = router.add_api_route
         add("/register", self._register, methods=["POST"], status_code=201, responses=failures)
@@ -169,28 +126,36 @@ class Identity:
         info = self._info
         username = self._username
         password = self._password
-        logout = self._logout
+        logout, me = self._logout, self._me
         required = Security(self.required)
 
         async def get_info(bearer: Bearer, claims: Claims = required) -> Response:
             """Tell who the token speaks for."""
             return await info(claims, "" if bearer is None else bearer.credentials)
 
-        async def put_username(body: NewName, claims: Claims = required) -> Response:
+        async def get_me(claims: Claims = required) -> Response:
+            """Tell who the token speaks for, and how they log in."""
+            return await me(claims)
+
+        async def put_username(
+            body: NewName, request: Request, claims: Claims = required
+        ) -> Response:
             """Change one's own name; tokens stay valid."""
-            return await username(body, claims)
+            return await username(body, claims, request)
 
-        async def put_password(body: NewPassword, claims: Claims = required) -> Response:
+        async def put_password(
+            body: NewPassword, request: Request, claims: Claims = required
+        ) -> Response:
             """Change one's own password; every token from before ends."""
-            return await password(body, claims)
+            return await password(body, claims, request)
 
-        async def post_logout(claims: Claims = required) -> Response:
+        async def post_logout(request: Request, claims: Claims = required) -> Response:
             """End this session: its access tokens and its refresh token are void from now on."""
-            return await logout(claims, everywhere=False)
+            return await logout(claims, request, everywhere=False)
 
-        async def post_logout_everywhere(claims: Claims = required) -> Response:
+        async def post_logout_everywhere(request: Request, claims: Claims = required) -> Response:
             """End every session of the account, this one too."""
-            return await logout(claims, everywhere=True)
+            return await logout(claims, request, everywhere=True)
 
         async def jwks() -> Response:
             """Publish the keys that check our tokens; none where a secret signs them."""
@@ -201,11 +166,12 @@ class Identity:
         add("/logout", post_logout, methods=["POST"], responses=failures)
         add("/logout-everywhere", post_logout_everywhere, methods=["POST"], responses=failures)
         add("/info", get_info, methods=["GET"], responses=failures)
+        add("/me", get_me, methods=["GET"], responses=failures)
         add("/username", put_username, methods=["PUT"], responses=failures)
         add("/password", put_password, methods=["PUT"], responses=failures)
         app.include_router(router)
 
-    async def _register(self, body: Registration) -> Response:
+    async def _register(self, body: Registration, request: Request) -> Response:
         """Make an account and log it in."""
         name, password = body.identities[0].value, body.credential.password
 
@@ -218,30 +184,48 @@ class Identity:
             raise Problem(400, str(error), code="USER_EXISTS") from error
         except Refused as error:
             raise Problem(400, str(error), code="REGISTRATION_REFUSED") from error
+        audit("register", request, session.account.id)
         return answer(self._opened(session), 201, headers=NO_STORE)
 
-    async def _login(self, body: Login) -> Response:
+    async def _login(self, body: Login, request: Request) -> Response:
         """Exchange name and password for an access token and a refresh token."""
         name, password = body.identity.value, body.credential.password
+        address = counted(request.client.host if request.client else None)
 
         def begin() -> Session | None:
+            self._throttle.check(name, address)
             account = self._accounts.login(name, password)
-            return None if account is None else self._sessions.open(account)
+            if account is None:
+                self._throttle.wrong(name, address)
+                return None
+            self._throttle.right(name)
+            return self._sessions.open(account)
 
-        session = await self._in_time(begin)
+        try:
+            session = await self._in_time(begin)
+        except TooMany as error:
+            audit("login_throttled", request)
+            raise _throttled(error) from error
         if session is None:
+            audit("login_failed", request)
             raise _unauthorized("name or password is wrong")
+        audit("login", request, session.account.id)
         return answer(self._opened(session), headers=NO_STORE)
 
-    async def _refresh(self, body: Refresh) -> Response:
+    async def _refresh(self, body: Refresh, request: Request) -> Response:
         """Exchange a refresh token for the next one, and a new access token."""
         try:
             session = await self._in_time(self._sessions.refresh, body.refresh_token)
         except InvalidRefresh as error:
+            if isinstance(error, Reused):
+                audit("refresh_reused", request, error.account.id, alarming=True)
+            else:
+                audit("refresh_failed", request)
             raise _unauthorized("the refresh token is not valid; log in again") from error
+        audit("refresh", request, session.account.id)
         return answer(self._opened(session), headers=NO_STORE)
 
-    async def _logout(self, claims: Claims, *, everywhere: bool) -> Response:
+    async def _logout(self, claims: Claims, request: Request, *, everywhere: bool) -> Response:
         def end() -> None:
             account = self.account(claims)
             if everywhere:
@@ -250,37 +234,61 @@ class Identity:
                 self._sessions.end(account, claims.session)
 
         await self._in_time(end, writes=True)
+        event = "logout_everywhere" if everywhere else "logout"
+        audit(event, request, claims.account)
         return answer({"logged_out": True})
 
     async def _info(self, claims: Claims, token: str) -> Response:
         account = await self._in_time(self.account, claims)
         return answer(_profile(account) | {"token": token}, headers=NO_STORE)
 
-    async def _username(self, body: NewName, claims: Claims) -> Response:
+    async def _me(self, claims: Claims) -> Response:
+        account = await self._in_time(self.account, claims)
+        identities = [{"type": "username", "value": account.name}]
+        return answer(_profile(account) | {"identities": identities}, headers=NO_STORE)
+
+    async def _username(self, body: NewName, claims: Claims, request: Request) -> Response:
         def change() -> Account:
             account = self.account(claims)
             _check_own(account, body.current_username)
             return self._accounts.rename(account, body.new_username)
 
-        account = await self._change(change)
+        account = await self._change(change, "new_name", claims, request)
         token = self._tokens.sign(account.claims(claims.session))
         return answer(_profile(account) | {"token": token}, headers=NO_STORE)
 
-    async def _password(self, body: NewPassword, claims: Claims) -> Response:
+    async def _password(self, body: NewPassword, claims: Claims, request: Request) -> Response:
+        address = counted(request.client.host if request.client else None)
+
         def change() -> Session:
             account = self.account(claims)
             _check_own(account, body.username)
+            # Who has found a token must not find the password by it.
+            self._throttle.check(account.name, address)
             accounts, current = self._accounts, body.current_password
-            changed = accounts.change_password(account, current, body.new_password)
+            try:
+                changed = accounts.change_password(account, current, body.new_password)
+            except WrongPassword:
+                self._throttle.wrong(account.name, address)
+                raise
             return self._sessions.open(changed, alone=True)
 
-        return answer(self._opened(await self._change(change)), headers=NO_STORE)
+        session = await self._change(change, "new_password", claims, request)
+        return answer(self._opened(session), headers=NO_STORE)
 
-    async def _change[T](self, change: Callable[[], T]) -> T:
+    async def _change[T](
+        self, change: Callable[[], T], event: str, claims: Claims, request: Request
+    ) -> T:
         try:
-            return await self._in_time(change, writes=True)
+            changed = await self._in_time(change, writes=True)
         except Refused as error:
+            audit(f"{event}_refused", request, claims.account)
             raise Problem(400, str(error), code="UPDATE_FAILED") from error
+        except TooMany as error:
+            audit(f"{event}_throttled", request, claims.account)
+            raise _throttled(error) from error
+        audit(event, request, claims.account)
+        return changed
 
     async def _in_time[T](self, function: Callable[..., T], *args: Any, writes: bool = False) -> T:
         """Run something on accounts in a thread.
@@ -318,7 +326,12 @@ def sent_token(request: Request) -> str | None:
 
 def _profile(account: Account) -> dict[str, Any]:
     root = account.root.hex
-    return {"username": account.name, "user_id": account.id.partition(":")[2], "root_id": root}
+    return {
+        "username": account.name,
+        "user_id": account.id.partition(":")[2],
+        "root_id": root,
+        "role": account.role,
+    }
 
 
 def _check_own(account: Account, name: str) -> None:
@@ -326,12 +339,8 @@ def _check_own(account: Account, name: str) -> None:
         raise Problem(403, "an account changes nobody but itself")
 
 
-def _unflatten(body: Any, shape: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
-    flat = isinstance(body, dict) and {"username", "password"} <= body.keys()
-    if not flat or "credential" in body:
-        return body
-    named = shape({"type": "username", "value": body["username"]})
-    return named | {"credential": {"type": "password", "password": body["password"]}}
+def _throttled(error: TooMany) -> Problem:
+    return Problem(429, str(error), headers={"Retry-After": str(ceil(error.wait))})
 
 
 def _ended() -> Problem:

@@ -1,4 +1,4 @@
-"""The jobs of `jac serve` that serve nothing: copy the data out or in, or clear it up.
+"""The jobs of `jac serve` that serve nothing: copy the data out or in, clear it up, make an admin.
 
 It changes when there is another such job.
 """
@@ -16,15 +16,16 @@ from pathlib import Path
 from typing import IO
 
 from jac_converge.app_runtime import orphans
+from jac_converge.app_runtime.auth.accounts import ADMIN, Accounts, Refused
 from jac_converge.app_runtime.bridge.citations import of_guests
 from jac_converge.app_runtime.bridge.guests import remove_nodes
-from jac_converge.app_runtime.bridge.program import AppBroken, Program
+from jac_converge.app_runtime.bridge.program import AppBroken, Program, new_root
 from jac_converge.app_runtime.stores import Conflict, DocumentStore, StoreError
 from jac_converge.app_runtime.tiers import open_memory, shelf_file
 from jac_converge.app_runtime.transfer import BadFile, NotEmpty, documents, dump, load, told
 from jac_converge.config.load import App
 
-__all__ = ["JobFailed", "collect", "export_data", "import_data"]
+__all__ = ["JobFailed", "collect", "create_admin", "export_data", "import_data"]
 
 GRACE = 3600  # s that what nobody leads to stays, beside the longest request
 AT_ONCE = 100  # nodes in one commit; each rewrites the edges of its neighbours
@@ -71,6 +72,20 @@ def import_data(app: App, source: str) -> str:
                 f"{_how_to_empty(app)}"
             ) from error
     return f"imported {kinds.total()} documents ({told(kinds)})"
+
+
+def create_admin(app: App, name: str, password: str) -> str:
+    """Make an account that is an admin; returns what to tell.
+
+    Raises:
+        JobFailed: the name is taken, or name or password are not fit.
+    """
+    with _store(app, "create-admin") as store:
+        try:
+            account = Accounts(store, new_root=new_root).register(name, password, role=ADMIN)
+        except Refused as error:
+            raise JobFailed(f"create-admin failed: {error}; nothing was made") from error
+    return f"{account.name} is an admin"
 
 
 def collect(app: App, *, remove: bool) -> str:

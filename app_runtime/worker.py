@@ -32,6 +32,13 @@ __all__ = ["main", "work"]
 
 logger = logging.getLogger(__name__)
 
+SECURITY = [
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+]
+"""Headers of every answer, written by the server itself, so that none goes without."""
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -59,6 +66,7 @@ def work(app: App, listener: socket.socket, *, serving: Callable[[], None] | Non
             lifespan="on",
             ws="none",
             server_header=False,
+            headers=SECURITY,
             timeout_graceful_shutdown=app.settings.server.drain_seconds,
         ),
         serving=serving or (lambda: _announce(app, listener)),

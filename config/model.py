@@ -355,6 +355,6 @@ class Settings(_Table):
         """Report every broken rule at once; `load.py` turns each into a problem of its own."""
         broken = tuple(broken_rules(self))
         if broken:
-            text = "; ".join(f"{'.'.join(rule.key)} {rule.message}" for rule in broken)
+            text = "; ".join(f"{'.'.join(map(str, rule.key))} {rule.message}" for rule in broken)
             raise PydanticCustomError("rules", "{text}", {"text": text, "broken": broken})
         return self

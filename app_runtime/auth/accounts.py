@@ -18,8 +18,9 @@ from uuid import UUID, uuid4
 from jac_converge.app_runtime.auth.tokens import Claims
 from jac_converge.app_runtime.stores import Conflict, Document, DocumentStore, Removal, WriteBatch
 
-__all__ = ["Account", "Accounts", "NameTaken", "Refused"]
+__all__ = ["ADMIN", "USER", "Account", "Accounts", "NameTaken", "Refused", "WrongPassword"]
 
+ADMIN, USER = "admin", "user"
 MIN_PASSWORD, MAX_PASSWORD = 8, 1024  # characters; the upper bound is for the hash's running time
 MAX_NAME = 254  # characters: the longest e-mail address
 HASHES_AT_ONCE = 4  # each takes 19 MiB while it runs
@@ -30,6 +31,10 @@ TRIES = 3  # for a name: claims that count for nobody are rare, so a second one 
 
 class Refused(Exception):
     """An account request that cannot be granted; the text is for the caller."""
+
+
+class WrongPassword(Refused):
+    """The current password is another one."""
 
 
 class NameTaken(Refused):
@@ -45,6 +50,8 @@ class Account:
     root: UUID
     version: int
     """Counts password changes; a token of an older version is void."""
+    role: str = USER
+    """What the operator made of it."""
 
     def claims(self, session: str) -> Claims:
         """What a token for a session of this account says."""
@@ -64,8 +71,8 @@ class Accounts:
         self._store = store
         self._new_root = new_root
 
-    def register(self, name: str, password: str) -> Account:
-        """Make an account with a root of its own.
+    def register(self, name: str, password: str, *, role: str = USER) -> Account:
+        """Make an account with a root of its own; only an operator gives another role.
 
         Raises:
             NameTaken: the name belongs to somebody.
@@ -74,7 +81,7 @@ class Accounts:
         name, root = _plain(name), uuid4()
         key = _name_key(name)
         _check_password(password)
-        account = _document(f"account:{uuid4().hex}", name, _hash(password), root, version=1)
+        account = _document(f"account:{uuid4().hex}", name, _hash(password), root, role)
         # The name comes last: until it is there, nothing leads to the others.
         batch = WriteBatch(creates=(self._new_root(root), account, _claim(key, account.id)))
         self._take(name, lambda: batch)
@@ -84,8 +91,20 @@ class Accounts:
         """Return the account if the password is right; the cost is the same if there is none."""
         stored = self._by_name(name)
         known = stored.body["password"] if stored is not None else _nobodys_hash()
-        right = _verify(known, password)
-        return _account(stored) if right and stored is not None else None
+        if not _verify(known, password) or stored is None:
+            return None
+        self._harden(stored, password)
+        return _account(stored)
+
+    def _harden(self, stored: Document, password: str) -> None:
+        """Hash a password anew that is right, where its hash is weaker than one of today."""
+        if not _hasher().check_needs_rehash(stored.body["password"]):
+            return
+        try:
+            changed = _changed(stored, password=_hash(password))
+            self._store.commit(WriteBatch(updates=(changed,)))
+        except Conflict:
+            return  # it changes at this moment; the next login comes back to it
 
     def check(self, claims: Claims) -> Account | None:
         """Return the account that a token speaks for, unless its password changed since."""
@@ -219,12 +238,13 @@ class Accounts:
         """Set a new password, which ends every token handed out before.
 
         Raises:
-            Refused: the current password is wrong, or the new one not fit.
+            WrongPassword: the current password is another one.
+            Refused: the new one is not fit.
         """
         stored = self._store.get([account.id]).get(account.id)
         known = stored.body["password"] if stored is not None else _nobodys_hash()
         if not _verify(known, current) or stored is None:
-            raise Refused("the current password is wrong")
+            raise WrongPassword("the current password is wrong")
         _check_password(new)
         version = stored.body["version"] + 1
         changed = _changed(stored, password=_hash(new), version=version, ended={})
@@ -233,6 +253,15 @@ class Accounts:
         except Conflict as error:
             raise Refused("the account changed meanwhile; try again") from error
         return _account(changed)
+
+    def id_of(self, name: str) -> str | None:
+        """Return the id of the account that a name claims, in one round trip, or None."""
+        try:
+            key = _name_key(name)
+        except Refused:
+            return None
+        claim = self._store.get([key]).get(key)
+        return claim.body["account"] if claim is not None else None
 
     def _by_name(self, name: str) -> Document | None:
         try:
@@ -252,8 +281,8 @@ class Accounts:
         return self._store.get([account]).get(account)
 
 
-def _document(id_: str, name: str, password: str, root: UUID, *, version: int) -> Document:
-    body = {"name": name, "password": password, "root": root.hex, "version": version}
+def _document(id_: str, name: str, password: str, root: UUID, role: str) -> Document:
+    body = {"name": name, "password": password, "root": root.hex, "version": 1, "role": role}
     return Document(id=id_, kind="account", body=body)
 
 
@@ -274,7 +303,11 @@ def _changed(stored: Document, **changes: Any) -> Document:
 def _account(stored: Document) -> Account:
     body = stored.body
     return Account(
-        id=stored.id, name=body["name"], root=UUID(body["root"]), version=body["version"]
+        id=stored.id,
+        name=body["name"],
+        root=UUID(body["root"]),
+        version=body["version"],
+        role=body.get("role", USER),
     )
 
 

@@ -99,8 +99,9 @@ class Sessions:
 
         def added(found: dict[str, Any]) -> dict[str, Any]:
             kept = {} if alone else _alive(found, now)
-            for oldest in sorted(kept, key=lambda id_: kept[id_]["idle"])[: len(kept) - MOST + 1]:
-                del kept[oldest]
+            oldest = sorted(kept, key=lambda id_: float(kept[id_]["idle"]))
+            for id_ in oldest[: max(0, len(kept) - MOST + 1)]:
+                del kept[id_]
             begun = {
                 "version": account.version,
                 "family": _hash(token.family),

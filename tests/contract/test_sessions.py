@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
+from argon2 import PasswordHasher
 
 from jac_converge.app_runtime.auth.accounts import MOST_ENDED, Account, Accounts
 from jac_converge.app_runtime.auth.sessions import (
@@ -17,7 +18,7 @@ from jac_converge.app_runtime.auth.sessions import (
     Session,
     Sessions,
 )
-from jac_converge.app_runtime.stores import Document, DocumentStore
+from jac_converge.app_runtime.stores import Document, DocumentStore, WriteBatch
 from jac_converge.app_runtime.stores.shelf import Shelf
 from tests.contract.mongo_points import opened
 from tests.servers.mongo_server import MongoServer
@@ -210,6 +211,23 @@ def test_many_logins_of_one_account_at_once_all_count(world: World) -> None:
     with ThreadPoolExecutor(4) as pool:
         begun = list(pool.map(lambda _: world.sessions.open(world.account), range(12)))
     assert all(world.renews(one.refresh) for one in begun)
+
+
+def test_weak_hash_is_replaced_when_its_password_is_given(world: World) -> None:
+    """An older release made it: it logs in as ever, and no token ends."""
+    weak = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+    stored = world.store.get([world.account.id])[world.account.id]
+    body = {key: value for key, value in stored.body.items() if key != "role"}
+    older = stored._replace(body=body | {"password": weak})
+    world.store.commit(WriteBatch(updates=(older,)))
+    begun = world.sessions.open(world.account)
+    assert world.accounts.login(NAME, "wrong horse") is None
+    assert weak == world.store.get([world.account.id])[world.account.id].body["password"]
+    assert world.account == world.accounts.login(NAME, PASSWORD)
+    fresh = world.store.get([world.account.id])[world.account.id].body["password"]
+    assert "m=19456,t=2" in fresh
+    assert world.account == world.accounts.login(NAME, PASSWORD)
+    assert world.speaks(begun)
 
 
 def test_store_has_no_refresh_token(world: World) -> None:

@@ -1,4 +1,4 @@
-"""`jac serve --export`, `--import` and `--collect`, as a user calls them."""
+"""`jac serve --export`, `--import`, `--collect` and `--create-admin`, as a user calls them."""
 
 import json
 import os
@@ -204,3 +204,27 @@ def test_collect_leaves_guests_nodes_beside_a_class_that_is_gone(planted: JacSer
     assert 0 == ended.returncode, ended.stderr
     assert "too old: 1; 2 stay: of a class that is gone" in ended.stderr
     assert "no root leads to: nothing" in ended.stderr
+
+
+@pytest.mark.parametrize("command", [COMMAND, JAC])
+def test_admin_is_made_by_whoever_runs_the_server(tmp_path: Path, command: str) -> None:
+    """With a password of theirs, which nothing prints; a second one of the name is refused."""
+    folder, password = tmp_path / "new", "a horse of one's own"
+    made = run(folder, "--create-admin", "Root", stdin=f"{password}\n", command=command)
+    assert (0, "") == (made.returncode, made.stdout), made.stderr
+    assert "Root is an admin" in made.stderr
+    again = run(folder, "--create-admin", "root", stdin="another password\n", command=command)
+    assert (1, True) == (again.returncode, "is taken; nothing was made" in again.stderr)
+    assert password not in made.stderr + again.stderr
+    with JacServer(GARDEN, folder) as server:
+        body = {"username": "root", "password": password}
+        answer = server.send("POST", "/user/login", body)
+        assert (200, "admin") == (answer.status, answer.body["data"]["role"])
+        assert password not in server.log_text()
+
+
+@pytest.mark.parametrize("given", ["", "short\n"])
+def test_admin_without_a_password_is_not_made(tmp_path: Path, given: str) -> None:
+    """There is no default one."""
+    ended = run(tmp_path / "new", "--create-admin", "root", stdin=given)
+    assert (1, True) == (ended.returncode, "a password has 8 to" in ended.stderr)

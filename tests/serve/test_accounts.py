@@ -37,7 +37,7 @@ def test_register_and_login_speak_for_one_account(server: JacServer) -> None:
     """Both give a token, and both tokens the same root."""
     made = server.send("POST", "/user/register", nested("reg", register=True))
     assert 201 == made.status
-    fields = {"username", "user_id", "root_id", "token", "refresh_token", "expires_in"}
+    fields = {"username", "user_id", "root_id", "role", "token", "refresh_token", "expires_in"}
     assert fields == made.body["data"].keys()
     assert "no-store" == made.headers["Cache-Control"]
     again = server.send("POST", "/user/login", nested("reg"))
@@ -222,8 +222,8 @@ def test_logins_wait_in_no_walkers_thread(server: JacServer) -> None:
     server.register("crowd")
     with ThreadPoolExecutor(80) as pool:
         logins = [
-            pool.submit(server.send, "POST", "/user/login", nested("crowd", "wrong horse"))
-            for _ in range(80)
+            pool.submit(server.send, "POST", "/user/login", nested(f"crowd-{one}", "wrong horse"))
+            for one in range(80)
         ]
         assert 200 == server.call("/function/reporting").status
         assert not all(login.done() for login in logins)
@@ -313,3 +313,81 @@ previous_secrets = ["{secret}"]
         keys = jwt.PyJWKSet.from_dict(server.get("/.well-known/jwks.json").body)
         key = keys[jwt.get_unverified_header(token)["kid"]]
         assert jwt.decode(token, key.key, ["EdDSA"], options={"verify_aud": False})
+
+
+def test_me_tells_role_and_identities(server: JacServer) -> None:
+    """Whoever registers is a user, whatever they ask for."""
+    body = nested("asking", register=True) | {"role": "admin", "profile": {"role": "admin"}}
+    token = server.send("POST", "/user/register", body).body["data"]["token"]
+    me = server.get("/user/me", token=token).body["data"]
+    assert ("asking", "user") == (me["username"], me["role"])
+    assert [{"type": "username", "value": "asking"}] == me["identities"]
+    assert 401 == server.get("/user/me").status
+
+
+def test_there_is_no_default_admin(server: JacServer) -> None:
+    """Nor a route that would know one."""
+    for name, password in (("admin", "changeme"), ("admin", "admin"), ("admin", "password")):
+        assert 401 == server.send("POST", "/user/login", nested(name, password)).status
+    assert 404 == server.send("POST", "/admin/login", nested("admin", "changeme")).status
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["account", "nobody"])
+def test_guesses_have_to_wait_and_nothing_tells_whose_the_name_is(
+    server: JacServer, *, known: bool
+) -> None:
+    """After five of them not even the right password is looked at, for a moment."""
+    name = f"guessed-{known}"
+    if known:
+        server.register(name)
+    wrong = [server.send("POST", "/user/login", nested(name, "wrong horse")) for _ in range(5)]
+    assert [401] * 5 == [answer.status for answer in wrong]
+    answer = server.send("POST", "/user/login", nested(name))
+    assert (429, "TOO_MANY_REQUESTS") == (answer.status, answer.code)
+    assert 1 <= int(answer.headers["Retry-After"])
+
+
+def test_what_happens_to_accounts_is_logged_without_secrets(server: JacServer) -> None:
+    """What, whose and from where; names, tokens and passwords stay out."""
+    name, password = "audited-name", "audited password"
+    assert (
+        201 == server.send("POST", "/user/register", nested(name, password, register=True)).status
+    )
+    assert 401 == server.send("POST", "/user/login", nested(name, "guessed password")).status
+    begun = server.send("POST", "/user/login", nested(name, password)).body["data"]
+    used = {"refresh_token": begun["refresh_token"]}
+    first = server.send("POST", "/user/refresh", used).body["data"]
+    again = {"refresh_token": first["refresh_token"]}
+    last = server.send("POST", "/user/refresh", again).body["data"]
+    assert 401 == server.send("POST", "/user/refresh", used).status
+    log = server.log_text()
+    account = f"account={begun['user_id']} address=127.0.0.1"
+    events = ("register", "login", "refresh", "refresh_reused")
+    assert [] == [event for event in events if f"auth {event} {account}" not in log]
+    assert "auth login_failed account=- address=127.0.0.1" in log
+    secret = (server.file.parent / ".jac" / "converge" / "jwt-secret").read_text()
+    hidden = [name, password, "guessed password", secret]
+    hidden += [data[key] for data in (begun, first, last) for key in ("token", "refresh_token")]
+    assert [] == [text for text in hidden if text in log]
+
+
+def test_every_answer_has_the_headers_of_security(server: JacServer) -> None:
+    """Those of errors too; and no page of somebody else reads an answer, with or without login."""
+    sent = {"Origin": "https://attacker.example"}
+    for path in ("/", "/docs", "/user/info", "/nowhere"):
+        headers = server.send("GET", path, headers=sent).headers
+        assert "nosniff" == headers["X-Content-Type-Options"]
+        assert "DENY" == headers["X-Frame-Options"]
+        assert "no-referrer" == headers["Referrer-Policy"]
+        assert headers["Access-Control-Allow-Origin"] is None
+        assert headers["Access-Control-Allow-Credentials"] is None
+
+
+def test_password_is_not_guessed_by_a_token(server: JacServer) -> None:
+    """Whoever has found one waits like somebody at the door."""
+    token = server.register("found")
+    body = {"username": "found", "current_password": "wrong", "new_password": "new password"}
+    wrong = [server.send("PUT", "/user/password", body, token=token) for _ in range(5)]
+    assert [400] * 5 == [answer.status for answer in wrong]
+    answer = server.send("PUT", "/user/password", body, token=token)
+    assert (429, "TOO_MANY_REQUESTS") == (answer.status, answer.code)

@@ -20,7 +20,7 @@ def broken(table: dict[str, Any]) -> list[tuple[str, str]]:
     (error,) = caught.value.errors()
     assert error["type"] == "rules"
     rules: tuple[Broken, ...] = error["ctx"]["broken"]
-    return [(".".join(rule.key), rule.message) for rule in rules]
+    return [(".".join(map(str, rule.key)), rule.message) for rule in rules]
 
 
 def refusals(table: dict[str, Any]) -> list[tuple[str, str]]:
@@ -272,6 +272,17 @@ def test_autoscaling_takes_the_targets_given(
             "is jac-scale's published default",
         ),
         ({"jwt": {"secret": "ChangeMe"}}, "jwt.secret", "is a well-known default"),
+        (
+            {"jwt": {"secret": LONG, "previous_secrets": [LONG, "ChangeMe"]}},
+            "jwt.previous_secrets.1",
+            "is a well-known default",
+        ),
+        ({"jwt": {"algorithm": "RS256"}}, "jwt.private_key", "RS256 needs one"),
+        (
+            {"jwt": {"private_key": "PEM"}},
+            "jwt.private_key",
+            'means nothing with algorithm = "HS256"',
+        ),
     ],
 )
 def test_settings_refuse_what_does_not_agree(table: dict[str, Any], key: str, said: str) -> None:

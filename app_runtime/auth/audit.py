@@ -1,0 +1,34 @@
+"""One line of log for each thing that happens to an account: what, whose, and from where.
+
+It has ids, never names (people type passwords there), tokens or passwords. It changes with what an
+operator has to be able to look up afterwards.
+"""
+
+import logging
+
+from fastapi import Request
+
+__all__ = ["audit"]
+
+logger = logging.getLogger(__name__)
+
+
+def audit(event: str, request: Request, account: str = "-", *, alarming: bool = False) -> None:
+    """Write a line.
+
+    Args:
+        event: in one word.
+        request: where it came from.
+        account: its id; "-": of nobody that we know.
+        alarming: somebody should look at it.
+    """
+    level = logging.WARNING if alarming else logging.INFO
+    address = request.client.host if request.client else "-"
+    logger.log(
+        level,
+        "auth %s account=%s address=%s",
+        event,
+        account.rpartition(":")[2],
+        address,
+        extra={"event": event, "account": account, "address": address},
+    )
