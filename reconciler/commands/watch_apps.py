@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from jac_converge.config.load import App
 from jac_converge.config.problems import ConfigError
-from jac_converge.reconciler.commands.deploy import stop_on_signal, tell_end, time_of_day
+from jac_converge.reconciler.commands.running import stop_on_signal, tell_end, time_of_day
 from jac_converge.reconciler.commands.writing import lease_of
 from jac_converge.reconciler.console import CONVERGED, usage
 from jac_converge.reconciler.converge import WATCHED, Converger
