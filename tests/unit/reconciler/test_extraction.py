@@ -9,7 +9,7 @@ from jac_converge.reconciler.extraction import is_as_applied
 from jac_converge.reconciler.objects import Object
 
 PORT = 'k:{"containerPort":8000,"protocol":"TCP"}'
-ENTRY = {
+ENTRY: dict[str, Any] = {
     "manager": "jac-converge",
     "operation": "Apply",
     "apiVersion": "apps/v1",
@@ -128,7 +128,7 @@ def test_another_record_is_none(entries: list[Any]) -> None:
 def test_lost_field_is_a_difference() -> None:
     """Even with the value that we want: it is not ours any more."""
     lost = deepcopy(ENTRY)
-    del lost["fieldsV1"]["f:metadata"]["f:labels"]  # type: ignore[attr-defined]
+    del lost["fieldsV1"]["f:metadata"]["f:labels"]
     assert not is_as_applied(live_of(DESIRED, lost), DESIRED)
 
 
