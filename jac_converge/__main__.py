@@ -3,6 +3,7 @@
 Later lines of jaclang load no plugins, and `scale` runs where no jaclang is installed at all.
 """
 
+import os
 import sys
 from argparse import ArgumentParser
 from importlib.metadata import version
@@ -36,6 +37,8 @@ def main(argv: list[str] | None = None) -> int:
         from jac_converge.app_runtime.cli import serve  # noqa: PLC0415 - each loads its own half
 
         return serve(**given)
+    # It would read the metadata of every installed package, and here no plugin has a part to play.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from jac_converge.app_runtime.syntax import syntax_problems  # noqa: PLC0415
     from jac_converge.reconciler.cli import scale  # noqa: PLC0415
 

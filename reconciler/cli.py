@@ -13,13 +13,6 @@ from typing import Any
 from jac_converge.config.load import App, ConfigError, Problem, load_app
 from jac_converge.config.logs import configure_logging, wants_json
 from jac_converge.reconciler.build import check
-from jac_converge.reconciler.commands.deploy import plan_and_apply, run_loop
-from jac_converge.reconciler.commands.destroy import destroy
-from jac_converge.reconciler.commands.export import export_with_secrets, export_without_secrets
-from jac_converge.reconciler.commands.pause import pause_or_resume
-from jac_converge.reconciler.commands.rollback import rollback
-from jac_converge.reconciler.commands.status import print_status
-from jac_converge.reconciler.commands.watch_apps import watch_apps
 from jac_converge.reconciler.console import (
     CONVERGED,
     FAILED,
@@ -30,7 +23,7 @@ from jac_converge.reconciler.console import (
 )
 from jac_converge.reconciler.converge import WATCHED, Converger
 from jac_converge.reconciler.errors import ClusterError, NoCluster
-from jac_converge.reconciler.kube_cluster import Limits, connect
+from jac_converge.reconciler.kube_cluster import KubeCluster, Limits, connect
 from jac_converge.reconciler.mirror import Mirror
 from jac_converge.reconciler.ownership import selector_of
 from jac_converge.reconciler.pace import Pace
@@ -63,12 +56,16 @@ def scale(*, file: str, parse: Callable[[Path], list[Problem]], **flags: Any) ->
     try:
         _check_combination(flags)
         if flags["watch"] and Path(file).is_dir():
+            from jac_converge.reconciler.commands.watch_apps import watch_apps  # noqa: PLC0415
+
             return watch_apps(Path(file), flags, lambda app: _load(str(app), flags))
         source = Source(lambda: _load(file, flags), parse=parse)
         if flags["init"]:
             return _init(source.app)
         if flags["export"] and not flags["with_secrets"]:
             _check_image(source.app)
+            from jac_converge.reconciler.commands.export import export_without_secrets  # noqa: PLC0415
+
             return export_without_secrets(source.app, flags)
         return _on_cluster(source, flags)
     except (ConfigError, NoCluster) as error:
@@ -140,6 +137,8 @@ def _on_cluster(source: Source, flags: dict[str, Any]) -> int:
         limits=Limits(pace=Pace(clock=time.monotonic, wait=stop.wait)),
     )
     if flags["pause"] or flags["resume"]:
+        from jac_converge.reconciler.commands.pause import pause_or_resume  # noqa: PLC0415
+
         return pause_or_resume(app, cluster, flags)
     converger = Converger(
         cluster=cluster,
@@ -151,20 +150,40 @@ def _on_cluster(source: Source, flags: dict[str, Any]) -> int:
     converger.read()
     converger.patience = PATIENCE
     cluster.check_identity()
+    return _carry_out(source, cluster, converger, flags)
+
+
+def _carry_out(
+    source: Source, cluster: KubeCluster, converger: Converger, flags: dict[str, Any]
+) -> int:
+    """Do what was asked for; each command loads what it needs and no more."""
+    app = source.app
     if flags["export"]:
+        from jac_converge.reconciler.commands.export import export_with_secrets  # noqa: PLC0415
+
         return export_with_secrets(app, converger.build(app), converger.notes, flags)
     if flags["watch"]:
+        from jac_converge.reconciler.commands.running import run_loop  # noqa: PLC0415
+
         source.check_code()
         return run_loop(source, cluster, converger, flags)
     if flags["status"]:
+        from jac_converge.reconciler.commands.status import print_status  # noqa: PLC0415
+
         return print_status(app, cluster, converger, flags)
     if flags["history"]:
         history = converger.read_history(app.name)
         return print_history(app, history, converger.notes, flags)
     if flags["destroy"]:
+        from jac_converge.reconciler.commands.destroy import destroy  # noqa: PLC0415
+
         return destroy(app, cluster, converger, flags)
     if flags["rollback"]:
+        from jac_converge.reconciler.commands.rollback import rollback  # noqa: PLC0415
+
         return rollback(source, cluster, converger, flags)
+    from jac_converge.reconciler.commands.deploy import plan_and_apply  # noqa: PLC0415
+
     return plan_and_apply(source, cluster, converger, flags)
 
 

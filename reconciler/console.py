@@ -10,13 +10,12 @@ from typing import Any
 
 from jac_converge.config.load import App
 from jac_converge.config.problems import Problem
-from jac_converge.reconciler.loop import Verdict
 from jac_converge.reconciler.objects import Object, ObjectKey
 from jac_converge.reconciler.reach import reach
 from jac_converge.reconciler.release_table import history_lines, release_json
 from jac_converge.reconciler.releases import History
 from jac_converge.reconciler.render import plan_json, plan_lines
-from jac_converge.reconciler.steps import Plan
+from jac_converge.reconciler.steps import Plan, Verdict
 
 __all__ = [
     "CHANGES",

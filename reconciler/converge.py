@@ -22,6 +22,7 @@ from jac_converge.reconciler.build.credentials import (
 from jac_converge.reconciler.cluster import Cluster
 from jac_converge.reconciler.drift import changes_between, owned_fields
 from jac_converge.reconciler.errors import ClusterError, Conflict, Invalid, Refused, Transient
+from jac_converge.reconciler.extraction import is_as_applied
 from jac_converge.reconciler.ignoring import Rules, left_out, remaining, unmatched
 from jac_converge.reconciler.mirror import DISPENSABLE, Mirror
 from jac_converge.reconciler.objects import (
@@ -133,7 +134,8 @@ class Converger:
             app: what is desired.
             policy: what may be done.
             complete: ask the server about every object, also what it would say to a new one,
-                instead of judging by ownership alone.
+                instead of judging by ownership alone; but for those that this process sees for
+                the first time, and that are to the letter what it would apply.
 
         Raises:
             ClusterError: the comparison could not be made.
@@ -144,8 +146,10 @@ class Converger:
         self._useless = unmatched(app.settings.watch.ignored, self.desired)
         policy = replace(policy, ignore=(*app.settings.watch.ignored, *policy.ignore))
         desired = self._without_ignored(live, policy.ignore)
+        unasked = self._recognize(desired, live)
         snapshot = Snapshot(live=live, baselines=self._baselines)
         surveyed = desired if complete else unsurveyed(desired, snapshot)
+        surveyed = tuple(obj for obj in surveyed if key_of(obj) not in unasked)
         previews = dict(self._previews(surveyed, live))
         self._accept(previews, live)
         settled = frozenset() if complete else self._settled(desired, live, policy)
@@ -156,6 +160,20 @@ class Converger:
         self._note_what_is_left(plan, previews)
         self._remember(plan, desired, live, policy)
         return plan
+
+    def _recognize(
+        self, desired: tuple[Object, ...], live: dict[ObjectKey, Object]
+    ) -> frozenset[ObjectKey]:
+        """Take for accepted what an earlier process applied just so; returns which."""
+        known = {
+            key: Baseline(desired=obj, fields=owned_fields(there))
+            for obj in desired
+            if (key := key_of(obj)) not in self._baselines
+            and (there := live.get(key))
+            and is_as_applied(there, obj)
+        }
+        self._baselines |= known
+        return frozenset(known)
 
     def _settled(
         self, desired: tuple[Object, ...], live: dict[ObjectKey, Object], policy: Policy

@@ -11,6 +11,7 @@ Source: KEP-555 (server-side apply), structured-merge-diff's FieldsV1 encoding.
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from jac_converge.reconciler.objects import Object
@@ -99,14 +100,29 @@ def _nothing_left(_manager: str, _path: FieldPath) -> bool:
 
 def owned_fields(obj: Object, manager: str = FIELD_MANAGER) -> frozenset[FieldPath]:
     """The leaf fields that a manager's apply entry owns."""
-    return frozenset(
-        path
-        for entry in entries_of(obj)
-        if entry.get("manager") == manager
-        and entry.get("operation") == "Apply"
-        and not entry.get("subresource")
-        for path in _leaves(entry.get("fieldsV1") or {})
+    return _shared_set(
+        frozenset(
+            _shared(path)
+            for entry in entries_of(obj)
+            if entry.get("manager") == manager
+            and entry.get("operation") == "Apply"
+            and not entry.get("subresource")
+            for path in _leaves(entry.get("fieldsV1") or {})
+        )
     )
+
+
+# They are kept for each object, and those of most objects are the same.
+
+
+@lru_cache(maxsize=4096)
+def _shared(path: FieldPath) -> FieldPath:
+    return path
+
+
+@lru_cache(maxsize=512)
+def _shared_set(fields: frozenset[FieldPath]) -> frozenset[FieldPath]:
+    return fields
 
 
 def drift_of(

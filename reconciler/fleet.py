@@ -14,7 +14,6 @@ from typing import Final
 
 from jac_converge.config.problems import ConfigError, Problem
 from jac_converge.reconciler.errors import ClusterError
-from jac_converge.reconciler.lease import RENEWAL
 from jac_converge.reconciler.loop import LAST_SECONDS, NAP, POLL, Loop
 from jac_converge.reconciler.shared_watches import SharedWatches
 
@@ -23,12 +22,15 @@ __all__ = ["Fleet", "Member"]
 logger = logging.getLogger(__name__)
 
 RESCAN: Final = 2.0
-"""Seconds between two looks for folders that came or went."""
+"""Least seconds between two looks for folders that came or went."""
+
+RESTS: Final = 500
+"""How many times as long as such a look takes the next one waits: many folders take long."""
 
 GIVERS: Final = 8
 """Threads that give leases back in the end, when nobody waits for long."""
 
-LOOKS: Final = 50
+LOOKS: Final = 25
 """Apps whose files are looked at in one go; with more of them each one's turn comes later."""
 
 
@@ -63,6 +65,7 @@ class Fleet:
         watches: every set of watches that is open, as of now.
         say: tells a person what concerns no app that runs.
         tick: called some times a second.
+        renewal: seconds in which each lease is renewed once.
         clock: monotonic seconds.
         wall: seconds since the epoch.
     """
@@ -75,6 +78,7 @@ class Fleet:
         watches: Callable[[], Iterable[SharedWatches]],
         say: Callable[[str], None],
         tick: Callable[[], None],
+        renewal: float,
         clock: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
@@ -83,6 +87,7 @@ class Fleet:
         self._watches = watches
         self._say = say
         self._tick = tick
+        self._renewal = renewal
         self._clock = clock
         self._wall = wall
         self._stop = Event()
@@ -170,12 +175,13 @@ class Fleet:
         while not self._stop.wait(POLL):
             self._look()
             self._tick()
-            if self._clock() >= next_scan:
+            if (began := self._clock()) >= next_scan:
                 try:
                     self.rescan()
                 except OSError:
                     logger.exception("workspace could not be read", extra={"action": "retry"})
-                next_scan = self._clock() + RESCAN
+                ended = self._clock()
+                next_scan = ended + max(RESCAN, (ended - began) * RESTS)
             now_ahead = self._wall() - self._clock()
             if now_ahead - ahead > NAP:
                 self._say(f"resumed after {(now_ahead - ahead) / 60:.0f} min of sleep")
@@ -194,12 +200,14 @@ class Fleet:
 
     def _renew(self) -> None:
         while not self._stop.is_set():
-            started = self._clock()
-            for member in self.members:
-                if self._stop.is_set():
-                    return
+            members = self.members
+            for member in members:
                 member.loop.renew()
-            self._stop.wait(max(0.0, RENEWAL - (self._clock() - started)))
+                # One by one: all of them at once would be a storm.
+                if self._stop.wait(self._renewal / len(members)):
+                    return
+            if not members:
+                self._stop.wait(self._renewal)
 
     def _end(self) -> None:
         """Stop all, then wait for each and give back its lease, as far as the time allows."""

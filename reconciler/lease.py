@@ -19,7 +19,7 @@ from jac_converge.reconciler.objects import LEASE, Object
 from jac_converge.reconciler.ownership import labels_of, lease_name
 from jac_converge.reconciler.pause import Pause, pause_of
 
-__all__ = ["DURATION", "RENEWAL", "Lease"]
+__all__ = ["DURATION", "RENEWAL", "Lease", "renewal_of"]
 
 DURATION: Final = 30.0
 """Seconds after which a lease that nobody renewed may be taken."""
@@ -43,6 +43,7 @@ class Lease:
         holder: who we are, for the others to read: `ann@laptop:4711`.
         clock: monotonic seconds.
         wall: seconds since the epoch, for the end of a pause, and for sleep of the machine.
+        duration: seconds after which others may take it when it was not renewed.
     """
 
     def __init__(
@@ -53,12 +54,14 @@ class Lease:
         holder: str,
         clock: Callable[[], float],
         wall: Callable[[], float] = time.time,
+        duration: float = DURATION,
     ) -> None:
         self._app_name = app_name
         self._cluster = cluster
         self.holder = holder
         self._clock = clock
         self._wall = wall
+        self._duration = duration
         self._lock = Lock()
         self._seen: _Seen | None = None
         self._mine: Object | None = None
@@ -89,7 +92,7 @@ class Lease:
         # Linux stops the monotonic clock while the machine sleeps, so a lease that a rival took
         # meanwhile would still look fresh; the wall clock goes on.
         since = max(self._clock() - self._renewed, self._wall() - self._renewed_at)
-        return self._mine is not None and since < DURATION
+        return self._mine is not None and since < _duration_of(self._mine)
 
     def acquire(self) -> bool:
         """Take it if it is free or expired, renew it if it is ours.
@@ -122,7 +125,9 @@ class Lease:
         subject, rival = f"Lease/{self.name} acquire", f"{self.rival} keeps this app converged"
         if self.rival_lives:
             return Held(subject, rival, "end it there first")
-        return Conflict(subject, rival, f"it is free {DURATION:g} s after that has ended")
+        return Conflict(
+            subject, rival, f"it is free {_duration_of(self._latest):g} s after that has ended"
+        )
 
     def release(self, *, forget_pause: bool = False) -> None:
         """Let the next one in at once; nothing happens when we do not hold it.
@@ -170,7 +175,7 @@ class Lease:
         self.rival = holder
         if self._seen is None or changed:
             self._seen = _Seen(version, now)
-        return now - self._seen.at >= DURATION
+        return now - self._seen.at >= _duration_of(live)
 
     def _object(self, live: Object | None, holder: str | None) -> Object:
         # The version makes this a compare-and-set: of two that try, one gets a conflict.
@@ -186,10 +191,20 @@ class Lease:
             "spec": {
                 # Empty for nobody, as client-go does: left out, our create would still own it.
                 "holderIdentity": holder or "",
-                "leaseDurationSeconds": int(DURATION),
+                "leaseDurationSeconds": int(self._duration),
                 "renewTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             },
         }
+
+
+def renewal_of(live: Object | None) -> float:
+    """Seconds between two renewals of a lease, by its own word; two may fail."""
+    return _duration_of(live) * RENEWAL / DURATION
+
+
+def _duration_of(live: Object | None) -> float:
+    """What whoever wrote it last said; the usual where nobody did."""
+    return float(((live or {}).get("spec") or {}).get("leaseDurationSeconds") or DURATION)
 
 
 def _holder_of(live: Object) -> str | None:

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from random import Random
 from threading import Event, Thread
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
 from jac_converge.config.load import App
 from jac_converge.reconciler.apply import Outcome
@@ -43,11 +43,11 @@ from jac_converge.reconciler.rollout import Rollouts
 from jac_converge.reconciler.rows import rows_of
 from jac_converge.reconciler.snapshot import Policy
 from jac_converge.reconciler.source import Source
-from jac_converge.reconciler.steps import Delete, Keep, Plan, Recreate, Update
+from jac_converge.reconciler.steps import Delete, Keep, Plan, Recreate, Update, Verdict
 from jac_converge.reconciler.trigger import Trigger
 from jac_converge.reconciler.watch import KindWatch
 
-__all__ = ["Loop", "Verdict", "View"]
+__all__ = ["Loop", "View"]
 
 logger = logging.getLogger(__name__)
 
@@ -65,8 +65,6 @@ LAST_SECONDS: Final = 0.8
 
 HOPELESS: Final = (Held, Invalid, NoCluster, Paused, Refused)
 """Errors that neither waiting nor the next plan helps against; a person has to act."""
-
-type Verdict = Literal["converged", "failed", "stopped"]
 
 
 class View(Protocol):

@@ -70,7 +70,7 @@ class Mirror:
         self._pending: dict[ObjectKey, _Pending] = {}
         self._removed: deque[str] = deque(maxlen=_GONE)
         """UIDs of what we deleted last."""
-        self._versions: dict[ObjectKey, deque[str]] = {}
+        self._versions: dict[ObjectKey, tuple[str, ...]] = {}
         self._noticed: dict[ObjectKey, float] = {}
         self._gone: dict[ObjectKey, None] = {}
         """The last ones that were deleted, latest last."""
@@ -177,7 +177,7 @@ class Mirror:
             return "nothing"
         version = metadata["resourceVersion"]
         self._gone.pop(key, None)
-        self._versions.setdefault(key, deque(maxlen=_REMEMBERED)).append(version)
+        self._versions[key] = (*self._versions.get(key, ())[1 - _REMEMBERED :], version)
         pending = self._pending.get(key)
         if pending and version != pending.version:
             pending.held = obj

@@ -4,6 +4,7 @@ Editors replace the file instead of writing into it, so paths are looked at, not
 that cannot be used changes nothing: the last good one stays in force.
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,7 +103,7 @@ def _signature(files: tuple[Path, ...]) -> _Signature:
 
 def _stat(file: Path) -> tuple[int, int, int] | None:
     try:
-        found = file.stat()
+        found = os.stat(file)  # noqa: PTH116 - looked at some hundred times a second
     except OSError:
         return None
     return (found.st_mtime_ns, found.st_size, found.st_ino)

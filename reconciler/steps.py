@@ -21,7 +21,11 @@ __all__ = [
     "Refuse",
     "Step",
     "Update",
+    "Verdict",
 ]
+
+type Verdict = Literal["converged", "failed", "stopped"]
+"""How a run ended."""
 
 
 OWNERS = "metadata.managedFields"

@@ -1,15 +1,8 @@
-"""`jac scale` and `jac scale --watch`: show the plan, run the loop, say how it ended."""
+"""`jac scale`: show the plan, carry it out, say how it ended; no loop is loaded in vain."""
 
-import os
-import signal
-import sys
-import time
-from collections.abc import Callable, Iterable
-from random import Random
 from typing import Any
 
 from jac_converge.config.load import App
-from jac_converge.reconciler.commands.writing import lease_of
 from jac_converge.reconciler.console import (
     CHANGES,
     CONVERGED,
@@ -17,28 +10,16 @@ from jac_converge.reconciler.console import (
     print_plan,
     print_result,
 )
-from jac_converge.reconciler.converge import WATCHED, Converger
+from jac_converge.reconciler.converge import Converger
 from jac_converge.reconciler.kube_cluster import KubeCluster
-from jac_converge.reconciler.loop import Loop, Parts
 from jac_converge.reconciler.objects import keyed
 from jac_converge.reconciler.render import worst
 from jac_converge.reconciler.rows import rows_of
 from jac_converge.reconciler.snapshot import Policy
 from jac_converge.reconciler.source import Source
 from jac_converge.reconciler.steps import Plan
-from jac_converge.reconciler.trigger import Trigger
-from jac_converge.reconciler.views import JsonView, PlainView, TableView
-from jac_converge.reconciler.watch import KindWatch, Recovery
 
-__all__ = [
-    "is_converged",
-    "plan_and_apply",
-    "print_end",
-    "run_loop",
-    "stop_on_signal",
-    "tell_end",
-    "time_of_day",
-]
+__all__ = ["is_converged", "plan_and_apply", "print_end"]
 
 
 def plan_and_apply(
@@ -56,6 +37,8 @@ def plan_and_apply(
         return CHANGES if plan.writes or plan.holds else CONVERGED
     if is_converged(converger, plan):
         return print_end(app, converger, flags)
+    from jac_converge.reconciler.commands.running import run_loop  # noqa: PLC0415 - not always
+
     return run_loop(source, cluster, converger, flags)
 
 
@@ -71,98 +54,3 @@ def print_end(app: App, converger: Converger, flags: dict[str, Any]) -> int:
     """Say how it ended where nothing was to do; returns the exit code."""
     failure, live = converger.failure, converger.mirror.snapshot()
     return print_result(app, "failed" if failure else "converged", failure, live, flags)
-
-
-def run_loop(
-    source: Source, cluster: KubeCluster, converger: Converger, flags: dict[str, Any]
-) -> int:
-    """Run the loop to its end, or until a signal; returns the exit code."""
-    app = source.app
-    trigger = Trigger(time.monotonic)
-    view = _view(app, cluster, flags)
-    recovery = Recovery()
-    rng = Random()  # noqa: S311 - jitter
-    watches = tuple(
-        KindWatch(
-            kind=kind,
-            cluster=cluster,
-            mirror=converger.mirror,
-            trigger=trigger,
-            recovery=recovery,
-            clock=time.monotonic,
-            rng=rng,
-        )
-        for kind in WATCHED
-    )
-    loop = Loop(
-        Parts(
-            converger=converger,
-            source=source,
-            trigger=trigger,
-            lease=lease_of(app, cluster),
-            watches=watches,
-            view=view,
-            clock=time.monotonic,
-            wall=time.time,
-            rng=rng,
-        ),
-        adopt=flags["adopt"],
-    )
-    signals = stop_on_signal(loop.stop)
-    try:
-        if flags["watch"]:
-            loop.run()
-            tell_end(view.say, f"watch ended; {app.name} stays on the cluster as it is", signals)
-            return CONVERGED
-        verdict = loop.run(until_healthy=True, timeout=flags["timeout"])
-    finally:
-        view.close()
-    live = converger.mirror.snapshot()
-    return print_result(source.app, verdict, loop.reason, live, flags)
-
-
-def stop_on_signal(stop: Callable[[], None]) -> list[int]:
-    """First signal: end after the write in flight. Second one: end.
-
-    Returns:
-        The signals that came, to be filled later.
-    """
-    came: list[int] = []
-
-    def handle(signum: int, _frame: object) -> None:
-        signal.signal(signum, signal.SIG_DFL)
-        came.append(signum)
-        stop()
-
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        # SIGHUP, the closed terminal, is not known on Windows.
-        if signum := getattr(signal, name, None):
-            signal.signal(signum, handle)
-    return came
-
-
-def tell_end(say: Callable[[str], None], message: str, signals: Iterable[int]) -> None:
-    """Say that a watch ended, where somebody asked for it and may still read that."""
-    if not {signal.SIGINT, signal.SIGTERM}.intersection(signals):
-        return
-    try:
-        say(message)
-    except BrokenPipeError:
-        # Ctrl-C ends a whole pipeline. What could not be written must not be tried again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _view(
-    app: App, cluster: KubeCluster, flags: dict[str, Any]
-) -> JsonView | PlainView | TableView:
-    if flags["json"]:
-        return JsonView()
-    if flags["watch"] and sys.stdout.isatty():
-        where = f"{cluster.target.context} / {app.namespace}"
-        return TableView(f"{app.name} on {where}  (Ctrl-C ends the watch)", stamp=time_of_day)
-    return PlainView(stamp=time_of_day) if flags["watch"] else PlainView()
-
-
-def time_of_day() -> str:
-    """What a line of a long run begins with."""
-    return time.strftime("%H:%M:%S ")

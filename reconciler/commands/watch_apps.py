@@ -11,13 +11,14 @@ from typing import Any, Final
 
 from jac_converge.config.load import App
 from jac_converge.config.problems import ConfigError
-from jac_converge.reconciler.commands.deploy import stop_on_signal, tell_end, time_of_day
+from jac_converge.reconciler.commands.running import stop_on_signal, tell_end, time_of_day
 from jac_converge.reconciler.commands.writing import lease_of
 from jac_converge.reconciler.console import CONVERGED, usage
 from jac_converge.reconciler.converge import WATCHED, Converger
 from jac_converge.reconciler.errors import Refused
 from jac_converge.reconciler.fleet import Fleet, Member
 from jac_converge.reconciler.kube_cluster import KubeCluster, connect
+from jac_converge.reconciler.lease import DURATION, RENEWAL
 from jac_converge.reconciler.loop import Loop, Parts
 from jac_converge.reconciler.mirror import Mirror
 from jac_converge.reconciler.objects import kind_named
@@ -42,6 +43,9 @@ TURNS: Final = 4
 
 EVERYWHERE: Final = ""
 
+RENEWALS: Final = 5.0
+"""Leases to renew each second, at most: with many apps each one lasts longer instead."""
+
 type LoadApp = Callable[[Path], App]
 
 
@@ -57,18 +61,19 @@ def watch_apps(workspace: Path, flags: dict[str, Any], load: LoadApp) -> int:
         if flags[name] is not None:
             raise ConfigError(usage(f"--{name} is for one app; write it into each jac.toml"))
     started = _Starter(flags, load, _views(workspace, flags))
+    if not started.expect(app_folders(workspace)):
+        nothing = f"there is no app below {workspace}: no jac.toml with a [converge] table"
+        raise ConfigError(usage(nothing))
     fleet = Fleet(
         scan=lambda: app_folders(workspace),
         enlist=started.enlist,
         watches=started.watches,
         say=started.views.say,
         tick=started.views.tick,
+        renewal=started.renewal,
         clock=time.monotonic,
         wall=time.time,
     )
-    if not started.expect(app_folders(workspace)):
-        nothing = f"there is no app below {workspace}: no jac.toml with a [converge] table"
-        raise ConfigError(usage(nothing))
     signals = stop_on_signal(fleet.stop)
     try:
         fleet.run()
@@ -132,15 +137,17 @@ class _Starter:
         self.views = views
         self._sites: dict[str | None, _Site] = {}
         self._many: set[str | None] = set()
+        self.renewal = RENEWAL
+        """Seconds in which each lease is renewed once."""
         self._rng = Random()  # noqa: S311 - jitter
 
     def expect(self, folders: Iterable[Path]) -> bool:
-        """Count the namespaces of each context, to choose the scope of its watches.
+        """Count the namespaces of each context, to choose the scope of its watches, and the apps.
 
         Returns:
             Whether there is an app at all, of use or not.
         """
-        found = False
+        found = 0
         spaces: dict[str | None, set[str]] = {}
         for folder in folders:
             try:
@@ -148,13 +155,14 @@ class _Starter:
                 app = self._load(file) if file else None
             except ConfigError:
                 # Told when it is enlisted, which is tried again and again.
-                found = True
+                found += 1
                 continue
             if app:
-                found = True
+                found += 1
                 spaces.setdefault(app.settings.kubernetes.context, set()).add(app.namespace)
         self._many = {context for context, names in spaces.items() if len(names) > FEW}
-        return found
+        self.renewal = max(RENEWAL, found / RENEWALS)
+        return found > 0
 
     def watches(self) -> list[SharedWatches]:
         """Every set of watches that is open."""
@@ -187,7 +195,7 @@ class _Starter:
             converger=converger,
             source=source,
             trigger=trigger,
-            lease=lease_of(app, cluster),
+            lease=lease_of(app, cluster, self.renewal * DURATION / RENEWAL),
             watches=scope.watches,
             view=self.views.of_app(app),
             clock=time.monotonic,

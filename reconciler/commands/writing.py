@@ -9,7 +9,7 @@ import time
 from jac_converge.config.load import App
 from jac_converge.reconciler.errors import Held
 from jac_converge.reconciler.kube_cluster import KubeCluster
-from jac_converge.reconciler.lease import Lease
+from jac_converge.reconciler.lease import DURATION, Lease
 
 __all__ = ["lease_of", "person", "wait_for"]
 
@@ -19,10 +19,22 @@ def person() -> str:
     return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
-def lease_of(app: App, cluster: KubeCluster) -> Lease:
-    """The app's Lease, to be held by this process."""
+def lease_of(app: App, cluster: KubeCluster, duration: float = DURATION) -> Lease:
+    """The app's Lease, to be held by this process.
+
+    Args:
+        app: the app.
+        cluster: where it is.
+        duration: seconds after which others may take it when it was not renewed.
+    """
     holder = f"{person()}:{os.getpid()}"
-    return Lease(app_name=app.name, cluster=cluster, holder=holder, clock=time.monotonic)
+    return Lease(
+        app_name=app.name,
+        cluster=cluster,
+        holder=holder,
+        clock=time.monotonic,
+        duration=duration,
+    )
 
 
 def wait_for(lease: Lease) -> None:

@@ -8,7 +8,7 @@ import pytest
 from jac_converge.reconciler.apply import apply_plan
 from jac_converge.reconciler.errors import Conflict, Held, Missing
 from jac_converge.reconciler.kube_cluster import KubeCluster, connect
-from jac_converge.reconciler.lease import DURATION, Lease
+from jac_converge.reconciler.lease import DURATION, Lease, renewal_of
 from jac_converge.reconciler.objects import LEASE, Object, kind_named
 from jac_converge.reconciler.ownership import selector_of
 from jac_converge.reconciler.steps import Create, Plan
@@ -68,6 +68,22 @@ def test_acquire_takes_a_lease_that_nobody_renewed(cluster: KubeCluster) -> None
     clock.now += DURATION
     assert (False, True, False) == (first, bob.acquire(), ann.held)
     assert (False, "bob") == (ann.acquire(), ann.rival)
+
+
+def test_lease_lasts_as_long_as_its_holder_says(cluster: KubeCluster) -> None:
+    """One process that holds many renews each of them less often."""
+    clock = Clock()
+    ann = Lease(app_name="shop", cluster=cluster, holder="ann", clock=clock, duration=90.0)
+    bob = lease(cluster, "bob", clock)
+    assert (True, False) == (ann.acquire(), bob.acquire())
+    clock.now += 89.0
+    assert (True, False) == (ann.held, bob.acquire())
+    assert 30.0 == renewal_of(cluster.get(LEASE, ann.name))
+    clock.now += 1.0
+    assert (True, False) == (bob.acquire(), ann.held)
+    assert (False, "bob") == (ann.acquire(), ann.rival)
+    clock.now += DURATION
+    assert (False, True) == (bob.held, ann.acquire())
 
 
 def test_lease_is_not_held_after_a_sleep_in_which_a_rival_could_take_it(

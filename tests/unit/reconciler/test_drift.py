@@ -36,6 +36,12 @@ def test_owned_fields_are_the_leaves_of_our_apply_entry() -> None:
     assert frozenset({REPLICAS, ("f:metadata", "f:labels", "f:a")}) == owned_fields(it)
 
 
+def test_owned_fields_of_equal_objects_are_kept_once() -> None:
+    """A process with many apps keeps thousands of them."""
+    first, second = (live(obj(kind), ours("f:data/f:b")) for kind in ("ConfigMap", "Secret"))
+    assert owned_fields(first) is owned_fields(second)
+
+
 def test_drift_is_none_when_nothing_was_touched() -> None:
     """A steady state shows no drift."""
     assert drift_of(live(DESIRED, ours("f:spec/f:replicas")), EXPECTED) is None
