@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Barrier
 
 import pytest
+import redis
 from argon2 import PasswordHasher
 
 from jac_converge.app_runtime.auth.accounts import MOST_ENDED, Account, Accounts
@@ -21,7 +23,9 @@ from jac_converge.app_runtime.auth.sessions import (
 from jac_converge.app_runtime.stores import Document, DocumentStore, WriteBatch
 from jac_converge.app_runtime.stores.shelf import Shelf
 from tests.contract.mongo_points import opened
+from tests.contract.warm_tiers import tiers, warm
 from tests.servers.mongo_server import MongoServer
+from tests.servers.redis_server import RedisServer
 
 NAME, PASSWORD = "ann", "correct horse"
 IDLE, LONGEST, ACCESS = 100, 250, 60
@@ -65,7 +69,7 @@ class World:
         return True
 
 
-@pytest.fixture(params=["shelf", "mongodb"])
+@pytest.fixture(params=["shelf", "mongodb", "mongodb and redis"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     """Give an account in a store of its own."""
     if request.param == "shelf":
@@ -75,7 +79,16 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
         return
     server: MongoServer = request.getfixturevalue("mongo_server")
     with opened(server.url) as store:
-        yield World(store)
+        if request.param == "mongodb":
+            yield World(store)
+            return
+        cache_server: RedisServer = request.getfixturevalue("redis_server")
+        tiered, cache = tiers(cache_server.url, store)
+        with closing(redis.Redis.from_url(cache_server.url)) as raw:
+            given = World(tiered)
+            warm(tiered, cache, raw, given.account.id)
+            yield given
+        tiered.close()
 
 
 def test_refresh_token_is_used_once_and_reuse_ends_the_family(world: World) -> None:
