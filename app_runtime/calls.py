@@ -21,7 +21,7 @@ from jac_converge.app_runtime.bridge.introspect import FunctionSpec, WalkerSpec
 from jac_converge.app_runtime.bridge.program import Call, Outcome, Read, Run, TooLate
 from jac_converge.app_runtime.pool import Pool
 from jac_converge.app_runtime.stores import Conflict, DocumentStore, UnknownOutcome
-from jac_converge.app_runtime.turns import Turns
+from jac_converge.app_runtime.stores.turns import Turns
 
 __all__ = ["Calls", "Order"]
 

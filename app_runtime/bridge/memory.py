@@ -28,6 +28,7 @@ from jac_converge.app_runtime.bridge.edges import Pages, page_ids
 from jac_converge.app_runtime.bridge.effects import Effects
 from jac_converge.app_runtime.bridge.reading import Reader
 from jac_converge.app_runtime.stores import Conflict, Document, DocumentStore, UnknownOutcome
+from jac_converge.app_runtime.stores.turns import Turns
 
 __all__ = ["RequestMemory", "TooLate"]
 
@@ -36,6 +37,9 @@ logger = logging.getLogger(__name__)
 
 ADDITIONS: Final = 8
 """Tries to add edges to nodes that others add to at the same time; then the walker runs again."""
+
+ADDING: Final = Turns()
+"""Of this process: who adds edges to the same node at once would mostly do so in vain."""
 
 _set = object.__setattr__
 
@@ -277,19 +281,30 @@ class RequestMemory:
         A walker that looked at none of the edges would do the same when it runs again, unless it
         looked at a field that is another one now.
         """
+        contested = frozenset[str]()
         for attempt in range(ADDITIONS):
-            try:
-                return self._store.commit(changes.batch)
-            except Conflict as conflict:
-                # A page that others made first is a change of its node.
-                nodes = {id_.partition(".")[0] for id_ in conflict.ids}
-                if attempt == ADDITIONS - 1 or not nodes <= changes.blind.keys():
-                    raise
-                fresh = self._store.get(nodes)
-                if fresh.keys() != nodes or not all(map(self._same_but_edges, fresh.values())):
-                    raise
-                changes.follow(fresh)
+            with ADDING.of(contested):
+                if contested:
+                    self._follow(changes, contested)
+                try:
+                    return self._store.commit(changes.batch)
+                except Conflict as conflict:
+                    # A page that others made first is a change of its node.
+                    contested = frozenset(id_.partition(".")[0] for id_ in conflict.ids)
+                    if attempt == ADDITIONS - 1 or not contested <= changes.blind.keys():
+                        raise
         return None
+
+    def _follow(self, changes: Changes, nodes: frozenset[str]) -> None:
+        """Add to what others made of nodes.
+
+        Raises:
+            Conflict: they made more of them than edges.
+        """
+        fresh = self._store.get(nodes)
+        if fresh.keys() != nodes or not all(map(self._same_but_edges, fresh.values())):
+            raise Conflict(nodes)
+        changes.follow(fresh)
 
     def _same_but_edges(self, fresh: Document) -> bool:
         read = self._reader.document(fresh.id)

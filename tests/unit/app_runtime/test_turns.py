@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from jac_converge.app_runtime import turns
-from jac_converge.app_runtime.turns import Turns
+from jac_converge.app_runtime.stores import turns
+from jac_converge.app_runtime.stores.turns import Turns
 
 PATIENCE = 20  # s
 
