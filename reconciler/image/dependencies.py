@@ -1,0 +1,196 @@
+"""What an app needs installed -> a folder with it, for another platform than this one if need be.
+
+pip resolves and unpacks wheels, and nothing is run: neither a build nor a container. Versions come
+from a lock beside the app, or else are those installed here. It changes when locks are written in
+another form, or pip is asked for the same in another way.
+"""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distributions, requires
+from pathlib import Path
+from typing import Any, Final
+
+from jac_converge.config.load import ConfigError, Problem
+from jac_converge.reconciler.errors import Invalid
+
+__all__ = ["Lock", "install", "lock_of"]
+
+_SERVES_WITHOUT: Final = ("kubernetes", "rich")
+"""A pod serves; it needs neither the cluster's client nor a terminal's table."""
+
+_PLATFORMS: Final = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
+
+_GLIBC: Final = range(17, 37)
+"""Minor versions of glibc 2 whose wheels are taken: up to that of Debian 12."""
+
+_NAME = re.compile(r"[A-Za-z0-9][-._A-Za-z0-9]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """What to install, and in which versions."""
+
+    requirements: tuple[str, ...]
+    pins: tuple[str, ...] = ()
+    """Versions, should a requirement lead to them."""
+    hashed: str = ""
+    """A requirements.txt that has a hash for everything; then nothing else counts."""
+
+    def key(self, python: str, platform: str) -> str:
+        """Name what is installed by this lock."""
+        told = [self.requirements, self.pins, self.hashed, python, platform, sys.version]
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def lock_of(root: Path, *, app: bool = True) -> Lock:
+    """Find out what an app needs.
+
+    Args:
+        root: folder of jac.toml.
+        app: False: only what `jac serve` itself needs.
+
+    Raises:
+        ConfigError: a file that says so cannot be read.
+    """
+    serving = _serving()
+    if not app:
+        return Lock(requirements=serving, pins=_installed())
+    written = root / "requirements.txt"
+    text = written.read_text(encoding="utf-8") if written.is_file() else ""
+    if "--hash=" in text:
+        return Lock(requirements=serving, hashed=text)
+    lines = [line.partition(" #")[0].strip() for line in text.splitlines()]
+    theirs = [line for line in lines if line and not line.startswith("#")]
+    if option := next((line for line in theirs if line.startswith("-")), None):
+        message = f"{option} is not understood here; list the packages, or lock them with hashes"
+        raise ConfigError(Problem(file=str(written), line=None, key=None, message=message))
+    theirs += _in_toml(root / "pyproject.toml", ("project", "dependencies"))
+    theirs += _in_toml(root / "jac.toml", ("dependencies",))
+    return Lock(requirements=(*serving, *dict.fromkeys(theirs)), pins=_installed())
+
+
+def _serving() -> tuple[str, ...]:
+    try:
+        needed = requires("jac-converge") or []
+    except PackageNotFoundError as exc:
+        cause = "the distribution jac-converge is not installed here"
+        raise Invalid("image build", cause, "install it with pip") from exc
+    return tuple(line for line in needed if name_of(line) not in _SERVES_WITHOUT)
+
+
+def _installed() -> tuple[str, ...]:
+    """What is installed here, as pins: the image runs what was tried."""
+    found = {name_of(found.name): found.version for found in distributions() if found.name}
+    return tuple(f"{name}=={version}" for name, version in sorted(found.items()))
+
+
+def name_of(requirement: str) -> str:
+    """The name of a package as indices spell it.
+
+    >>> name_of("Jac_Lang>=0.16")
+    'jac-lang'
+    """
+    match = _NAME.match(requirement)
+    return re.sub(r"[-_.]+", "-", match[0]).lower() if match else requirement
+
+
+def _in_toml(file: Path, place: tuple[str, ...]) -> list[str]:
+    """Requirements in a list (pyproject.toml), or name by name in a table (jac.toml)."""
+    if not file.is_file():
+        return []
+    try:
+        value: Any = tomllib.loads(file.read_text(encoding="utf-8"))
+    except ValueError as exc:
+        message = f"is not TOML: {exc}; fix the syntax"
+        raise ConfigError(Problem(file=str(file), line=None, key=None, message=message)) from exc
+    for key in place:
+        value = value.get(key, {}) if isinstance(value, dict) else {}
+    if isinstance(value, list):
+        return [str(entry) for entry in value]
+    return [
+        f"{name}{_specifier(version)}"
+        for name, version in value.items()
+        if isinstance(version, str) and name != "jac-converge"
+    ]
+
+
+def _specifier(version: str) -> str:
+    """A version of jac.toml's `[dependencies]` as pip spells it."""
+    if version in ("", "*", "latest"):
+        return ""
+    return f"=={version}" if version[0].isdigit() else version
+
+
+def install(lock: Lock, *, python: str, platform: str, target: Path) -> None:
+    """Unpack everything into a folder.
+
+    Args:
+        lock: what.
+        python: `3.12`.
+        platform: `linux/amd64`.
+        target: the folder, new.
+
+    Raises:
+        Invalid: pip is missing, or fails; a lock with hashes leaves something out.
+    """
+    if not (lock.requirements or lock.hashed):
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        wanted, pins = Path(folder, "requirements.txt"), Path(folder, "pins.txt")
+        wanted.write_text(lock.hashed or "\n".join(lock.requirements), encoding="utf-8")
+        pins.write_text("\n".join(lock.pins), encoding="utf-8")
+        command = [
+            *(sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"),
+            *("install", "--quiet", "--no-compile", "--only-binary=:all:", "--target", str(target)),
+            *("--implementation", "cp", "--python-version", python, "--requirement", str(wanted)),
+            *(argument for tag in _tags(platform) for argument in ("--platform", tag)),
+            *(("--require-hashes",) if lock.hashed else ("--constraint", str(pins))),
+        ]
+        environ = os.environ | {"PIP_REQUIRE_VIRTUALENV": "0", "PIP_USER": "0"}
+        done = subprocess.run(  # noqa: S603 - our own pip
+            command, capture_output=True, text=True, check=False, env=environ
+        )
+    if done.returncode:
+        _complain(done.stderr or done.stdout, python, platform)
+    _check_complete(lock, target)
+
+
+def _tags(platform: str) -> list[str]:
+    machine = _PLATFORMS[platform]
+    return [f"manylinux_2_{minor}_{machine}" for minor in reversed(_GLIBC)] + [
+        f"manylinux2014_{machine}",
+        *(
+            ("manylinux1_x86_64", "manylinux_2_12_x86_64", "manylinux2010_x86_64")
+            if machine == "x86_64"
+            else ()
+        ),
+    ]
+
+
+def _complain(said: str, python: str, platform: str) -> None:
+    if "No module named pip" in said:
+        advice = "run `python -m ensurepip`, or name a finished image in [converge.kubernetes]"
+        raise Invalid("image build", "pip is not installed here", advice)
+    errors = [line for line in said.splitlines() if line.startswith("ERROR: ")]
+    cause = "; ".join(line.removeprefix("ERROR: ") for line in errors[-2:]) or said[-300:]
+    advice = f"there must be a wheel of each package for Python {python} on {platform}"
+    raise Invalid("image build: pip install", cause.strip(), advice)
+
+
+def _check_complete(lock: Lock, target: Path) -> None:
+    """A lock of the app's own needs alone makes an image that does not start."""
+    there = {name_of(found.name) for found in distributions(path=[str(target)])}
+    missing = [name for line in lock.requirements if (name := name_of(line)) not in there]
+    # A marker may leave out what this platform has no use for; uvloop is the only one of ours.
+    if gone := [name for name in missing if name != "uvloop"]:
+        advice = "lock it together with jac-converge: pip-compile --generate-hashes"
+        cause = f"requirements.txt has hashes, and leaves out {', '.join(gone)}"
+        raise Invalid("image build", cause, advice)

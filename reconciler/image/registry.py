@@ -1,0 +1,277 @@
+"""One repository of one registry, by the OCI distribution API: the only speaker of it.
+
+Every answer that is no success becomes a `ClusterError`, so `retry.py` decides about it as about
+everything else. It changes when registries turn out to answer in another way.
+
+Source: OCI distribution specification v1.1; distribution/distribution, token authentication.
+"""
+
+from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+from threading import Event
+from typing import Any, Final
+from urllib.parse import urlencode, urljoin, urlsplit
+
+from urllib3 import BaseHTTPResponse, PoolManager, Retry, Timeout
+from urllib3.exceptions import HTTPError, LocationParseError
+
+from jac_converge.reconciler.image.authorization import Authorization
+from jac_converge.reconciler.image.logins import Login
+from jac_converge.reconciler.image.manifest import (
+    INDEXES,
+    MANIFESTS,
+    Descriptor,
+    Image,
+    descriptor_of,
+)
+from jac_converge.reconciler.image.reference import Reference
+from jac_converge.reconciler.image.refusals import answered, broken
+from jac_converge.reconciler.retry import retried
+
+__all__ = ["Registry"]
+
+CHUNK: Final = 8 << 20
+"""bytes of one part, where a registry does not take a blob whole"""
+
+_PATIENCE = 60.0
+"""Seconds to keep trying one request while its error is transient."""
+
+_TIMEOUT = Timeout(connect=10.0, read=60.0)
+
+_REDIRECTS = Retry(connect=0, read=0, status=0, other=0, redirect=5)
+
+_TLS = 443
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class Registry:
+    """Reads and writes one repository.
+
+    Args:
+        reference: names the repository; its version does not matter.
+        login: who we are; None: nobody.
+        plain_http: speak without TLS; on the loopback that is so anyway.
+        stop: ends every wait.
+    """
+
+    def __init__(
+        self, reference: Reference, *, login: Login | None, plain_http: bool, stop: Event
+    ) -> None:
+        self.reference = reference
+        self._stop = stop
+        self._pool = PoolManager(timeout=_TIMEOUT, retries=False)
+        parts = urlsplit(f"//{reference.server}")
+        loopback = parts.hostname in _LOOPBACK and parts.port != _TLS
+        scheme = "http" if plain_http or loopback else "https"
+        self._url = f"{scheme}://{reference.server}/v2/{reference.repository}/"
+        self._authorization = Authorization(self._pool, reference, login)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._pool.clear()
+
+    def find(self, version: str) -> Descriptor | None:
+        """Refer to a manifest, without reading it; None: there is none."""
+        subject = f"{self._named(version)} lookup"
+        with closing(
+            self._ask("HEAD", f"manifests/{version}", subject, headers=_ACCEPT, ok=(200, 404))
+        ) as answer:
+            digest = answer.headers.get("Docker-Content-Digest", "")
+            if answer.status == HTTPStatus.NOT_FOUND:
+                return None
+            media_type = answer.headers.get("Content-Type", "")
+            size = int(answer.headers.get("Content-Length", 0))
+        if digest:
+            return Descriptor(media_type=media_type, digest=digest, size=size)
+        media_type, content = self.manifest(version)
+        return descriptor_of(media_type, content)
+
+    def manifest(self, version: str) -> tuple[str, bytes]:
+        """Read a manifest or an index: its media type, and its bytes."""
+        subject = f"{self._named(version)} pull"
+        with closing(self._ask("GET", f"manifests/{version}", subject, headers=_ACCEPT)) as answer:
+            return answer.headers.get("Content-Type", "").partition(";")[0], answer.read()
+
+    def blob(self, digest: str) -> Iterator[bytes]:
+        """Read a blob, piece by piece."""
+        subject = f"{self._named(digest)} pull"
+        with closing(self._ask("GET", f"blobs/{digest}", subject)) as answer:
+            try:
+                yield from answer.stream(1 << 20)
+            except HTTPError as exc:
+                raise broken(subject, exc) from exc
+
+    def has(self, digest: str) -> bool:
+        """Whether the repository has a blob."""
+        subject = f"{self._named(digest)} lookup"
+        with closing(
+            self._ask("HEAD", f"blobs/{digest}", subject, ok=(200, 404), writes=True)
+        ) as answer:
+            return answer.status == HTTPStatus.OK
+
+    def mount(self, digest: str, repository: str) -> bool:
+        """Take a blob over from another repository of the same registry; False: it does not."""
+        subject = f"{self._named(digest)} mount from {repository}"
+        query = urlencode({"mount": digest, "from": repository})
+        self._authorization.also_read(repository)
+        with closing(
+            self._ask("POST", f"blobs/uploads/?{query}", subject, ok=(201, 202, 404), writes=True)
+        ) as answer:
+            if answer.status == HTTPStatus.CREATED:
+                return True
+            if place := answer.headers.get("Location"):
+                self._cancel(urljoin(self._url, place), subject)
+            return False
+
+    def upload(self, descriptor: Descriptor, path: Path) -> None:
+        """Send a blob; whole, or in parts where the registry does not take so much at once."""
+        subject = f"{self._named(descriptor.digest)} push"
+        retried(
+            partial(self._upload, descriptor, path, subject), stop=self._stop, patience=_PATIENCE
+        )
+
+    def put(self, image: Image, version: str) -> None:
+        """Write a manifest, when every blob that it names is there."""
+        subject = f"{self._named(version)} push"
+        headers = {"Content-Type": image.media_type}
+        with closing(
+            self._ask(
+                "PUT",
+                f"manifests/{version}",
+                subject,
+                headers=headers,
+                body=image.manifest,
+                ok=(200, 201),
+                writes=True,
+            )
+        ):
+            pass
+
+    def _named(self, version: str) -> str:
+        mark = "@" if version.startswith("sha256:") else ":"
+        return f"{self.reference.registry}/{self.reference.repository}{mark}{version}"
+
+    def _upload(self, descriptor: Descriptor, path: Path, subject: str) -> None:
+        place = self._begin(subject)
+        query = urlencode({"digest": descriptor.digest})
+        whole = {
+            "Content-Type": "application/octet-stream",
+            "Content-Length": str(descriptor.size),
+        }
+        with path.open("rb") as content:
+            sent = self._send(
+                "PUT", _with(place, query), subject, whole, content, ok=(201, 202, 413)
+            )
+        if sent.status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            return
+        place, start = self._begin(subject), 0
+        with path.open("rb") as content:
+            while part := content.read(CHUNK):
+                headers = {
+                    "Content-Type": "application/octet-stream",
+                    "Content-Range": f"{start}-{start + len(part) - 1}",
+                    "Content-Length": str(len(part)),
+                }
+                answer = self._send("PATCH", place, subject, headers, part, ok=(202, 204))
+                place = urljoin(place, answer.headers.get("Location", place))
+                start += len(part)
+        self._send("PUT", _with(place, query), subject, {"Content-Length": "0"}, b"", ok=(201, 202))
+
+    def _begin(self, subject: str) -> str:
+        answer = self._send(
+            "POST", urljoin(self._url, "blobs/uploads/"), subject, {}, b"", ok=(202,)
+        )
+        return urljoin(self._url, answer.headers["Location"])
+
+    def _cancel(self, url: str, subject: str) -> None:
+        self._send("DELETE", url, subject, {}, b"", ok=range(200, 500))
+
+    def _send(
+        self, method: str, url: str, subject: str, headers: dict[str, str], body: Any, *, ok: Any
+    ) -> BaseHTTPResponse:
+        """Send once, read the answer; an upload is retried from its beginning, by its caller."""
+        with closing(
+            self._once(method, url, subject, headers, body=body, ok=ok, writes=True)
+        ) as answer:
+            answer.read()
+            return answer
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        subject: str,
+        *,
+        headers: dict[str, str] | None = None,
+        body: bytes | None = None,
+        ok: Any = (200,),
+        writes: bool = False,
+    ) -> BaseHTTPResponse:
+        url = urljoin(self._url, path)
+        call = partial(
+            self._once, method, url, subject, headers or {}, body=body, ok=ok, writes=writes
+        )
+        return retried(call, stop=self._stop, patience=_PATIENCE)
+
+    def _once(
+        self,
+        method: str,
+        url: str,
+        subject: str,
+        headers: dict[str, str],
+        *,
+        body: Any,
+        ok: Any,
+        writes: bool,
+    ) -> BaseHTTPResponse:
+        ours = urlsplit(url).netloc == urlsplit(self._url).netloc
+        for last in (False, True):
+            # An address outside of the registry was signed by it, and gets no login of ours.
+            login = self._authorization.header(writes=writes) if ours else {}
+            try:
+                answer = self._pool.request(
+                    method,
+                    url,
+                    headers={**headers, **login},
+                    body=body,
+                    preload_content=False,
+                    redirect=method in ("GET", "HEAD"),
+                    retries=_REDIRECTS if method in ("GET", "HEAD") else False,
+                )
+            except (HTTPError, LocationParseError, OSError) as exc:
+                raise broken(subject, exc) from exc
+            if answer.status in ok:
+                return answer
+            text = _text(answer)
+            answer.close()
+            if answer.status == HTTPStatus.UNAUTHORIZED and ours and not last:
+                challenge = answer.headers.get("WWW-Authenticate", "")
+                if self._authorization.answer(challenge, subject, writes=writes):
+                    if hasattr(body, "seek"):
+                        body.seek(0)
+                    continue
+            break
+        raise answered(
+            subject,
+            answer.status,
+            text,
+            answer.headers,
+            self._authorization.told,
+        )
+
+
+_ACCEPT = {"Accept": ", ".join((*MANIFESTS, *INDEXES))}
+
+
+def _text(answer: BaseHTTPResponse) -> bytes:
+    try:
+        return answer.read(4096)
+    except HTTPError:
+        return b""
+
+
+def _with(url: str, query: str) -> str:
+    return f"{url}{'&' if '?' in url else '?'}{query}"
