@@ -159,18 +159,21 @@ class Locks:
 
     def _clear(self, due: Mapping[str, str]) -> None:
         found = {row["_id"]: row for row in self._rows.find({"_id": {"$in": list(due)}})}
-        for record in due:
-            row = found.get(record)
-            if row is None:
-                self.forget(record)
-            elif row["state"] != due[record]:
-                self.note(record, row["state"])
-            elif row["state"] == "pending":
-                self._abort(row)
-            else:
-                self.carry_out(record, row["ids"], row["ids"])
-                self._rows.delete_one({"_id": record})
-                self.forget(record)
+        with _left_to_the_next("old records"):
+            for record in due:
+                self._clear_one(record, due[record], found.get(record))
+
+    def _clear_one(self, record: str, state: str, row: Row | None) -> None:
+        if row is None:
+            self.forget(record)
+        elif row["state"] != state:
+            self.note(record, row["state"])
+        elif state == "pending":
+            self._abort(row)
+        else:
+            self.carry_out(record, row["ids"], row["ids"])
+            self._rows.delete_one({"_id": record})
+            self.forget(record)
 
     def _due(self) -> dict[str, str]:
         now, lease, keep = self._patience.clock(), self._patience.lease, self._patience.keep
@@ -190,9 +193,9 @@ class Locks:
 
 
 @contextmanager
-def _left_to_the_next(record: str) -> Iterator[None]:
+def _left_to_the_next(whose: str) -> Iterator[None]:
     """Let a reader have its answer even where it could not do this favour to later ones."""
     try:
         yield
     except PyMongoError as error:
-        logger.warning("locks of %s are left to a later reader: %s", record, error)
+        logger.warning("locks of %s are left to a later reader: %s", whose, error)

@@ -163,6 +163,24 @@ def lock_by_a_dead_writer(server: MongoServer, id_: str) -> None:
         rows.update_one({"_id": id_}, {"$set": {"lock": "commit:dead", "next": "{}"}})
 
 
+def test_reader_has_its_answer_where_clearing_up_after_others_fails(
+    mongo_server: MongoServer, proxy: MongoProxy
+) -> None:
+    """What it would have done for later readers is no business of its own."""
+    now = 0.0
+    lock_by_a_dead_writer(mongo_server, "b")
+    with opened(proxy.url, Patience(lease=1, keep=60, clock=lambda: now)) as store:
+        assert "old" == store.get(["b"])["b"].body["text"]
+        now = 2.0
+        proxy.reset()
+        proxy.before(1, cut)  # the deletion of the record
+        assert ["a"] == list(store.get(["a"]))
+        now = 4.0
+        assert ["b"] == list(store.get(["b"]))
+    with pymongo.MongoClient[dict[str, Any]](mongo_server.url) as client:
+        assert 0 == client[DATABASE]["documents"].count_documents({"few": "commit"})
+
+
 def test_late_undoing_of_a_lost_try_leaves_the_next_one_alone(
     mongo_server: MongoServer, proxy: MongoProxy, direct: Mongo
 ) -> None:
