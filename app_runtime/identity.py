@@ -138,10 +138,12 @@ class Identity:
             return await me(claims)
 
         async def put_username(
-            body: NewName, request: Request, claims: Claims = required
+            body: NewName, request: Request, bearer: Bearer, claims: Claims = required
         ) -> Response:
             """Change one's own name; tokens stay valid."""
-            return await username(body, claims, request)
+            return await username(
+                body, claims, request, "" if bearer is None else bearer.credentials
+            )
 
         async def put_password(
             body: NewPassword, request: Request, claims: Claims = required
@@ -247,14 +249,17 @@ class Identity:
         identities = [{"type": "username", "value": account.name}]
         return answer(_profile(account) | {"identities": identities}, headers=NO_STORE)
 
-    async def _username(self, body: NewName, claims: Claims, request: Request) -> Response:
+    async def _username(
+        self, body: NewName, claims: Claims, request: Request, token: str
+    ) -> Response:
+        """Change a name. The answer holds the token that was sent: a new one would outlive it."""
+
         def change() -> Account:
             account = self.account(claims)
             _check_own(account, body.current_username)
             return self._accounts.rename(account, body.new_username)
 
         account = await self._change(change, "new_name", claims, request)
-        token = self._tokens.sign(account.claims(claims.session))
         return answer(_profile(account) | {"token": token}, headers=NO_STORE)
 
     async def _password(self, body: NewPassword, claims: Claims, request: Request) -> Response:

@@ -179,7 +179,12 @@ class Accounts:
         old, new = _name_key(account.name), _name_key(name)
         found = self._store.get([account.id, old])
         stored, claim = found.get(account.id), found.get(old)
-        if stored is None or claim is None or not _counts(claim, stored):
+        if (
+            stored is None
+            or claim is None
+            or not _counts(claim, stored)
+            or _account(stored).version != account.version
+        ):
             raise Refused("the account changed meanwhile; log in again")
         changed = (_changed(stored, name=name),)
         if new == old:

@@ -96,6 +96,7 @@ def minted_secrets(file: Path) -> tuple[str, ...]:
 
     Raises:
         OSError: the file can be neither read nor made.
+        BadKey: it is empty.
     """
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -111,7 +112,10 @@ def minted_secrets(file: Path) -> tuple[str, ...]:
             pass  # another worker was faster: its secret is the one
         finally:
             draft.unlink()
-    return tuple(file.read_text().split())
+    found = tuple(file.read_text().split())
+    if not found:
+        raise BadKey(f"{file} holds no secret; delete it, and a new one is made (all log in again)")
+    return found
 
 
 def _checking(text: str, algorithm: str, number: int) -> Iterable[Key]:

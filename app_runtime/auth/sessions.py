@@ -165,8 +165,10 @@ class Sessions:
             session: its id; one that has ended already is no error.
         """
         now = self._clock()
-        self._accounts.end_session(account.id, session, now=now, until=now + self._access)
+        # In this order: a process that dies in between leaves an access token that ends soon, and
+        # not a session that can be renewed.
         self._change(account.id, lambda found: {k: v for k, v in found.items() if k != session})
+        self._accounts.end_session(account.id, session, now=now, until=now + self._access)
 
     def end_all(self, account: Account) -> None:
         """End every session and every token of an account, now."""

@@ -140,11 +140,15 @@ def counted(address: str | None) -> str | None:
 
     >>> counted("2001:4860:4860::8888")
     '2001:4860:4860::/64'
+    >>> counted("::ffff:8.8.8.8")
+    '8.8.8.8'
     """
     try:
         found = ipaddress.ip_address(address or "")
     except ValueError:
         return None
+    if found.version == 6 and found.ipv4_mapped is not None:  # noqa: PLR2004
+        found = found.ipv4_mapped  # a server that listens on :: gets IPv4 clients like this
     if not found.is_global:
         return None
     if found.version == 4:  # noqa: PLR2004

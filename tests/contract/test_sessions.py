@@ -11,7 +11,7 @@ import pytest
 import redis
 from argon2 import PasswordHasher
 
-from jac_converge.app_runtime.auth.accounts import MOST_ENDED, Account, Accounts
+from jac_converge.app_runtime.auth.accounts import MOST_ENDED, Account, Accounts, Refused
 from jac_converge.app_runtime.auth.sessions import (
     GRACE,
     MOST,
@@ -250,3 +250,26 @@ def test_store_has_no_refresh_token(world: World) -> None:
     text = repr(world.store.scan("", 100))
     assert family not in text
     assert secret not in text
+
+
+def test_no_new_name_for_who_was_thrown_out_meanwhile(world: World) -> None:
+    """The account was read, then all sessions ended: what follows was asked by nobody known."""
+    world.sessions.end_all(world.account)
+    with pytest.raises(Refused, match="changed meanwhile"):
+        world.accounts.rename(world.account, "other")
+    assert world.accounts.login(NAME, PASSWORD) is not None
+
+
+def test_a_session_that_ended_by_half_is_not_renewed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that dies while it ends one leaves none that lives on."""
+    opened_ = world.sessions.open(world.account)
+
+    def die(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(world.accounts, "end_session", die)
+    with pytest.raises(KeyboardInterrupt):
+        world.sessions.end(world.account, opened_.id)
+    assert not world.renews(opened_.refresh)

@@ -124,7 +124,11 @@ def test_new_name_moves_the_account(server: JacServer) -> None:
     """The old name is free, the new one logs in, the token stays valid."""
     token = server.register("before")
     body = {"current_username": "before", "new_username": "after"}
-    assert 200 == server.send("PUT", "/user/username", body, token=token).status
+    answer = server.send("PUT", "/user/username", body, token=token)
+    assert (200, token) == (
+        answer.status,
+        answer.body["data"]["token"],
+    )  # a new one would outlive it
     assert "after" == server.get("/user/info", token=token).body["data"]["username"]
     assert 401 == server.send("POST", "/user/login", nested("before")).status
     assert 200 == server.send("POST", "/user/login", nested("after")).status

@@ -130,6 +130,14 @@ def test_secret_is_minted_once(tmp_path: Path) -> None:
     assert [file] == list(file.parent.iterdir())
 
 
+def test_an_empty_file_of_secrets_is_told(tmp_path: Path) -> None:
+    """It is neither an error of ours nor a reason to make new secrets unasked."""
+    file = tmp_path / "jwt-secret"
+    file.touch()
+    with pytest.raises(BadKey, match=f"{file} holds no secret; delete it"):
+        minted_secrets(file)
+
+
 @pytest.mark.parametrize("name", KEYS)
 def test_every_algorithm_signs_what_it_checks(name: str) -> None:
     """And what it publishes is enough to check it elsewhere, where there is anything to publish."""
