@@ -45,11 +45,16 @@ class Pool:
         self._threads_at_work = 0
         self._done = 0
         self._looking = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.running = 0
         """Calls that are at work now, whether somebody still waits for them or not."""
 
     async def run[T](self, function: Callable[..., T], *args: Any) -> T:
-        """Run a function in a thread, with the context of the caller."""
+        """Run a function in a thread, with the context of the caller.
+
+        A StopIteration comes back as a RuntimeError: no future takes it, and its caller would wait
+        for ever.
+        """
         context = contextvars.copy_context()
         future: Future[T] = Future()
         with self._lock:
@@ -57,8 +62,10 @@ class Pool:
             self._fill()
             look = not self._looking and bool(self._waiting)
             self._looking |= look
+            # Of the first loop alone: another one may stand still while its app computes.
+            self._loop = self._loop or asyncio.get_running_loop()
         if look:
-            self._look_later()
+            self._loop.call_soon_threadsafe(self._look_later)
         return await asyncio.wrap_future(future)
 
     def close(self) -> None:
@@ -79,6 +86,11 @@ class Pool:
             future, call = job
             try:
                 result = call()
+            except StopIteration as error:
+                self._finish()
+                raised = RuntimeError(f"StopIteration: {error.value}")
+                raised.__cause__ = error
+                future.set_exception(raised)
             except BaseException as error:  # noqa: BLE001 - it is raised where the call came from
                 self._finish()
                 future.set_exception(error)

@@ -208,6 +208,8 @@ def test_scale_uses_our_namespace_as_it_is_when_it_may_not_change_it(
     allow(control_plane.api, "guest", namespace, ["*"], ("pods", *WRITTEN))
     allow(control_plane.api, "guest", None, READ, ["namespaces"])
     kubeconfig = control_plane.kubeconfig_for("guest")
+    other = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "baseline"}}}
+    control_plane.api.patch(f"/api/v1/namespaces/{namespace}", other)
     plan = run_scale(file, "--plan", "--image", "example/shop:2", kubeconfig=kubeconfig)
     assert (3, "") == (plan.code, plan.err)
     assert f"keep     Namespace/{namespace}: we may not change it" in plan.out

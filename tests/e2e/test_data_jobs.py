@@ -64,12 +64,15 @@ def test_data_moves_to_mongodb_and_back(planted: JacServer, tmp_path: Path) -> N
     with planted, MongoServer() as mongo:
         ended = run(planted.file.parent, "--export", str(file))
         assert (0, "") == (ended.returncode, ended.stdout), ended.stderr
-        assert "exported 14 documents (account 1, edge 5, name 1, node 5, root 2)" in ended.stderr
+        assert (
+            "exported 15 documents (account 1, edge 5, name 1, node 5, root 2, sessions 1)"
+            in ended.stderr
+        )
         assert 0o600 == stat.S_IMODE(file.stat().st_mode)
         env = os.environ | {"MONGODB_URI": mongo.url}
         ended = run(there, "--import", str(file), env=env)
         assert 0 == ended.returncode, ended.stderr
-        assert "imported 14 documents" in ended.stderr
+        assert "imported 15 documents" in ended.stderr
         assert not shelf(there).exists()
         piped = run(there, "--export", "-", env=env, command=JAC)
         assert 0 == piped.returncode, piped.stderr

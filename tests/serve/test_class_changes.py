@@ -91,10 +91,10 @@ def test_field_without_value_is_missing_by_its_name(second: JacServer) -> None:
 
 def test_reading_with_new_classes_writes_nothing(settled: Zoo, second: JacServer) -> None:
     """Nor does it warn those who may read and not write."""
-    before = settled.documents()
-    second.call("/walker/show")
     login = {"username": "bob", "password": "correct horse"}
     token = second.send("POST", "/user/login", login).body["data"]["token"]
+    before = settled.documents()
+    second.call("/walker/show")
     shared = (settled.folder / "shared").read_text()
     answer = second.call(f"/walker/look/{shared}", token)
     assert [["shared", 4]] == answer.reports

@@ -135,6 +135,18 @@ def test_errors_and_context_reach_the_caller() -> None:
         assert threads.running == 0
 
 
+def test_stop_iteration_reaches_the_caller_too() -> None:
+    """No future takes it as it is."""
+
+    async def call() -> None:
+        async with asyncio.timeout(PATIENCE):
+            with pytest.raises(RuntimeError, match="StopIteration"):
+                await threads.run(next, iter(()))
+
+    with pool() as threads:
+        asyncio.run(call())
+
+
 def test_who_stops_waiting_frees_a_place_in_the_queue_but_no_thread() -> None:
     """A thread cannot be stopped; what has not begun need not begin."""
     ended = threading.Event()
