@@ -45,7 +45,6 @@ class Pool:
         self._threads_at_work = 0
         self._done = 0
         self._looking = False
-        self._loop: asyncio.AbstractEventLoop | None = None
         self.running = 0
         """Calls that are at work now, whether somebody still waits for them or not."""
 
@@ -62,10 +61,9 @@ class Pool:
             self._fill()
             look = not self._looking and bool(self._waiting)
             self._looking |= look
-            # Of the first loop alone: another one may stand still while its app computes.
-            self._loop = self._loop or asyncio.get_running_loop()
         if look:
-            self._loop.call_soon_threadsafe(self._look_later)
+            # A thread, not an event loop: that may stand still while its app computes.
+            threading.Thread(target=self._keep_looking, name="pool-width", daemon=True).start()
         return await asyncio.wrap_future(future)
 
     def close(self) -> None:
@@ -86,14 +84,9 @@ class Pool:
             future, call = job
             try:
                 result = call()
-            except StopIteration as error:
-                self._finish()
-                raised = RuntimeError(f"StopIteration: {error.value}")
-                raised.__cause__ = error
-                future.set_exception(raised)
             except BaseException as error:  # noqa: BLE001 - it is raised where the call came from
                 self._finish()
-                future.set_exception(error)
+                future.set_exception(_raisable(error))
             else:
                 self._finish()
                 future.set_result(result)
@@ -114,13 +107,15 @@ class Pool:
             self.running -= 1
             self._done += 1
 
-    def _look_later(self) -> None:
-        asyncio.get_running_loop().call_later(
-            LOOK, self._look, time.monotonic(), self._processor(), self._done
-        )
+    def _keep_looking(self) -> None:
+        again = True
+        while again:
+            began, used, done = time.monotonic(), self._processor(), self._done
+            time.sleep(LOOK)
+            again = self._look(began, used, done)
 
-    def _look(self, began: float, used: float, done: int) -> None:
-        """Widen or narrow the pool by what the process did since the last look."""
+    def _look(self, began: float, used: float, done: int) -> bool:
+        """Widen or narrow the pool by what the process did since; return whether to look again."""
         share = (self._processor() - used) / (time.monotonic() - began)
         with self._lock:
             if self._waiting and (share < IDLE or self._done == done):
@@ -128,6 +123,13 @@ class Pool:
             elif share > BUSY:
                 self._width = max(NARROW, self._width * 3 // 4)
             self._fill()
-            again = self._looking = bool(self._waiting) or self._threads_at_work > NARROW
-        if again:
-            self._look_later()
+            self._looking = bool(self._waiting) or self._threads_at_work > NARROW
+            return self._looking
+
+
+def _raisable(error: BaseException) -> BaseException:
+    if not isinstance(error, StopIteration):
+        return error
+    made = RuntimeError(f"StopIteration: {error.value}")
+    made.__cause__ = error
+    return made
