@@ -19,7 +19,7 @@ from jac_converge.app_runtime.auth.accounts import (
     Refused,
     WrongPassword,
 )
-from jac_converge.app_runtime.auth.audit import audit
+from jac_converge.app_runtime.auth.audit import address_of, audit
 from jac_converge.app_runtime.auth.sessions import InvalidRefresh, Reused, Session, Sessions
 from jac_converge.app_runtime.auth.throttle import Throttle, TooMany, counted
 from jac_converge.app_runtime.auth.tokens import Claims, InvalidToken, Tokens
@@ -129,21 +129,19 @@ class Identity:
         logout, me = self._logout, self._me
         required = Security(self.required)
 
-        async def get_info(bearer: Bearer, claims: Claims = required) -> Response:
+        async def get_info(request: Request, claims: Claims = required) -> Response:
             """Tell who the token speaks for."""
-            return await info(claims, "" if bearer is None else bearer.credentials)
+            return await info(claims, request)
 
         async def get_me(claims: Claims = required) -> Response:
             """Tell who the token speaks for, and how they log in."""
             return await me(claims)
 
         async def put_username(
-            body: NewName, request: Request, bearer: Bearer, claims: Claims = required
+            body: NewName, request: Request, claims: Claims = required
         ) -> Response:
             """Change one's own name; tokens stay valid."""
-            return await username(
-                body, claims, request, "" if bearer is None else bearer.credentials
-            )
+            return await username(body, claims, request)
 
         async def put_password(
             body: NewPassword, request: Request, claims: Claims = required
@@ -192,7 +190,7 @@ class Identity:
     async def _login(self, body: Login, request: Request) -> Response:
         """Exchange name and password for an access token and a refresh token."""
         name, password = body.identity.value, body.credential.password
-        address = counted(request.client.host if request.client else None)
+        address = counted(address_of(request))
 
         def begin() -> Session | None:
             self._throttle.check(name, address)
@@ -240,18 +238,16 @@ class Identity:
         audit(event, request, claims.account)
         return answer({"logged_out": True})
 
-    async def _info(self, claims: Claims, token: str) -> Response:
+    async def _info(self, claims: Claims, request: Request) -> Response:
         account = await self._in_time(self.account, claims)
-        return answer(_profile(account) | {"token": token}, headers=NO_STORE)
+        return answer(_profile(account) | {"token": sent_token(request)}, headers=NO_STORE)
 
     async def _me(self, claims: Claims) -> Response:
         account = await self._in_time(self.account, claims)
         identities = [{"type": "username", "value": account.name}]
         return answer(_profile(account) | {"identities": identities}, headers=NO_STORE)
 
-    async def _username(
-        self, body: NewName, claims: Claims, request: Request, token: str
-    ) -> Response:
+    async def _username(self, body: NewName, claims: Claims, request: Request) -> Response:
         """Change a name. The answer holds the token that was sent: a new one would outlive it."""
 
         def change() -> Account:
@@ -260,10 +256,10 @@ class Identity:
             return self._accounts.rename(account, body.new_username)
 
         account = await self._change(change, "new_name", claims, request)
-        return answer(_profile(account) | {"token": token}, headers=NO_STORE)
+        return answer(_profile(account) | {"token": sent_token(request)}, headers=NO_STORE)
 
     async def _password(self, body: NewPassword, claims: Claims, request: Request) -> Response:
-        address = counted(request.client.host if request.client else None)
+        address = counted(address_of(request))
 
         def change() -> Session:
             account = self.account(claims)

@@ -17,6 +17,7 @@ from uuid import UUID, uuid4
 
 from jac_converge.app_runtime.auth.tokens import Claims
 from jac_converge.app_runtime.stores import Conflict, Document, DocumentStore, Removal, WriteBatch
+from jac_converge.app_runtime.stores.rewriting import rewrite
 
 __all__ = ["ADMIN", "USER", "Account", "Accounts", "NameTaken", "Refused", "WrongPassword"]
 
@@ -151,18 +152,11 @@ class Accounts:
         Raises:
             Conflict: others changed it all the time.
         """
-        for attempt in range(ENDINGS):
-            stored = self._store.get([id_]).get(id_)
-            if stored is None:
-                return
-            try:
-                changed = _changed(stored, **change(stored.body))
-                self._store.commit(WriteBatch(updates=(changed,)))
-            except Conflict:
-                if attempt == ENDINGS - 1:
-                    raise
-            else:
-                return
+
+        def changed(stored: Document | None) -> Document | None:
+            return None if stored is None else _changed(stored, **change(stored.body))
+
+        rewrite(self._store, id_, changed, tries=ENDINGS)
 
     def rename(self, account: Account, name: str) -> Account:
         """Give an account another name; its tokens stay valid.
@@ -183,7 +177,7 @@ class Accounts:
             stored is None
             or claim is None
             or not _counts(claim, stored)
-            or _account(stored).version != account.version
+            or stored.body["version"] != account.version
         ):
             raise Refused("the account changed meanwhile; log in again")
         changed = (_changed(stored, name=name),)

@@ -8,9 +8,14 @@ import logging
 
 from fastapi import Request
 
-__all__ = ["audit"]
+__all__ = ["address_of", "audit"]
 
 logger = logging.getLogger(__name__)
+
+
+def address_of(request: Request) -> str | None:
+    """Return where a request came from, as far as it is known."""
+    return request.client.host if request.client else None
 
 
 def audit(event: str, request: Request, account: str = "-", *, alarming: bool = False) -> None:
@@ -23,7 +28,7 @@ def audit(event: str, request: Request, account: str = "-", *, alarming: bool = 
         alarming: somebody should look at it.
     """
     level = logging.WARNING if alarming else logging.INFO
-    address = request.client.host if request.client else "-"
+    address = address_of(request) or "-"
     logger.log(
         level,
         "auth %s account=%s address=%s",

@@ -18,6 +18,7 @@ from typing import Any
 
 from jac_converge.app_runtime.auth.accounts import Account, Accounts
 from jac_converge.app_runtime.stores import Conflict, Document, DocumentStore, WriteBatch
+from jac_converge.app_runtime.stores.rewriting import rewrite
 
 __all__ = ["InvalidRefresh", "Reused", "Session", "Sessions"]
 
@@ -191,23 +192,16 @@ class Sessions:
             Conflict: others changed them all the time.
         """
         key = _key(account)
-        for attempt in range(TRIES):
-            stored = self._store.get([key]).get(key)
-            before = {} if stored is None else dict(stored.body["open"])
+
+        def changed(stored: Document | None) -> Document | None:
+            before = {} if stored is None else stored.body["open"]
             after = change(dict(before))
             if after == before:
-                return
-            document = Document(id=key, kind="sessions", body={"open": after})
-            batch = WriteBatch(creates=(document,))
-            if stored is not None:
-                batch = WriteBatch(updates=(stored._replace(body=document.body),))
-            try:
-                self._store.commit(batch)
-            except Conflict:
-                if attempt == TRIES - 1:
-                    raise
-            else:
-                return
+                return None
+            found = stored or Document(id=key, kind="sessions", body={})
+            return found._replace(body={"open": after})
+
+        rewrite(self._store, key, changed, tries=TRIES)
 
 
 def _key(account: str) -> str:

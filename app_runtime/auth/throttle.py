@@ -9,11 +9,13 @@ import hmac
 import ipaddress
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from time import time
 from typing import Any
 
 from jac_converge.app_runtime.auth.accounts import Accounts
 from jac_converge.app_runtime.stores import Conflict, Document, DocumentStore, WriteBatch
+from jac_converge.app_runtime.stores.rewriting import rewrite
 
 __all__ = ["Throttle", "TooMany", "counted"]
 
@@ -88,22 +90,16 @@ class Throttle:
             return  # a wrong one was counted just now: that stays
 
     def _count(self, key: str, free: int, longest: float) -> None:
-        for _ in range(TRIES):
-            stored = self._store.get([key]).get(key)
-            now = self._clock()
-            body = stored.body if stored is not None else {"count": 0, "last": 0.0}
+        def counted_(stored: Document | None) -> Document:
+            found = stored or Document(id=key, kind="throttle", body={"count": 0, "last": 0.0})
+            now, body = self._clock(), found.body
             count = 1 if now - body["last"] > FORGOTTEN else body["count"] + 1
             # The exponent has a bound of its own: a float does not go up to 2 ** 1100.
             wait = min(longest, 2.0 ** min(count - free, 30)) if count >= free else 0.0
-            counted_ = {"count": count, "last": now, "until": now + wait}
-            batch = WriteBatch(creates=(Document(id=key, kind="throttle", body=counted_),))
-            if stored is not None:
-                batch = WriteBatch(updates=(stored._replace(body=counted_),))
-            try:
-                return self._store.commit(batch)
-            except Conflict:
-                continue  # others count as well; what they write makes the wait no shorter
-        return None
+            return found._replace(body={"count": count, "last": now, "until": now + wait})
+
+        with suppress(Conflict):  # others count as well; what they write makes the wait no shorter
+            rewrite(self._store, key, counted_, tries=TRIES)
 
     def _limits(self, name: str, address: str | None) -> dict[str, tuple[int, float]]:
         account = self._accounts.id_of(name)

@@ -7,20 +7,13 @@ import pytest
 
 from jac_converge.app_runtime.auth.accounts import Account, Accounts, NameTaken, Refused
 from jac_converge.app_runtime.stores import Document, DocumentStore, WriteBatch
+from tests.contract.accounts_of import accounts_of
 from tests.contract.mongo_points import SHORT, opened, proxied
 from tests.servers.committer import committer
 from tests.servers.mongo_proxy import cut
 from tests.servers.mongo_server import MongoServer
 
 OLD, NAME, PASSWORD = "anna", "ann", "correct horse"
-
-
-def accounts(store: object) -> Accounts:
-    """Make the accounts of a store; what a root holds does not matter here."""
-    return Accounts(
-        store,  # type: ignore[arg-type]
-        new_root=lambda id_: Document(id=id_.hex, kind="root", body={"class": "Root"}),
-    )
 
 
 def register(found: Accounts) -> Account:
@@ -64,7 +57,7 @@ def batch_of(way: Way, store: DocumentStore) -> WriteBatch:
         def get(self, ids: Collection[str]) -> dict[str, Document]:
             return store.get(ids)
 
-    way.go(accounts(Asked()))
+    way.go(accounts_of(Asked()))  # type: ignore[arg-type] # all that is asked of it
     (batch,) = batches
     return batch
 
@@ -72,7 +65,7 @@ def batch_of(way: Way, store: DocumentStore) -> WriteBatch:
 def prepared(way: Way, server: MongoServer) -> WriteBatch:
     """Make the account of the old name, and return what the way commits."""
     with opened(server.url) as store:
-        accounts(store).register(OLD, PASSWORD)
+        accounts_of(store).register(OLD, PASSWORD)
         return batch_of(way, store)
 
 
@@ -103,7 +96,7 @@ def test_killed_on_the_way_to_a_name_leaves_it_free_or_given(
         print(file=child.stdin, flush=True)
         assert -9 == child.wait(timeout=30)
     with opened(mongo_server.url, SHORT) as store:
-        found = accounts(store)
+        found = accounts_of(store)
         if (side, write) == ("after", way.point):
             assert found.login(NAME, PASSWORD) is not None
             with pytest.raises(NameTaken):
@@ -123,21 +116,21 @@ def test_name_is_not_given_twice_when_a_slow_rename_is_overtaken(
 ) -> None:
     """Its claim is there and counts for nobody yet: whoever removes it stops the rename."""
     with opened(mongo_server.url, SHORT) as quick, proxied(mongo_server) as proxy:
-        owner = accounts(quick).register(OLD, PASSWORD)
+        owner = accounts_of(quick).register(OLD, PASSWORD)
         other: list[Account] = []
         with opened(proxy.url) as slow:
             proxy.reset()
-            proxy.before(write, lambda: other.append(register(accounts(quick))))
+            proxy.before(write, lambda: other.append(register(accounts_of(quick))))
             with pytest.raises(Refused):
-                accounts(slow).rename(owner, NAME)
-        assert other == [accounts(quick).login(NAME, PASSWORD)]
-        assert owner == accounts(quick).login(OLD, PASSWORD)
+                accounts_of(slow).rename(owner, NAME)
+        assert other == [accounts_of(quick).login(NAME, PASSWORD)]
+        assert owner == accounts_of(quick).login(OLD, PASSWORD)
 
 
 def test_rename_by_an_old_name_takes_nobody_elses(mongo_server: MongoServer) -> None:
     """The account was renamed meanwhile, and its old name is somebody else's."""
     with opened(mongo_server.url) as store:
-        found = accounts(store)
+        found = accounts_of(store)
         before = found.register(OLD, PASSWORD)
         after = found.rename(before, "annette")
         other = found.register(OLD, PASSWORD)
@@ -156,5 +149,5 @@ def test_ways_take_the_writes_that_are_broken_above(mongo_server: MongoServer, w
         assert way.writes == proxy.writes
         before = store.scan("", 100)
         with pytest.raises(NameTaken):
-            accounts(store).register(NAME, PASSWORD)
+            accounts_of(store).register(NAME, PASSWORD)
         assert before == store.scan("", 100)

@@ -20,8 +20,9 @@ from jac_converge.app_runtime.auth.sessions import (
     Session,
     Sessions,
 )
-from jac_converge.app_runtime.stores import Document, DocumentStore, WriteBatch
+from jac_converge.app_runtime.stores import DocumentStore, WriteBatch
 from jac_converge.app_runtime.stores.shelf import Shelf
+from tests.contract.accounts_of import accounts_of
 from tests.contract.mongo_points import opened
 from tests.contract.warm_tiers import tiers, warm
 from tests.servers.mongo_server import MongoServer
@@ -42,10 +43,7 @@ class World:
     account: Account = field(init=False)
 
     def __post_init__(self) -> None:
-        self.accounts = Accounts(
-            self.store,
-            new_root=lambda id_: Document(id=id_.hex, kind="root", body={"class": "Root"}),
-        )
+        self.accounts = accounts_of(self.store)
         self.sessions = Sessions(
             self.store,
             self.accounts,

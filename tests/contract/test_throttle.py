@@ -17,8 +17,9 @@ from jac_converge.app_runtime.auth.throttle import (
     TooMany,
     counted,
 )
-from jac_converge.app_runtime.stores import Document, DocumentStore
+from jac_converge.app_runtime.stores import DocumentStore
 from jac_converge.app_runtime.stores.shelf import Shelf
+from tests.contract.accounts_of import accounts_of
 from tests.contract.mongo_points import opened
 from tests.servers.mongo_server import MongoServer
 
@@ -35,10 +36,7 @@ class Door:
     accounts: Accounts = field(init=False)
 
     def __post_init__(self) -> None:
-        self.accounts = Accounts(
-            self.store,
-            new_root=lambda id_: Document(id=id_.hex, kind="root", body={"class": "Root"}),
-        )
+        self.accounts = accounts_of(self.store)
         self.throttle = Throttle(self.store, self.accounts, clock=lambda: self.now)
 
     def wait(self, name: str = NAME, address: str | None = None) -> float:
