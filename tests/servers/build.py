@@ -85,9 +85,7 @@ def mongowire() -> Path:
     Raises:
         ServerMissing: it is not built.
     """
-    if given := os.environ.get("JAC_CONVERGE_MONGOWIRE"):
-        return _given("JAC_CONVERGE_MONGOWIRE", Path(given))
-    return _built("mongowire")
+    return _given_or_built("mongowire")
 
 
 def registry() -> Path:
@@ -96,9 +94,7 @@ def registry() -> Path:
     Raises:
         ServerMissing: it is not built.
     """
-    if given := os.environ.get("JAC_CONVERGE_REGISTRY"):
-        return _given("JAC_CONVERGE_REGISTRY", Path(given))
-    return _built("registry")
+    return _given_or_built("registry")
 
 
 def redis_server() -> Path:
@@ -114,6 +110,12 @@ def redis_server() -> Path:
     if _fetched_redis().exists():
         return _fetched_redis()
     raise ServerMissing(f"no redis-server on PATH; install it, or {HINT}")
+
+
+def _given_or_built(program: str) -> Path:
+    variable = PROGRAMS[program]
+    given = os.environ.get(variable)
+    return _given(variable, Path(given)) if given else _built(program)
 
 
 def _given(variable: str, path: Path) -> Path:

@@ -8,7 +8,6 @@ SQLite, so a command of 100 updates hangs for ever, and every other write behind
 import socket
 import tempfile
 from pathlib import Path
-from types import TracebackType
 
 from tests.servers import build
 from tests.servers.process import Process, free_port
@@ -30,24 +29,16 @@ class MongoServer(Process):
         program = build.mongowire()
         self.port = free_port()
         self.url = f"mongodb://{HOST}:{self.port}/"
-        self._directory = tempfile.TemporaryDirectory(prefix="mongo-")
-        base = Path(self._directory.name)
+        directory = tempfile.TemporaryDirectory(prefix="mongo-")
+        base = Path(directory.name)
         data = base / "data"
         data.mkdir()
         command = [str(program), f"{HOST}:{self.port}", str(data)]
         log = base / "mongowire.log"
-        super().__init__("mongowire", command, log=log, ready=self._listens, grace=2)
+        super().__init__(
+            "mongowire", command, log=log, ready=self._listens, grace=2, folder=directory
+        )
 
     def _listens(self) -> bool:
         with socket.create_connection((HOST, self.port), timeout=1):
             return self.listens_on(self.port)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End it and remove its directory."""
-        super().__exit__(kind, error, trace)
-        self._directory.cleanup()

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -88,6 +89,7 @@ class Process:
         ready_within: float = 30.0,
         grace: float = 5.0,
         env: Mapping[str, str] | None = None,
+        folder: "tempfile.TemporaryDirectory[str] | None" = None,
     ) -> None:
         """Describe it; nothing runs before `start`.
 
@@ -99,6 +101,7 @@ class Process:
             ready_within: s.
             grace: s between TERM and KILL at the end; 0 kills at once.
             env: instead of our environment.
+            folder: goes when the block ends.
         """
         self.name = name
         self.command = list(command)
@@ -107,6 +110,7 @@ class Process:
         self._ready_within = ready_within
         self._grace = grace
         self._env = env
+        self._folder = folder
         self._popen: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
@@ -242,8 +246,10 @@ class Process:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End it."""
+        """End it, and remove its folder if it has one of its own."""
         self.terminate()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._popen is None:

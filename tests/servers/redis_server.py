@@ -3,7 +3,6 @@
 import socket
 import tempfile
 from pathlib import Path
-from types import TracebackType
 
 from tests.servers import build
 from tests.servers.process import Process, free_port
@@ -28,11 +27,11 @@ class RedisServer(Process):
         program = build.redis_server()
         self.port = free_port()
         self.url = f"redis://{HOST}:{self.port}/0"
-        self._directory = tempfile.TemporaryDirectory(prefix="redis-")
+        directory = tempfile.TemporaryDirectory(prefix="redis-")
         options = {
             "bind": HOST,
             "port": str(self.port),
-            "dir": self._directory.name,
+            "dir": directory.name,
             "save": "",
             "appendonly": "no",
         }
@@ -40,21 +39,13 @@ class RedisServer(Process):
         options |= {name.replace("_", "-"): value for name, value in more.items()}
         for name, value in options.items():
             command += [f"--{name}", *value.split(" ")]
-        log = Path(self._directory.name, "redis.log")
-        super().__init__("redis-server", command, log=log, ready=self._answers, grace=1)
+        log = Path(directory.name, "redis.log")
+        super().__init__(
+            "redis-server", command, log=log, ready=self._answers, grace=1, folder=directory
+        )
 
     def _answers(self) -> bool:
         with socket.create_connection((HOST, self.port), timeout=1) as connection:
             connection.sendall(b"PING\r\n")
             pong = connection.recv(64)
         return pong.startswith(b"+PONG") and self.listens_on(self.port)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End it and remove its directory."""
-        super().__exit__(kind, error, trace)
-        self._directory.cleanup()

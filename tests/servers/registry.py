@@ -4,7 +4,6 @@ import json
 import socket
 import tempfile
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from tests.servers import build
@@ -30,9 +29,9 @@ class RegistryServer(Process):
         program = build.registry()
         self.port = free_port()
         self.host = f"{HOST}:{self.port}"
-        self._directory = tempfile.TemporaryDirectory(prefix="registry-")
-        folder = Path(self._directory.name)
-        self.log = folder / "registry.log"
+        directory = tempfile.TemporaryDirectory(prefix="registry-")
+        folder = Path(directory.name)
+        log = folder / "registry.log"
         configuration = {
             "version": "0.1",
             "log": {"accesslog": {"disabled": False}, "level": "warn"},
@@ -43,7 +42,12 @@ class RegistryServer(Process):
         file = folder / "config.yml"
         file.write_text(json.dumps(configuration))  # JSON is YAML
         super().__init__(
-            "registry", [str(program), str(file)], log=self.log, ready=self._answers, grace=1
+            "registry",
+            [str(program), str(file)],
+            log=log,
+            ready=self._answers,
+            grace=1,
+            folder=directory,
         )
 
     @property
@@ -56,13 +60,3 @@ class RegistryServer(Process):
     def _answers(self) -> bool:
         with socket.create_connection((HOST, self.port), timeout=1):
             return self.listens_on(self.port)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End it and remove its directory."""
-        super().__exit__(kind, error, trace)
-        self._directory.cleanup()
