@@ -64,7 +64,7 @@ class Mongo:
         *,
         database: str,
         patience: Patience | None = None,
-        parts: Parts = Parts(),  # noqa: B008 - frozen
+        parts: Parts | None = None,
         tally: Tally | None = None,
         wait: bool = True,
     ) -> "Mongo":
@@ -93,7 +93,7 @@ class Mongo:
                 f"MongoDB open failed ({type(error).__name__}): {error}; "
                 "check [converge.database] mongodb_uri or MONGODB_URI"
             ) from error
-        store, said = cls(client, database, patience, parts), False
+        store, said = cls(client, database, patience, parts or Parts()), False
         while True:
             try:
                 store.ping()
