@@ -30,8 +30,10 @@ type Change = tuple[str, int, str | None]
 class Parts:
     """What one command takes."""
 
-    ids: int = 500
-    """Documents: few enough to be locked, written or removed well within the time for an answer."""
+    ids: int = 200
+    """Documents to change or to remove: few enough for a slow server to answer in time."""
+    new: int = 1000
+    """Documents to insert."""
     updates: int = 50
     """Updates that differ. FerretDB 1.24 over SQLite hangs for ever on 100."""
     size: int = 4_000_000
@@ -46,7 +48,7 @@ class Parts:
         part, size = list[Row](), 0
         for row in rows:
             length = len(row["body"])
-            if part and (len(part) == self.ids or size + length > self.size):
+            if part and (len(part) == self.new or size + length > self.size):
                 yield part
                 part, size = [], 0
             part.append(row)

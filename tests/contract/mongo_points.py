@@ -95,11 +95,11 @@ SHAPES = {
         WriteBatch(creates=NEW, updates=(A, B), removals=(C, D)),
         17,
         12,
-        Parts(ids=1, updates=1),
+        Parts(ids=1, new=1, updates=1),
         LIVELY,
     ),
     "creates-in-parts": Shape(
-        WriteBatch(creates=(*NEW, doc("z", "new")), updates=(A,)), 4, 4, Parts(ids=1)
+        WriteBatch(creates=(*NEW, doc("z", "new")), updates=(A,)), 4, 4, Parts(new=1)
     ),
 }
 

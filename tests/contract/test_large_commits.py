@@ -85,8 +85,8 @@ def test_thousands_of_documents_in_one_commit(store: DocumentStore) -> None:
 
 
 def test_removals_of_one_version_take_few_commands(proxy: MongoProxy) -> None:
-    """Five hundred in each: a hub with its edges and leaves is a matter of seconds."""
-    documents = many(1200)
+    """Two hundred in each: a hub with its edges and leaves is a matter of seconds."""
+    documents = many(500)
     with opened(proxy.url) as store:
         store.commit(WriteBatch(creates=documents))
         proxy.reset()
