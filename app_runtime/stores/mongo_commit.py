@@ -7,7 +7,7 @@ has a commit record, and happens with the one update of that:
 
     step                          killed after it              what others make of it
     ----------------------------  ---------------------------  ---------------------------------
-    a  insert the record,         pending record, no locks     nothing, until the lease is over
+    a  insert the record,         pending record, no locks     nothing, until its lease is over
        pending, and new documents
     b  lock each old document:    pending record, locks        readers: the body, as before;
        set `lock` and `next`                                   writers: wait, then abort
@@ -22,12 +22,17 @@ was carried out and nothing carries its lock any more. Any process may abort it:
 fails in c. Who loses in b aborts its own record before it waits for that of the winner, so nobody
 waits for anybody who waits.
 
+What is too much for one command takes several (`mongo_parts`), in a, in b and in d. A writer that
+takes long for it renews its record between them (`mongo_lease`): it counts up `beat`, and aborting
+compares that, so nobody aborts a record that has changed since it was last seen.
+
 Every command may arrive twice or late (`mongo_sending`):
 
     a  each attempt has a record of its own, and a mark of its own that new documents carry: one
        that is there already with it is not a conflict, and one with that of an attempt that was
        lost is taken over. So what undoes a lost attempt finds nothing of the next, however late
-    b  matches what is unlocked at its version, or locked by this record already
+    b  matches what is unlocked at its version, or locked by this record already; a renewal matches
+       pending only, and one that is late makes others wait once more
     c  matches pending and committed; afterwards the record says how it ended
     d  matches its own lock only, and so does the undoing of b
     the one update of a simple batch leaves the writer's mark beside the version; it stays for seven
