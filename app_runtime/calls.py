@@ -83,7 +83,7 @@ class Calls:
 
         Raises:
             TooLate: it took too long; nothing of it is or will be stored.
-            UnknownOutcome: it took too long, and had begun to commit.
+            UnknownOutcome: it took too long, and was about to be stored.
             Conflict: every run lost a race against other calls.
             Exception: whatever the call raised, its own TimeoutError among it.
         """
@@ -105,7 +105,7 @@ class Calls:
                 raise UnknownOutcome(
                     f"commit outlasted request_timeout of {self._timeout:g} s (outcome unknown)"
                 ) from error
-            raise TooLate from error
+            raise TooLate(f"request_timeout of {self._timeout:g} s is over") from error
         finally:
             deadline.end()  # a client that hung up, or waited too long: no commit behind its back
 
@@ -211,10 +211,10 @@ class Calls:
 
 
 class _Deadline:
-    """Whether somebody still waits for a call, and whether it has begun to commit.
+    """Whether somebody still waits for a call, and whether its commit may have happened.
 
-    Both are decided under one lock, so of a call that is given up before its commit it is known
-    that it never commits.
+    Both are decided under one lock, so of a call that is given up before its commit happens it is
+    known that it never does.
     """
 
     def __init__(self) -> None:
@@ -228,7 +228,7 @@ class _Deadline:
         return self._ended
 
     def missed(self) -> bool:
-        """Ask for leave to commit; False: given."""
+        """Ask for leave to make the commit happen; False: given."""
         with self._lock:
             self._writing |= not self._ended
             return self._ended

@@ -30,14 +30,14 @@ from jac_converge.app_runtime.bridge.program import (
 from jac_converge.app_runtime.bridge.values import CannotStore
 from jac_converge.app_runtime.calls import Calls, Order
 from jac_converge.app_runtime.identity import Identity, sent_token
-from jac_converge.app_runtime.problems import Problem, answer, answer_with, no_store
+from jac_converge.app_runtime.problems import Problem, answer, answer_with, no_store, too_large
 from jac_converge.app_runtime.signatures import (
     SPAWN_NODE,
     Failure,
     describe,
     signature_of,
 )
-from jac_converge.app_runtime.stores import Conflict, Unavailable
+from jac_converge.app_runtime.stores import Conflict, TooLarge, Unavailable
 from jac_converge.app_runtime.straight import straight
 
 __all__ = ["install"]
@@ -155,6 +155,8 @@ async def _execute(order: Order, calls: Calls) -> Outcome:
         raise RequestValidationError([wrong]) from error
     except Conflict as error:
         raise Problem(409, f"{name}: others changed the same nodes; try again") from error
+    except TooLarge as error:
+        raise too_large(name, error) from error
     except Unavailable as error:
         raise no_store(name, error) from error
     except PermissionError as error:
@@ -162,7 +164,11 @@ async def _execute(order: Order, calls: Calls) -> Outcome:
     except (CannotSend, CannotStore) as error:
         raise Problem(500, f"{name}: {error}", code="UNSUPPORTED_VALUE") from error
     except TooLate as error:
-        raise Problem(504, f"{name} took too long; nothing was stored, nor will be") from error
+        raise Problem(
+            504,
+            f"{name} took too long, {error}; nothing was stored, nor will be; do less in one call, "
+            "or raise [converge.server] request_timeout",
+        ) from error
     except Exception as error:
         # The app's own error: its text may hold anything, so it goes to the log alone.
         logger.exception("%s raised", name)

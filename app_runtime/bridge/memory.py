@@ -10,6 +10,7 @@ to write.
 import logging
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID, SafeUUID
 
@@ -76,7 +77,7 @@ class RequestMemory:
 
         Args:
             store: where documents are.
-            too_late: asked before a commit; says whether nothing may be written any more.
+            too_late: asked right before a commit happens; says whether it may not any more.
             given_up: asked whenever this memory is; says whether the request is to end.
         """
         self._store = store
@@ -253,17 +254,19 @@ class RequestMemory:
             Conflict: somebody else changed one of the documents; nothing was written.
             UnknownOutcome: it may have been written.
             Unavailable: the store cannot write.
+            TooLarge: the store cannot hold it.
             CannotStore: a field holds what no document can.
             TooLate: the request has been given up.
         """
+        self.go_on()
         with self._flushing:  # two threads would store the same
             waiting = self.effects.waiting()
             deleted = dict(self._deleted)
             changes = collect(self._anchors.values(), deleted.values(), self._reader)
             answered = answer()
-            if self._too_late():
-                raise TooLate
-            if changes.batch:
+            if not changes.batch:
+                self._last_word()
+            else:
                 try:
                     self._commit(changes)
                 except UnknownOutcome:
@@ -287,13 +290,19 @@ class RequestMemory:
                 if contested:
                     self._follow(changes, contested)
                 try:
-                    return self._store.commit(changes.batch)
+                    return self._store.commit(
+                        replace(changes.batch, go_on=self.go_on, last_word=self._last_word)
+                    )
                 except Conflict as conflict:
                     # A page that others made first is a change of its node.
                     contested = frozenset(id_.partition(".")[0] for id_ in conflict.ids)
                     if attempt == ADDITIONS - 1 or not contested <= changes.blind.keys():
                         raise
         return None
+
+    def _last_word(self) -> None:
+        if self._too_late():
+            raise TooLate
 
     def _follow(self, changes: Changes, nodes: frozenset[str]) -> None:
         """Add to what others made of nodes.

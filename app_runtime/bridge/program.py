@@ -33,6 +33,7 @@ from jac_converge.app_runtime.stores import (
     Conflict,
     Document,
     DocumentStore,
+    TooLarge,
     Unavailable,
     UnknownOutcome,
     WriteBatch,
@@ -153,7 +154,7 @@ class Run:
             raise Exited(f"raised {type(error).__name__}") from error
         except UnknownOutcome:
             raise
-        except (Conflict, Unavailable) as error:
+        except (Conflict, TooLarge, Unavailable) as error:
             if not self.committed:
                 raise
             # Part of the call is stored, so neither "try again" nor "nothing was stored" is true.
