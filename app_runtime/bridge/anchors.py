@@ -20,7 +20,7 @@ from jaclang.jac0core.archetype import (
 )
 from jaclang.runtimelib.serializer import Serializer
 
-from jac_converge.app_runtime.bridge.edges import EdgeList, Pages, hex_of, unstored
+from jac_converge.app_runtime.bridge.edges import EdgeList, Pages, hex_of
 from jac_converge.app_runtime.bridge.fields import ATTIC, Layout, layout_of
 from jac_converge.app_runtime.bridge.values import CannotStore, ClassGone, same_by_name
 from jac_converge.app_runtime.stores import Document
@@ -31,11 +31,12 @@ __all__ = [
     "StoredNode",
     "as_stored",
     "body_of",
-    "edges_after",
     "edges_from",
     "fill",
+    "go_on_from",
     "kind_of",
     "make_new",
+    "own_edges",
     "own_part",
     "stored_class",
     "unchanged",
@@ -123,15 +124,29 @@ def edges_from(document: Document, known: Known) -> EdgeList:
     return EdgeList(*_stored_edges(document, known), known.edge)
 
 
-def edges_after(edges: list[Any], document: Document, known: Known) -> EdgeList:
-    """Return the list of a node's edges after a commit, with what that did not store yet."""
-    inline, read_pages = _stored_edges(document, known)
-    if isinstance(edges, EdgeList):
-        edges.restart(inline, read_pages)
-        return edges
-    made = EdgeList(inline, read_pages, known.edge)
-    made.extend(unstored(edges, inline))
+def own_edges(anchor: Any) -> EdgeList | None:
+    """Return the list of a node's edges; None if it is stored and nobody has asked for it.
+
+    A plain list that took its place is put into one of ours.
+    """
+    held = anchor.__dict__
+    given = held.get("edges")
+    if given is None or isinstance(given, EdgeList):
+        return given
+    document = held.get("document")
+    made = EdgeList() if document is None else edges_from(document, held["known"])
+    made[:] = given
+    held["edges"] = made
     return made
+
+
+def go_on_from(document: Document, anchor: Any, known: Known) -> None:
+    """Note what a commit has stored of an anchor; the edges of a node that it did not know stay."""
+    held = anchor.__dict__
+    held["document"], held["baseline"], held["known"] = document, document.body, known
+    held["hash"] = STORED_HASH
+    if isinstance(anchor, NodeAnchor) and (edges := own_edges(anchor)) is not None:
+        edges.restart(*_stored_edges(document, known), known.edge)
 
 
 def _stored_edges(document: Document, known: Known) -> tuple[list[str], Callable[[], Pages] | None]:
@@ -146,8 +161,8 @@ def make_new(anchor: Any) -> None:
     held["access"] = anchor.access
     held["persistent"], held["root"], held["hash"] = False, None, 0
     if isinstance(anchor, NodeAnchor):
-        edges = list.__iter__(held.get("edges", []))  # past an EdgeList, which would read
-        held["edges"] = [edge for edge in edges if "document" not in edge.__dict__]
+        edges = own_edges(anchor)
+        held.setdefault("edges", EdgeList()) if edges is None else edges.forget()
     for name in ("document", "baseline", "known", "made"):
         held.pop(name, None)
 

@@ -18,8 +18,8 @@ from jaclang.jac0core.archetype import Anchor, Root
 from jac_converge.app_runtime.bridge.anchors import (
     StoredEdge,
     StoredNode,
-    edges_after,
     fill,
+    go_on_from,
     make_new,
     own_part,
 )
@@ -87,6 +87,8 @@ class RequestMemory:
         self._given_up = given_up
         self.effects = Effects()
         """What waits for a commit."""
+        self.tying = threading.RLock()
+        """Held to tie or cut an edge, which is one step, and to see what has changed."""
         self._lock = threading.Lock()
         self._flushing = threading.Lock()
         self._anchors: dict[int, Anchor] = {}
@@ -258,8 +260,9 @@ class RequestMemory:
         """
         with self._flushing:  # two threads would store the same
             waiting = self.effects.waiting()
-            deleted = dict(self._deleted)
-            changes = collect(self._anchors.values(), deleted.values(), self._reader)
+            with self.tying:
+                deleted = dict(self._deleted)
+                changes = collect(self._anchors.values(), deleted.values(), self._reader)
             answered = answer()
             if self._too_late():
                 raise TooLate
@@ -270,7 +273,8 @@ class RequestMemory:
                     self.commits += 1  # as far as anybody knows: to run again may write it twice
                     raise
                 self.commits += 1
-                self._rebase(changes, deleted)
+                with self.tying:
+                    self._rebase(changes, deleted)
             if self.commits or self._settled:  # else the call may still run again
                 self.effects.release(waiting)
             return answered
@@ -317,12 +321,9 @@ class RequestMemory:
         """
         self._reader.took(changes.batch)
         for anchor, document in changes.written:
-            held = anchor.__dict__
-            held["document"], held["baseline"], held["known"] = document, document.body, self
-            held["hash"] = 1
-        for anchor, document in changes.written:
-            if (edges := anchor.__dict__.get("edges")) is not None:
-                anchor.__dict__["edges"] = edges_after(edges, document, self)
+            if document.id in changes.followed and anchor.edges.looked:
+                continue  # another thread has seen the list without what others added: a conflict
+            go_on_from(document, anchor, self)
         for removal in changes.batch.removals:
             if "." not in removal.id:  # a page is no anchor
                 key = int(removal.id, 16)
