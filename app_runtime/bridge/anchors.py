@@ -29,6 +29,7 @@ __all__ = [
     "Known",
     "StoredEdge",
     "StoredNode",
+    "access_of",
     "as_stored",
     "body_of",
     "edges_from",
@@ -116,7 +117,7 @@ def _made(anchor: Any, name: str) -> Any:
     if "document" not in held:
         return Anchor.__getattr__(anchor, name)
     # One for all threads of the request, whoever made it.
-    return held.setdefault("access", _access_from(held["document"].body.get("access")))
+    return held.setdefault("access", access_of(held["document"]))
 
 
 def edges_from(document: Document, known: Known) -> EdgeList:
@@ -310,7 +311,9 @@ def _access_of(access: Permission) -> dict[str, Any]:
     return {"all": access.all.value, "roots": roots}
 
 
-def _access_from(body: Mapping[str, Any] | None) -> Permission:
+def access_of(document: Document) -> Permission:
+    """Return the access rights that a document grants."""
+    body = document.body.get("access")
     if body is None:
         return Permission()
     roots = {root: access_level_cast(level) for root, level in body["roots"].items()}

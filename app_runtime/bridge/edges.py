@@ -152,6 +152,13 @@ class EdgeList(list[EdgeAnchor]):
                 self._dropped = (self._dropped - self._dropping) | cut
                 self._keep(lambda edge: hex_of(edge) not in stored)
 
+    def take_back(self) -> None:
+        """Go back to what is stored, unread; that somebody has looked at it stays."""
+        with self._lock:
+            self._dropped.clear()
+            self.whole = False
+            self._keep(lambda _: False)
+
     def forget(self) -> None:
         """Go on with what is new alone: the node, and with it all that was stored, is removed."""
         with self._lock:

@@ -69,16 +69,15 @@ class RequestContext(ExecutionContext):  # type: ignore[misc] # jaclang has no t
         """Run the effects that are due, in the order in which they were registered.
 
         What one changes in the graph is committed when it ends, and effects that it registered
-        follow. Neither is so after one that failed: it may have changed half of what it wanted to.
+        follow. What one that failed has changed is taken back: it may be half of what was wanted.
         """
-        memory, whole = self.mem, True
+        memory = self.mem
         while (effect := memory.effects.next()) is not None:
             try:
                 _run(effect)
-                if whole:
-                    memory.flush()
+                memory.flush()
             except (Exception, SystemExit, KeyboardInterrupt):
-                whole = False
+                memory.take_back()
                 logger.exception("an on_commit effect failed; what was committed before it stands")
 
 

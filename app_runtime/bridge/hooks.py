@@ -42,7 +42,11 @@ def log_report(expr: Any, custom: bool = False) -> bool:  # noqa: FBT001, FBT002
 
 def thread_run(func: Any, args: tuple[Any, ...] = ()) -> Any:
     """Run `flow` in the context of its request; the stock one runs it as the superuser."""
-    return JacRuntime.pool.submit(contextvars.copy_context().run, func, *args)
+    thread = JacRuntime.pool.submit(contextvars.copy_context().run, func, *args)
+    memory = Jac.get_context().mem
+    if isinstance(memory, RequestMemory):
+        memory.flows.append(thread)
+    return thread
 
 
 def visit(walker: Any, expr: Any, insert_loc: int = -1) -> bool:

@@ -10,6 +10,7 @@ to write.
 import logging
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from typing import Any, Final
 from uuid import UUID, SafeUUID
 
@@ -27,6 +28,7 @@ from jac_converge.app_runtime.bridge.changes import Changes, collect
 from jac_converge.app_runtime.bridge.edges import Pages, page_ids
 from jac_converge.app_runtime.bridge.effects import Effects
 from jac_converge.app_runtime.bridge.reading import Reader
+from jac_converge.app_runtime.bridge.undoing import take_back
 from jac_converge.app_runtime.stores import Conflict, Document, DocumentStore, UnknownOutcome
 from jac_converge.app_runtime.stores.turns import Turns
 
@@ -96,6 +98,9 @@ class RequestMemory:
         self._deleted: dict[int, Anchor | None] = {}
         self._uuids: dict[str, UUID] = {}
         self._settled = False
+        self._mixed = False
+        self.flows: list[Future[Any]] = []
+        """Threads of the request, at work or done."""
         self.commits = 0
         """Commits that wrote something; after the first a replay would write it twice."""
 
@@ -259,6 +264,11 @@ class RequestMemory:
             TooLate: the request has been given up.
         """
         with self._flushing:  # two threads would store the same
+            if self._mixed:
+                raise UnknownOutcome(
+                    "an on_commit effect failed while other threads of its call were at work, and "
+                    "what it changed cannot be told from what they did"
+                )
             waiting = self.effects.waiting()
             with self.tying:
                 deleted = dict(self._deleted)
@@ -334,6 +344,21 @@ class RequestMemory:
         self._missing.update(deleted)
         for key in deleted:
             self._deleted.pop(key, None)
+
+    def take_back(self) -> None:
+        """Forget what was changed since the last commit: whatever was read is as it is stored.
+
+        Other threads of the request may have changed a part of it. That must not be lost without
+        a word, so where there are any, nothing of the request is stored any more.
+        """
+        with self._flushing, self.tying:
+            self._mixed |= not all(thread.done() for thread in self.flows)
+            undeleted = {key: it for key, it in self._deleted.items() if it is not None}
+            self._deleted.clear()
+            self._anchors |= undeleted
+            for key, anchor in list(self._anchors.items()):
+                if not take_back(anchor):
+                    del self._anchors[key]
 
     # What else jaclang asks of a memory.
 

@@ -130,12 +130,17 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> "Program":
     return loaded(tmp_path_factory.mktemp("commits") / "commits.jac", APP)
 
 
+def shared(program: "Program", name: str) -> list[Any]:
+    """Return a list of the app's module."""
+    found: list[Any] = getattr(sys.modules[program.walkers["seed"].cls.__module__], name)
+    return found
+
+
 @pytest.fixture
 def user(program: "Program", tmp_path: Path) -> Iterator[User]:
     """Give somebody with an empty graph."""
     shelf = Shelf(tmp_path / "shelf.db")
-    meanwhile = program.walkers["seed"].cls.go.__globals__["meanwhile"]
-    yield User(program, Interrupted(shelf, meanwhile))
+    yield User(program, Interrupted(shelf, shared(program, "meanwhile")))
     shelf.close()
 
 
@@ -186,9 +191,8 @@ def test_look_during_a_commit_that_followed_others_is_not_forgotten(
 ) -> None:
     """It saw the list without what they added, and decided by that."""
     user.call("seed", count=1)
-    others = program.walkers["seed"].cls.go.__globals__["others"]
     other = User(program, Counting(user.store.shelf), user.root)
-    others[:] = [lambda: other.call("seed", count=10)]
+    shared(program, "others")[:] = [lambda: other.call("seed", count=10)]
     with pytest.raises(UnknownOutcome, match="changed meanwhile"):
         user.call("add_unless_there_meanwhile", n=9)
     assert 1 == user.call("listed")[0].count(9)
