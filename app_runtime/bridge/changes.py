@@ -94,9 +94,9 @@ def collect(anchors: Iterable[Anchor], deleted: Iterable[Anchor | None], reader:
 
     Raises:
         CannotStore: a field holds what no document can.
+        ValueError: a root was deleted.
     """
-    documents = [gone.__dict__.get("document") for gone in deleted if gone is not None]
-    removed = [document for document in documents if document is not None]
+    removed = [gone.__dict__["document"] for gone in deleted if gone is not None and _may_go(gone)]
     unlinked = frozenset(document.id for document in removed if document.kind == "edge")
     changes, new = Changes(unlinked=unlinked), []
     for anchor in list(anchors):
@@ -112,6 +112,16 @@ def collect(anchors: Iterable[Anchor], deleted: Iterable[Anchor | None], reader:
     for document in removed:
         _remove(document, changes, reader)
     return changes
+
+
+def _may_go(gone: Anchor) -> bool:
+    """Whether a stored node or edge may be deleted; not every way here asks before."""
+    document = gone.__dict__.get("document")
+    if document is None:
+        return False  # never stored, or gone again
+    if document.kind == "root":
+        raise ValueError("a root cannot be deleted")  # its account would be lost
+    return bool(Jac.check_write_access(gone, op_hint="delete"))
 
 
 def _create(new: list[Anchor], changes: Changes) -> None:
@@ -180,15 +190,22 @@ def _edges_now(
 ) -> tuple[list[str], Pages] | None:
     """Return a node's edges as they are to be stored; None if they are as they were.
 
-    Whoever could delete an edge may take it out of the lists of both its nodes. Everything else
-    needs the right to connect.
+    Whoever could delete an edge may take it out of the lists of both its nodes. To add one needs
+    the right to connect, and to take out any other the right to write.
     """
     edges = own_edges(anchor)
     now = None if edges is None else edges.now(document.id)
     if edges is None or now is None:
         return None  # nobody looked, or nothing is changed
+    if may_write(anchor):
+        return now
     lost = edges.loss(unlinked, document.id)
-    return now if now == lost or Jac.check_connect_access(anchor) else lost
+    if now == lost or not Jac.check_connect_access(anchor):
+        return lost
+    if edges.gone() <= unlinked:
+        return now
+    Jac.check_write_access(anchor, op_hint="edge_delete")  # for the warning
+    return edges.loss(unlinked, document.id, added=True)
 
 
 def _fold(body: dict[str, Any], inline: list[str], count: int, pages: Pages) -> Pages:

@@ -202,11 +202,29 @@ class EdgeList(list[EdgeAnchor]):
             self._dropping = frozenset(self._dropped)
             return self._now_whole(node) if self.whole else self._now_unread(node)
 
-    def loss(self, gone: AbstractSet[str], node: str) -> tuple[list[str], Pages] | None:
-        """Return as `now` does, but of all that changed only the loss of these edges."""
+    def gone(self) -> AbstractSet[str]:
+        """Return the ids of stored edges that were taken out."""
         with self._lock:
-            lost = gone & (self._lost() if self.whole else self._dropped)
-            return self._without(lost, node) if lost else None
+            return self._lost() if self.whole else frozenset(self._dropped)
+
+    def loss(
+        self, gone: AbstractSet[str], node: str, *, added: bool = False
+    ) -> tuple[list[str], Pages] | None:
+        """Return as `now` does, but of all that was taken out only these edges.
+
+        Args:
+            gone: ids; those that stand there still do so.
+            node: as for `now`.
+            added: whether what was added is to be there.
+        """
+        lost = gone & self.gone()
+        with self._lock:
+            inline, pages = self._without(lost, node) if lost else (self._inline, {})
+            if added:
+                stored = {entry[:32] for entry in self._stored()} if self.whole else ()
+                new = [edge for edge in self.added() if hex_of(edge) not in stored]
+                inline = inline + [entry_of(edge, node) for edge in new]
+            return (inline, pages) if pages or inline != self._inline else None
 
     def _now_unread(self, node: str) -> tuple[list[str], Pages] | None:
         inline = self._inline
