@@ -21,7 +21,7 @@ from jac_converge.app_runtime.bridge.introspect import FunctionSpec, WalkerSpec
 from jac_converge.app_runtime.bridge.program import Call, Outcome, Read, Run, TooLate
 from jac_converge.app_runtime.pool import Pool
 from jac_converge.app_runtime.stores import Conflict, DocumentStore, UnknownOutcome
-from jac_converge.app_runtime.stores.turns import Turns
+from jac_converge.app_runtime.stores.turns import AsyncTurns, Turns
 
 __all__ = ["Calls", "Order"]
 
@@ -74,7 +74,7 @@ class Calls:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
         self._turns = Turns()
-        self._async_turns = asyncio.Lock()  # of the walkers' loop
+        self._async_turns = AsyncTurns()  # of the walkers' loop
         self.replays = 0
         """Runs that were no first runs, since this process began."""
 
@@ -159,7 +159,7 @@ class Calls:
         for attempt in self._attempts():
             # Never with the store's lock: the next task of this loop to want it would stop the
             # loop, and so the task that has it. Taking turns is the best there is.
-            async with self._async_turns if attempt.again else nullcontext():
+            async with self._async_turns.of(attempt.contested):
                 run = _run_of(order, self._store, deadline)
                 try:
                     with run.active(), attempt.timed():
@@ -187,7 +187,6 @@ class Calls:
             pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**number)
             attempt = _Attempt(
                 base=self._store,
-                again=number > 0,
                 contested=contested,
                 alone=quick,
                 last=number == self._max_attempts - 1,
@@ -250,8 +249,6 @@ class _Attempt:
     """One run of a call among those its conflicts may cost."""
 
     base: DocumentStore
-    again: bool
-    """Whether a run before lost a race."""
     contested: frozenset[str]
     """Ids of the documents for which the last race was lost."""
     alone: bool
