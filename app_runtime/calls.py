@@ -18,7 +18,7 @@ from typing import Any
 from uuid import UUID
 
 from jac_converge.app_runtime.bridge.introspect import FunctionSpec, WalkerSpec
-from jac_converge.app_runtime.bridge.program import Call, Outcome, Read, Run, TooLate
+from jac_converge.app_runtime.bridge.program import Call, Exited, Outcome, Read, Run, TooLate
 from jac_converge.app_runtime.pool import Pool
 from jac_converge.app_runtime.stores import Conflict, DocumentStore, UnknownOutcome
 from jac_converge.app_runtime.stores.turns import AsyncTurns, Turns
@@ -85,6 +85,7 @@ class Calls:
             TooLate: it took too long; nothing of it is or will be stored.
             UnknownOutcome: it took too long, and had begun to commit.
             Conflict: every run lost a race against other calls.
+            Exited: the call raised what is no `Exception`.
             Exception: whatever the call raised, its own TimeoutError among it.
         """
         deadline, limit = _Deadline(), asyncio.timeout(self._timeout)
@@ -106,6 +107,11 @@ class Calls:
                     f"commit outlasted request_timeout of {self._timeout:g} s (outcome unknown)"
                 ) from error
             raise TooLate from error
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise Exited("raised CancelledError") from error  # for all that we know, by itself
         finally:
             deadline.end()  # a client that hung up, or waited too long: no commit behind its back
 

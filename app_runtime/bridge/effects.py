@@ -16,6 +16,8 @@ from typing import Any
 
 from jaclang.runtimelib.context import ExecutionContext
 
+from jac_converge.app_runtime.bridge.too_late import TooLate
+
 __all__ = ["Effects", "RequestContext"]
 
 logger = logging.getLogger(__name__)
@@ -76,7 +78,9 @@ class RequestContext(ExecutionContext):  # type: ignore[misc] # jaclang has no t
             try:
                 _run(effect)
                 memory.flush()
-            except (Exception, SystemExit, KeyboardInterrupt):
+            except TooLate:
+                raise
+            except BaseException:  # not even one that ends a process can undo a commit
                 memory.take_back()
                 logger.exception("an on_commit effect failed; what was committed before it stands")
 

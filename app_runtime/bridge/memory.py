@@ -28,11 +28,12 @@ from jac_converge.app_runtime.bridge.changes import Changes, collect
 from jac_converge.app_runtime.bridge.edges import Pages, page_ids
 from jac_converge.app_runtime.bridge.effects import Effects
 from jac_converge.app_runtime.bridge.reading import Reader
+from jac_converge.app_runtime.bridge.too_late import TooLate
 from jac_converge.app_runtime.bridge.undoing import take_back
 from jac_converge.app_runtime.stores import Conflict, Document, DocumentStore, UnknownOutcome
 from jac_converge.app_runtime.stores.turns import Turns
 
-__all__ = ["RequestMemory", "TooLate"]
+__all__ = ["RequestMemory"]
 
 logger = logging.getLogger(__name__)
 
@@ -52,13 +53,6 @@ def _uuid(id_: str) -> UUID:
     _set(made, "int", int(id_, 16))
     _set(made, "is_safe", SafeUUID.unknown)
     return made
-
-
-class TooLate(BaseException):
-    """Nobody waits for this request any more, so it ends, and nothing of it is stored.
-
-    An app that catches every `Exception` and goes on would never end.
-    """
 
 
 class RequestMemory:
