@@ -18,10 +18,10 @@ from typing import Any
 from uuid import UUID
 
 from jac_converge.app_runtime.bridge.introspect import FunctionSpec, WalkerSpec
-from jac_converge.app_runtime.bridge.program import Call, Outcome, Read, Run, TooLate
+from jac_converge.app_runtime.bridge.program import Call, Exited, Outcome, Read, Run, TooLate
 from jac_converge.app_runtime.pool import Pool
 from jac_converge.app_runtime.stores import Conflict, DocumentStore, UnknownOutcome
-from jac_converge.app_runtime.stores.turns import Turns
+from jac_converge.app_runtime.stores.turns import AsyncTurns, Turns
 
 __all__ = ["Calls", "Order"]
 
@@ -74,7 +74,7 @@ class Calls:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
         self._turns = Turns()
-        self._async_turns = asyncio.Lock()  # of the walkers' loop
+        self._async_turns = AsyncTurns()  # of the walkers' loop
         self.replays = 0
         """Runs that were no first runs, since this process began."""
 
@@ -85,6 +85,7 @@ class Calls:
             TooLate: it took too long; nothing of it is or will be stored.
             UnknownOutcome: it took too long, and was about to be stored.
             Conflict: every run lost a race against other calls.
+            Exited: the call raised what is no `Exception`.
             Exception: whatever the call raised, its own TimeoutError among it.
         """
         deadline, limit = _Deadline(), asyncio.timeout(self._timeout)
@@ -106,6 +107,11 @@ class Calls:
                     f"commit outlasted request_timeout of {self._timeout:g} s (outcome unknown)"
                 ) from error
             raise TooLate(f"request_timeout of {self._timeout:g} s is over") from error
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise Exited("raised CancelledError") from error  # for all that we know, by itself
         finally:
             deadline.end()  # a client that hung up, or waited too long: no commit behind its back
 
@@ -159,7 +165,7 @@ class Calls:
         for attempt in self._attempts():
             # Never with the store's lock: the next task of this loop to want it would stop the
             # loop, and so the task that has it. Taking turns is the best there is.
-            async with self._async_turns if attempt.again else nullcontext():
+            async with self._async_turns.of(attempt.contested):
                 run = _run_of(order, self._store, deadline)
                 try:
                     with run.active(), attempt.timed():
@@ -187,7 +193,6 @@ class Calls:
             pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**number)
             attempt = _Attempt(
                 base=self._store,
-                again=number > 0,
                 contested=contested,
                 alone=quick,
                 last=number == self._max_attempts - 1,
@@ -250,8 +255,6 @@ class _Attempt:
     """One run of a call among those its conflicts may cost."""
 
     base: DocumentStore
-    again: bool
-    """Whether a run before lost a race."""
     contested: frozenset[str]
     """Ids of the documents for which the last race was lost."""
     alone: bool

@@ -8,6 +8,7 @@ import inspect
 import logging
 import os
 import sys
+from asyncio import CancelledError
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +28,8 @@ from jac_converge.app_runtime.bridge import hooks
 from jac_converge.app_runtime.bridge.anchors import body_of
 from jac_converge.app_runtime.bridge.effects import RequestContext
 from jac_converge.app_runtime.bridge.introspect import Callables, FunctionSpec, WalkerSpec, find
-from jac_converge.app_runtime.bridge.memory import RequestMemory, TooLate
+from jac_converge.app_runtime.bridge.memory import RequestMemory
+from jac_converge.app_runtime.bridge.too_late import TooLate
 from jac_converge.app_runtime.bridge.wire import CannotSend, to_text, to_wire
 from jac_converge.app_runtime.stores import (
     Conflict,
@@ -68,7 +70,7 @@ class AppBroken(Exception):
 
 
 class Exited(Exception):
-    """The app told the process to end, which is for its operator alone to say."""
+    """The app raised what is no `Exception`, which is for the operator of its process alone."""
 
 
 class NodeNotFound(Exception):
@@ -149,9 +151,6 @@ class Run:
             self._context.call_state.set(CallState() if function else None)
             self._context.set_user_root(self._call.root(self._memory.read).hex)
             yield
-        except (SystemExit, KeyboardInterrupt) as error:
-            # In an event loop they would end it; nobody presses Ctrl-C in a thread of calls.
-            raise Exited(f"raised {type(error).__name__}") from error
         except UnknownOutcome:
             raise
         except (Conflict, TooLarge, Unavailable) as error:
@@ -159,6 +158,11 @@ class Run:
                 raise
             # Part of the call is stored, so neither "try again" nor "nothing was stored" is true.
             raise UnknownOutcome(f"a part was committed, and then: {error}") from error
+        except (Exception, TooLate, CancelledError):
+            raise  # the last may come from whoever waits for the call, who alone can tell
+        except BaseException as error:
+            # It would end an event loop, or a server; nobody presses Ctrl-C in a thread of calls.
+            raise Exited(f"raised {type(error).__name__}") from error
         finally:
             Jac.reset_request_context(token)
 
