@@ -10,15 +10,15 @@ from fastapi import APIRouter, FastAPI, Request, Security
 from starlette.responses import Response
 
 from jac_converge.app_runtime.auth.account import Account
-from jac_converge.app_runtime.auth.accounts import Accounts, Refused, WrongPassword
-from jac_converge.app_runtime.auth.audit import address_of, audit
+from jac_converge.app_runtime.auth.accounts import Accounts, Refused
+from jac_converge.app_runtime.auth.audit import audit
 from jac_converge.app_runtime.auth.sessions import Session, Sessions
-from jac_converge.app_runtime.auth.throttle import Throttle, TooMany, counted
 from jac_converge.app_runtime.auth.tokens import Claims
 from jac_converge.app_runtime.bodies import CheckedRoute
+from jac_converge.app_runtime.door import Door
 from jac_converge.app_runtime.identity import Identity, sent_token
 from jac_converge.app_runtime.identity_bodies import NewName, NewPassword
-from jac_converge.app_runtime.login_routes import FAILURES, NO_STORE, throttled
+from jac_converge.app_runtime.login_routes import FAILURES, NO_STORE
 from jac_converge.app_runtime.problems import Problem, answer
 from jac_converge.app_runtime.stores import WriteBatch
 
@@ -29,12 +29,12 @@ class AccountRoutes:
     """The routes, and what they do."""
 
     def __init__(
-        self, identity: Identity, accounts: Accounts, sessions: Sessions, throttle: Throttle
+        self, identity: Identity, accounts: Accounts, sessions: Sessions, door: Door
     ) -> None:
         self._identity = identity
         self._accounts = accounts
         self._sessions = sessions
-        self._throttle = throttle
+        self._door = door
 
     def install(self, app: FastAPI) -> None:
         """Add the routes."""
@@ -91,31 +91,23 @@ class AccountRoutes:
         return answer(account.profile | {"token": sent_token(request)}, headers=NO_STORE)
 
     async def _password(self, body: NewPassword, claims: Claims, request: Request) -> Response:
-        address = counted(address_of(request))
+        """Change a password. Who has found a token must not find the password by it."""
+        begun: list[Session] = []
 
-        def change() -> Session:
-            account = self._identity.account(claims)
+        def beside(changed: Account) -> WriteBatch:
+            session, batch = self._sessions.alone(changed)
+            begun[:] = [session]
+            return batch
+
+        def change(account: Account) -> Session:
             if body.username is not None:
                 _check_own(account, body.username)
-            # Who has found a token must not find the password by it.
-            self._throttle.check(account.name, address)
-            begun: list[Session] = []
-
-            def beside(changed: Account) -> WriteBatch:
-                session, batch = self._sessions.alone(changed)
-                begun[:] = [session]
-                return batch
-
-            try:
-                self._accounts.change_password(
-                    account, body.current_password, body.new_password, beside=beside
-                )
-            except WrongPassword:
-                self._throttle.wrong(account.name, address)
-                raise
+            current, new = body.current_password, body.new_password
+            self._accounts.change_password(account, current, new, beside=beside)
             return begun[0]
 
-        session = await self._change(change, "new_password", claims, request)
+        session = await self._door.again("new_password", claims, change, request)
+        audit("new_password", request, claims.account)
         return answer(self._identity.opened(session), headers=NO_STORE)
 
     async def _change[T](
@@ -126,9 +118,6 @@ class AccountRoutes:
         except Refused as error:
             audit(f"{event}_refused", request, claims.account)
             raise Problem(400, str(error), code="UPDATE_FAILED") from error
-        except TooMany as error:
-            audit(f"{event}_throttled", request, claims.account)
-            raise throttled(error) from error
         audit(event, request, claims.account)
         return changed
 

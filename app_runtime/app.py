@@ -19,6 +19,7 @@ from jac_converge.app_runtime.auth.throttle import Throttle
 from jac_converge.app_runtime.auth.tokens import Tokens
 from jac_converge.app_runtime.bridge.program import Program, new_root
 from jac_converge.app_runtime.calls import Calls
+from jac_converge.app_runtime.door import Door
 from jac_converge.app_runtime.identity import Identity
 from jac_converge.app_runtime.login_routes import LoginRoutes
 from jac_converge.app_runtime.openapi import Described
@@ -27,6 +28,8 @@ from jac_converge.app_runtime.tiers import Memory, shelf_file
 from jac_converge.config.load import App
 
 __all__ = ["create_app"]
+
+GRACE = 10.0  # s beyond a request's time in which a client may ask for a lost answer again
 
 
 def create_app(app: App, program: Program, memory: Memory) -> FastAPI:
@@ -111,9 +114,11 @@ def _add_accounts(
         idle=jwt.refresh_token_seconds,
         longest=jwt.session_seconds,
         access=jwt.access_token_seconds + jwt.leeway_seconds,
+        grace=app.settings.server.request_timeout + GRACE,
     )
-    LoginRoutes(identity, accounts, sessions, throttle).install(api)
-    AccountRoutes(identity, accounts, sessions, throttle).install(api)
+    door = Door(identity, throttle)
+    LoginRoutes(identity, accounts, sessions, door).install(api)
+    AccountRoutes(identity, accounts, sessions, door).install(api)
 
 
 def _tokens(app: App) -> Tokens:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["Login", "NewName", "NewPassword", "Refresh", "Registration"]
+__all__ = ["Login", "Logout", "NewName", "NewPassword", "Refresh", "Registration", "Renewal"]
 
 
 class _Body(BaseModel):
@@ -57,6 +57,18 @@ class Refresh(_Body):
     """A refresh token, which is used up by this."""
 
     refresh_token: str = Field(validation_alias=AliasChoices("refresh_token", "token"))
+
+
+class Renewal(_Body):
+    """A refresh token, or as jac-scale's clients do an access token, with or without `Bearer`."""
+
+    token: str = Field(validation_alias=AliasChoices("token", "refresh_token"))
+
+
+class Logout(_Body):
+    """The refresh token of the session that is to end, where the access token has expired."""
+
+    refresh_token: str | None = None
 
 
 class NewName(_Body):

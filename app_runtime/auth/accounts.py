@@ -166,8 +166,9 @@ class Accounts:
         """
 
         def changed(stored: Document | None) -> Document | None:
-            gone = stored is None or stored.kind != KIND
-            return None if gone else with_changes(stored, **change(stored.body))
+            if stored is None or stored.kind != KIND:
+                return None
+            return with_changes(stored, **change(stored.body))
 
         rewrite(self._store, id_, changed, tries=ENDINGS)
 
@@ -217,35 +218,49 @@ class Accounts:
             ),
         )
 
-    def change_password(
-        self, account: Account, current: str, new: str, *, beside: Beside = nothing
-    ) -> Account:
-        """Set a new password, which ends every token handed out before, in one commit.
+    def prove(self, account: Account, password: str) -> None:
+        """Check the password of somebody whom a token speaks for.
 
         Raises:
-            WrongPassword: the current password is another one.
-            Refused: the new one is not fit.
+            WrongPassword: it is another one, or there is none.
         """
         stored = self._store.get([account.id]).get(account.id)
         known = stored.body.get("password") if stored is not None else None
-        if not passwords.matches(known, current) or stored is None:
+        if not passwords.matches(known, password):
             raise WrongPassword("the current password is wrong")
+
+    def change_password(
+        self, account: Account, current: str, new: str, *, beside: Beside = nothing
+    ) -> Account:
+        """Set a new password instead of the current one (see `set_password`).
+
+        Raises:
+            WrongPassword: the current password is another one.
+        """
+        self.prove(account, current)
+        return self.set_password(account, new, beside=beside)
+
+    def set_password(self, account: Account, new: str, *, beside: Beside = nothing) -> Account:
+        """Set a password, which ends every token handed out before, in one commit.
+
+        Raises:
+            Refused: it is not fit, or the account changed meanwhile.
+        """
         passwords.check_fit(new)
         hash_ = passwords.hashed(new)
         for _ in range(ENDINGS):
-            version = stored.body["version"] + 1
-            changed = with_changes(stored, password=hash_, version=version, ended={})
+            stored = self._store.get([account.id]).get(account.id)
+            if stored is None or stored.kind != KIND or stored.body["version"] != account.version:
+                break
+            changes = {"password": hash_, "version": account.version + 1, "ended": {}}
+            changed = with_changes(stored, **changes)
             more = beside(account_of(changed))
+            batch = WriteBatch(creates=more.creates, updates=(changed, *more.updates))
             try:
-                self._store.commit(
-                    WriteBatch(creates=more.creates, updates=(changed, *more.updates))
-                )
+                self._store.commit(batch)
             except Conflict:
-                stored = self._store.get([account.id]).get(account.id)
-                if stored is None or stored.body.get("password") != known:
-                    break
-            else:
-                return account_of(changed)
+                continue  # a session began or ended; what was proven is as true as before
+            return account_of(changed)
         raise Refused(CHANGED)
 
     def id_of(self, name: str) -> str | None:
