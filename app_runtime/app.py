@@ -3,6 +3,8 @@
 It changes when a part is added.
 """
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,7 +12,7 @@ from fastapi import FastAPI, Request
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
-from jac_converge.app_runtime import docs_pages, limits, metrics, probes, problems, routes
+from jac_converge.app_runtime import docs_pages, leaving, limits, metrics, probes, problems, routes
 from jac_converge.app_runtime.account_routes import AccountRoutes
 from jac_converge.app_runtime.auth.accounts import Accounts
 from jac_converge.app_runtime.auth.keys import keyring, minted_secrets
@@ -24,10 +26,13 @@ from jac_converge.app_runtime.identity import Identity
 from jac_converge.app_runtime.login_routes import LoginRoutes
 from jac_converge.app_runtime.openapi import Described
 from jac_converge.app_runtime.problems import answer
+from jac_converge.app_runtime.stores import StoreError
 from jac_converge.app_runtime.tiers import Memory, shelf_file
 from jac_converge.config.load import App
 
 __all__ = ["create_app"]
+
+logger = logging.getLogger(__name__)
 
 GRACE = 10.0  # s beyond a request's time in which a client may ask for a lost answer again
 
@@ -71,7 +76,9 @@ def _empty(app: App, memory: Memory, calls: Calls) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        left = asyncio.create_task(_clear_up(memory, calls))
         yield
+        left.cancel()
         calls.close()
         memory.store.close()
 
@@ -88,6 +95,14 @@ def _empty(app: App, memory: Memory, calls: Calls) -> FastAPI:
     api.state.health = probes.Health(memory.tiers)
     api.state.calls = calls
     return api
+
+
+async def _clear_up(memory: Memory, calls: Calls) -> None:
+    """Remove the graphs of accounts that left, where that was interrupted."""
+    try:
+        await calls.in_thread(leaving.resume, memory.store)
+    except StoreError as error:
+        logger.warning("the graphs of accounts that left are removed later: %s", error)
 
 
 def _wrap(api: FastAPI, app: App) -> None:
@@ -118,7 +133,7 @@ def _add_accounts(
     )
     door = Door(identity, throttle)
     LoginRoutes(identity, accounts, sessions, door).install(api)
-    AccountRoutes(identity, accounts, sessions, door).install(api)
+    AccountRoutes(identity, accounts, sessions, door, memory.store).install(api)
 
 
 def _tokens(app: App) -> Tokens:

@@ -12,6 +12,7 @@ from jac_converge.app_runtime.auth.account import Account
 from jac_converge.app_runtime.auth.accounts import Accounts, NameTaken, Refused, WrongPassword
 from jac_converge.app_runtime.auth.audit import audit
 from jac_converge.app_runtime.auth.names import typed
+from jac_converge.app_runtime.auth.profiles import checked, profile_with
 from jac_converge.app_runtime.auth.sessions import PREFIX, InvalidRefresh, Reused, Session, Sessions
 from jac_converge.app_runtime.auth.tokens import Claims
 from jac_converge.app_runtime.bodies import CheckedRoute
@@ -90,8 +91,10 @@ class LoginRoutes:
             def beside(account: Account) -> WriteBatch:
                 session, batch = self._sessions.first(account)
                 begun[:] = [session]
-                return batch
+                profile = profile_with(account.id, body.profile) if body.profile else None
+                return WriteBatch(creates=(*batch.creates, *([profile] if profile else ())))
 
+            checked(body.profile or {})
             names = [typed(one.type, one.value) for one in body.identities]
             self._accounts.create(names, password=body.credential.password, beside=beside)
             return begun[0]

@@ -4,6 +4,7 @@ It changes with what may become of an account.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,6 +14,7 @@ from jac_converge.app_runtime.auth.account import (
     USER,
     Account,
     account_of,
+    belongings,
     document_of,
     fitting,
     with_changes,
@@ -189,7 +191,9 @@ class Accounts:
             raise Refused("the account has no such name")
         return self.set_names(account, [own for own in account.names if own.key != name.key])
 
-    def set_names(self, account: Account, names: Sequence[Name]) -> Account:
+    def set_names(
+        self, account: Account, names: Sequence[Name], *, beside: Beside = nothing
+    ) -> Account:
         """Give an account these names instead of its own, in one commit; tokens stay valid.
 
         Raises:
@@ -198,7 +202,14 @@ class Accounts:
         """
         names = fitting(names, has_password=account.has_password)
         new = [name for name in names if account.has(name) is None]
-        return account_of(take(self._store, new, lambda: self._renaming(account, names)).updates[0])
+
+        def batch() -> WriteBatch:
+            own, more = self._renaming(account, names), beside(account)
+            return replace(
+                own, creates=(*more.creates, *own.creates), updates=(*own.updates, *more.updates)
+            )
+
+        return account_of(take(self._store, new, batch).updates[0])
 
     def _renaming(self, account: Account, names: tuple[Name, ...]) -> WriteBatch:
         kept = {name.key for name in names}
@@ -261,6 +272,35 @@ class Accounts:
             except Conflict:
                 continue  # a session began or ended; what was proven is as true as before
             return account_of(changed)
+        raise Refused(CHANGED)
+
+    def remove(self, account: Account, *, record: Document) -> None:
+        """Remove an account, its names and what `belongings` has of it, in one commit.
+
+        Args:
+            account: as it was read for whoever asks.
+            record: a new document that says what is left to do.
+
+        Raises:
+            Refused: it changed meanwhile.
+        """
+        names = [name.key for name in account.names]
+        for _ in range(ENDINGS):
+            found = self._store.get([account.id, *names, *belongings(account.id)])
+            stored = found.get(account.id)
+            if stored is None or not _is_still(account, stored):
+                break
+            gone = [
+                one
+                for one in found.values()
+                if one.kind != "name" or one.body["account"] == account.id
+            ]
+            removals = tuple(Removal(id=one.id, version=one.version) for one in gone)
+            try:
+                self._store.commit(WriteBatch(creates=(record,), removals=removals))
+            except Conflict:
+                continue  # a session began or ended
+            return
         raise Refused(CHANGED)
 
     def id_of(self, name: str) -> str | None:
