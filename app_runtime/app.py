@@ -3,6 +3,8 @@
 It changes when a part is added.
 """
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,7 +12,8 @@ from fastapi import FastAPI, Request
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
-from jac_converge.app_runtime import docs_pages, limits, metrics, probes, problems, routes
+from jac_converge.app_runtime import docs_pages, leaving, limits, metrics, probes, problems, routes
+from jac_converge.app_runtime.account_routes import AccountRoutes
 from jac_converge.app_runtime.auth.accounts import Accounts
 from jac_converge.app_runtime.auth.keys import keyring, minted_secrets
 from jac_converge.app_runtime.auth.sessions import Sessions
@@ -18,13 +21,20 @@ from jac_converge.app_runtime.auth.throttle import Throttle
 from jac_converge.app_runtime.auth.tokens import Tokens
 from jac_converge.app_runtime.bridge.program import Program, new_root
 from jac_converge.app_runtime.calls import Calls
+from jac_converge.app_runtime.door import Door
 from jac_converge.app_runtime.identity import Identity
+from jac_converge.app_runtime.login_routes import LoginRoutes
 from jac_converge.app_runtime.openapi import Described
 from jac_converge.app_runtime.problems import answer
+from jac_converge.app_runtime.stores import StoreError
 from jac_converge.app_runtime.tiers import Memory, shelf_file
 from jac_converge.config.load import App
 
 __all__ = ["create_app"]
+
+logger = logging.getLogger(__name__)
+
+GRACE = 10.0  # s beyond a request's time in which a client may ask for a lost answer again
 
 
 def create_app(app: App, program: Program, memory: Memory) -> FastAPI:
@@ -45,11 +55,12 @@ def create_app(app: App, program: Program, memory: Memory) -> FastAPI:
         max_attempts=settings.conflict_max_attempts if settings.on_conflict == "retry" else 1,
         timeout=settings.server.request_timeout,
     )
-    identity = _identity(app, memory, calls)
+    accounts = Accounts(memory.store, new_root=new_root)
+    identity = Identity(accounts, _tokens(app), calls)
     api = _empty(app, memory, calls)
     problems.install(api)
     routes.install(api, program, calls, identity)
-    identity.install(api)
+    _add_accounts(api, app, memory, identity, accounts)
     probes.install(api, api.state.health)
     if settings.server.docs_enabled:
         docs_pages.install(api)
@@ -65,7 +76,9 @@ def _empty(app: App, memory: Memory, calls: Calls) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        left = asyncio.create_task(_clear_up(memory, calls))
         yield
+        left.cancel()
         calls.close()
         memory.store.close()
 
@@ -84,6 +97,14 @@ def _empty(app: App, memory: Memory, calls: Calls) -> FastAPI:
     return api
 
 
+async def _clear_up(memory: Memory, calls: Calls) -> None:
+    """Remove the graphs of accounts that left, where that was interrupted."""
+    try:
+        await calls.in_thread(leaving.resume, memory.store)
+    except StoreError as error:
+        logger.warning("the graphs of accounts that left are removed later: %s", error)
+
+
 def _wrap(api: FastAPI, app: App) -> None:
     """Add what each request goes through, whatever its route."""
     server = app.settings.server
@@ -98,16 +119,21 @@ def _wrap(api: FastAPI, app: App) -> None:
         )
 
 
-def _identity(app: App, memory: Memory, calls: Calls) -> Identity:
-    jwt, accounts = app.settings.jwt, Accounts(memory.store, new_root=new_root)
+def _add_accounts(
+    api: FastAPI, app: App, memory: Memory, identity: Identity, accounts: Accounts
+) -> None:
+    jwt, throttle = app.settings.jwt, Throttle(memory.store, accounts)
     sessions = Sessions(
         memory.store,
         accounts,
         idle=jwt.refresh_token_seconds,
         longest=jwt.session_seconds,
         access=jwt.access_token_seconds + jwt.leeway_seconds,
+        grace=app.settings.server.request_timeout + GRACE,
     )
-    return Identity(accounts, sessions, _tokens(app), calls, Throttle(memory.store, accounts))
+    door = Door(identity, throttle)
+    LoginRoutes(identity, accounts, sessions, door).install(api)
+    AccountRoutes(identity, accounts, sessions, door, memory.store).install(api)
 
 
 def _tokens(app: App) -> Tokens:

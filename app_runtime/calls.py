@@ -23,14 +23,20 @@ from jac_converge.app_runtime.pool import Pool
 from jac_converge.app_runtime.stores import Conflict, DocumentStore, UnknownOutcome
 from jac_converge.app_runtime.stores.turns import AsyncTurns, Turns
 
-__all__ = ["Calls", "Order"]
+__all__ = ["Calls", "Crowded", "Order"]
 
 logger = logging.getLogger(__name__)
 
 THREADS_FOR_ACCOUNTS = 8
+THREADS_FOR_HASHES = 4  # more than run at once: each also waits for the store
+MOST_AT_THE_DOOR = 200  # who wait for a hash; about 5 s of them
 THREADS = 64  # a call that waits for something else holds one
 QUICK = 0.25  # s; a call that took less may hold the store's write lock while it runs again
 FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.25  # s
+
+
+class Crowded(Exception):
+    """More wait for a hash than there is time for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +75,9 @@ class Calls:
         self._timeout = timeout
         self._rng = rng or random.Random()  # noqa: S311 - jitter, not secrets
         self._pool = Pool(THREADS, "walker")
+        self._accounts = Pool(THREADS_FOR_ACCOUNTS, "account")
         # Hashes of passwords take turns: a crowd at the door must not hold up who is inside.
-        self._door = Pool(THREADS_FOR_ACCOUNTS, "account")
+        self._door = Pool(THREADS_FOR_HASHES, "hash")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
         self._turns = Turns()
@@ -122,7 +129,19 @@ class Calls:
             TimeoutError: what it does goes on.
         """
         async with asyncio.timeout(self._timeout):
-            return await self._door.run(function, *args)
+            return await self._accounts.run(function, *args)
+
+    async def hashing[T](self, function: Callable[[], T]) -> T:
+        """Do the same with something that hashes a password.
+
+        Raises:
+            Crowded: too many wait for that already.
+            TimeoutError: what it does goes on.
+        """
+        if self._door.waiting >= MOST_AT_THE_DOOR:
+            raise Crowded
+        async with asyncio.timeout(self._timeout):
+            return await self._door.run(function)
 
     async def in_thread[T](self, function: Callable[..., T], *args: Any) -> T:
         """Run something that may wait in a thread, with the context of the caller."""
@@ -131,11 +150,15 @@ class Calls:
     @property
     def running(self) -> int:
         """Threads that are at work now, whether somebody still waits for them or not."""
-        return self._pool.running + self._door.running
+        return sum(pool.running for pool in self._pools)
+
+    @property
+    def _pools(self) -> tuple[Pool, ...]:
+        return self._pool, self._accounts, self._door
 
     def close(self) -> None:
         """Take no more work and forget what has not begun; what runs may end or die with us."""
-        for pool in (self._pool, self._door):
+        for pool in self._pools:
             pool.close()
         loop, self._loop = self._loop, None
         if loop is not None:

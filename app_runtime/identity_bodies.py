@@ -8,17 +8,29 @@ from typing import Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["Login", "NewName", "NewPassword", "Refresh", "Registration"]
+__all__ = [
+    "Leaving",
+    "Login",
+    "Logout",
+    "NewIdentity",
+    "NewMe",
+    "NewName",
+    "NewPassword",
+    "OldIdentity",
+    "Refresh",
+    "Registration",
+    "Renewal",
+]
 
 
 class _Body(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
 
-class Name(_Body):
+class Named(_Body):
     """How somebody is called."""
 
-    type: Literal["username"] = "username"
+    type: Literal["username", "email"] = "username"
     value: str
 
 
@@ -32,8 +44,9 @@ class Secret(_Body):
 class Registration(_Body):
     """A new account: `identities` and `credential`, or flat `username` and `password`."""
 
-    identities: list[Name] = Field(min_length=1, max_length=1)
+    identities: list[Named] = Field(min_length=1, max_length=2)
     credential: Secret
+    profile: dict[str, Any] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -44,7 +57,7 @@ class Registration(_Body):
 class Login(_Body):
     """A login: `identity` and `credential`, or flat `username` and `password`."""
 
-    identity: Name
+    identity: Named
     credential: Secret
 
     @model_validator(mode="before")
@@ -59,6 +72,18 @@ class Refresh(_Body):
     refresh_token: str = Field(validation_alias=AliasChoices("refresh_token", "token"))
 
 
+class Renewal(_Body):
+    """A refresh token, or as jac-scale's clients do an access token, with or without `Bearer`."""
+
+    token: str = Field(validation_alias=AliasChoices("token", "refresh_token"))
+
+
+class Logout(_Body):
+    """The refresh token of the session that is to end, where the access token has expired."""
+
+    refresh_token: str | None = None
+
+
 class NewName(_Body):
     """Another name for one's own account."""
 
@@ -66,10 +91,53 @@ class NewName(_Body):
     new_username: str
 
 
+class NewMe(_Body):
+    """What is to be different about oneself; what is not given stays."""
+
+    username: str | None = None
+    email: str | None = None
+    profile: dict[str, Any] | None = None
+    """Fields to change, as jac-scale's clients send them."""
+    current_password: str | None = None
+    """Needed for another e-mail address, where the account has a password."""
+
+
+class OwnName(_Body):
+    """One of one's own names."""
+
+    type: Literal["username", "email", "sso"] = "username"
+    value: str
+    provider: str | None = None
+    """Of SSO."""
+
+
+class NewIdentity(_Body):
+    """One more name, or another one of its type."""
+
+    identity: Named
+    current_password: str | None = None
+
+
+class OldIdentity(_Body):
+    """A name that is to go."""
+
+    identity: OwnName
+    current_password: str | None = None
+
+
+class Leaving(_Body):
+    """The password, for the account to go with everything in it."""
+
+    current_password: str | None = Field(
+        default=None, validation_alias=AliasChoices("current_password", "password")
+    )
+
+
 class NewPassword(_Body):
     """Another password for one's own account."""
 
-    username: str
+    username: str | None = None
+    """One's own, where it is given: jaclang's client runtime does."""
     current_password: str
     new_password: str
 

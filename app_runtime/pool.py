@@ -48,6 +48,11 @@ class Pool:
         self.running = 0
         """Calls that are at work now, whether somebody still waits for them or not."""
 
+    @property
+    def waiting(self) -> int:
+        """Calls that no thread has taken yet."""
+        return len(self._waiting)
+
     async def run[T](self, function: Callable[..., T], *args: Any) -> T:
         """Run a function in a thread, with the context of the caller.
 

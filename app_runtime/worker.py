@@ -22,6 +22,7 @@ import uvicorn
 from jac_converge.app_runtime.app import create_app
 from jac_converge.app_runtime.auth.keys import BadKey
 from jac_converge.app_runtime.bridge.program import AppBroken, Program
+from jac_converge.app_runtime.heads import BoundedHeads
 from jac_converge.app_runtime.stores import StoreError
 from jac_converge.app_runtime.tiers import open_memory
 from jac_converge.config.load import App, load_app
@@ -64,6 +65,7 @@ def work(app: App, listener: socket.socket, *, serving: Callable[[], None] | Non
             log_config=None,
             access_log=False,
             lifespan="on",
+            http=BoundedHeads,
             ws="none",
             server_header=False,
             headers=SECURITY,
