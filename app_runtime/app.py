@@ -11,6 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from jac_converge.app_runtime import docs_pages, limits, metrics, probes, problems, routes
+from jac_converge.app_runtime.account_routes import AccountRoutes
 from jac_converge.app_runtime.auth.accounts import Accounts
 from jac_converge.app_runtime.auth.keys import keyring, minted_secrets
 from jac_converge.app_runtime.auth.sessions import Sessions
@@ -19,6 +20,7 @@ from jac_converge.app_runtime.auth.tokens import Tokens
 from jac_converge.app_runtime.bridge.program import Program, new_root
 from jac_converge.app_runtime.calls import Calls
 from jac_converge.app_runtime.identity import Identity
+from jac_converge.app_runtime.login_routes import LoginRoutes
 from jac_converge.app_runtime.openapi import Described
 from jac_converge.app_runtime.problems import answer
 from jac_converge.app_runtime.tiers import Memory, shelf_file
@@ -45,11 +47,12 @@ def create_app(app: App, program: Program, memory: Memory) -> FastAPI:
         max_attempts=settings.conflict_max_attempts if settings.on_conflict == "retry" else 1,
         timeout=settings.server.request_timeout,
     )
-    identity = _identity(app, memory, calls)
+    accounts = Accounts(memory.store, new_root=new_root)
+    identity = Identity(accounts, _tokens(app), calls)
     api = _empty(app, memory, calls)
     problems.install(api)
     routes.install(api, program, calls, identity)
-    identity.install(api)
+    _add_accounts(api, app, memory, identity, accounts)
     probes.install(api, api.state.health)
     if settings.server.docs_enabled:
         docs_pages.install(api)
@@ -98,8 +101,10 @@ def _wrap(api: FastAPI, app: App) -> None:
         )
 
 
-def _identity(app: App, memory: Memory, calls: Calls) -> Identity:
-    jwt, accounts = app.settings.jwt, Accounts(memory.store, new_root=new_root)
+def _add_accounts(
+    api: FastAPI, app: App, memory: Memory, identity: Identity, accounts: Accounts
+) -> None:
+    jwt, throttle = app.settings.jwt, Throttle(memory.store, accounts)
     sessions = Sessions(
         memory.store,
         accounts,
@@ -107,7 +112,8 @@ def _identity(app: App, memory: Memory, calls: Calls) -> Identity:
         longest=jwt.session_seconds,
         access=jwt.access_token_seconds + jwt.leeway_seconds,
     )
-    return Identity(accounts, sessions, _tokens(app), calls, Throttle(memory.store, accounts))
+    LoginRoutes(identity, accounts, sessions, throttle).install(api)
+    AccountRoutes(identity, accounts, sessions, throttle).install(api)
 
 
 def _tokens(app: App) -> Tokens:

@@ -15,10 +15,10 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
 
-class Name(_Body):
+class Named(_Body):
     """How somebody is called."""
 
-    type: Literal["username"] = "username"
+    type: Literal["username", "email"] = "username"
     value: str
 
 
@@ -32,7 +32,7 @@ class Secret(_Body):
 class Registration(_Body):
     """A new account: `identities` and `credential`, or flat `username` and `password`."""
 
-    identities: list[Name] = Field(min_length=1, max_length=1)
+    identities: list[Named] = Field(min_length=1, max_length=2)
     credential: Secret
 
     @model_validator(mode="before")
@@ -44,7 +44,7 @@ class Registration(_Body):
 class Login(_Body):
     """A login: `identity` and `credential`, or flat `username` and `password`."""
 
-    identity: Name
+    identity: Named
     credential: Secret
 
     @model_validator(mode="before")
@@ -69,7 +69,8 @@ class NewName(_Body):
 class NewPassword(_Body):
     """Another password for one's own account."""
 
-    username: str
+    username: str | None = None
+    """One's own, where it is given: jaclang's client runtime does."""
     current_password: str
     new_password: str
 

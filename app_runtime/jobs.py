@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import IO
 
 from jac_converge.app_runtime import orphans
-from jac_converge.app_runtime.auth.accounts import ADMIN, Accounts, Refused
+from jac_converge.app_runtime.auth.account import ADMIN
+from jac_converge.app_runtime.auth.accounts import Accounts, Refused
 from jac_converge.app_runtime.bridge.citations import of_guests
 from jac_converge.app_runtime.bridge.guests import remove_nodes
 from jac_converge.app_runtime.bridge.program import AppBroken, Program, new_root

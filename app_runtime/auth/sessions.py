@@ -94,26 +94,47 @@ class Sessions:
         self._access = access
         self._clock = clock
 
-    def open(self, account: Account, *, alone: bool = False) -> Session:
-        """Begin a session; `alone`: and end all others of the account."""
+    def open(self, account: Account) -> Session:
+        """Begin a session; the one that was not used for longest makes room."""
         now, token = self._clock(), _new_token(account)
 
         def added(found: dict[str, Any]) -> dict[str, Any]:
-            kept = {} if alone else _alive(found, now)
+            kept = _alive(found, now)
             oldest = sorted(kept, key=lambda id_: float(kept[id_]["idle"]))
             for id_ in oldest[: max(0, len(kept) - MOST + 1)]:
                 del kept[id_]
-            begun = {
-                "version": account.version,
-                "family": _hash(token.family),
-                "secret": _hash(token.secret),
-                "idle": now + self._idle,
-                "end": now + self._longest,
-            }
-            return kept | {token.session: begun}
+            return kept | self._begun(account, token)
 
         self._change(account.id, added)
         return Session(account=account, id=token.session, refresh=str(token))
+
+    def first(self, account: Account) -> tuple[Session, WriteBatch]:
+        """Begin the session of an account that is just being made, and what to commit with it."""
+        token = _new_token(account)
+        body = {"open": self._begun(account, token)}
+        made = Document(id=_key(account.id), kind="sessions", body=body)
+        session = Session(account=account, id=token.session, refresh=str(token))
+        return session, WriteBatch(creates=(made,))
+
+    def alone(self, account: Account) -> tuple[Session, WriteBatch]:
+        """Begin a session and end all others, by what is to be committed with the account."""
+        key = _key(account.id)
+        stored = self._store.get([key]).get(key)
+        session, batch = self.first(account)
+        if stored is None:
+            return session, batch
+        return session, WriteBatch(updates=(stored._replace(body=batch.creates[0].body),))
+
+    def _begun(self, account: Account, token: _Token) -> dict[str, Any]:
+        now = self._clock()
+        begun = {
+            "version": account.version,
+            "family": _hash(token.family),
+            "secret": _hash(token.secret),
+            "idle": now + self._idle,
+            "end": now + self._longest,
+        }
+        return {token.session: begun}
 
     def refresh(self, text: str) -> Session:
         """Renew a session by its refresh token.

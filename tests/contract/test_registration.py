@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from jac_converge.app_runtime.auth.accounts import Account, Accounts, NameTaken, Refused
+from jac_converge.app_runtime.auth.account import Account
+from jac_converge.app_runtime.auth.accounts import Accounts, NameTaken, Refused
+from jac_converge.app_runtime.auth.names import email, username
 from jac_converge.app_runtime.stores import Document, DocumentStore, WriteBatch
 from tests.contract.accounts_of import accounts_of
 from tests.contract.mongo_points import SHORT, opened, proxied
@@ -125,6 +127,24 @@ def test_name_is_not_given_twice_when_a_slow_rename_is_overtaken(
                 accounts_of(slow).rename(owner, NAME)
         assert other == [accounts_of(quick).login(NAME, PASSWORD)]
         assert owner == accounts_of(quick).login(OLD, PASSWORD)
+
+
+def test_name_is_not_given_twice_when_a_slow_registration_is_overtaken(
+    mongo_server: MongoServer,
+) -> None:
+    """Its claims are there and its account is not: it begins anew, and finds the name taken."""
+    with opened(mongo_server.url, SHORT) as quick, proxied(mongo_server) as proxy:
+        other: list[Account] = []
+        with opened(proxy.url) as slow:
+            proxy.reset()
+            proxy.before(2, lambda: other.append(register(accounts_of(quick))))
+            names = (username(NAME), email("ann@example.org"))
+            with pytest.raises(NameTaken):
+                accounts_of(slow).create(names, password=PASSWORD)
+        found = accounts_of(quick)
+        assert other == [found.login(NAME, PASSWORD)]
+        # The address was free again with that.
+        assert found.register("ann@example.org", PASSWORD) != other[0]
 
 
 def test_rename_by_an_old_name_takes_nobody_elses(mongo_server: MongoServer) -> None:

@@ -11,7 +11,8 @@ import pytest
 import redis
 from argon2 import PasswordHasher
 
-from jac_converge.app_runtime.auth.accounts import MOST_ENDED, Account, Accounts, Refused
+from jac_converge.app_runtime.auth.account import Account
+from jac_converge.app_runtime.auth.accounts import MOST_ENDED, Accounts, Refused
 from jac_converge.app_runtime.auth.sessions import (
     GRACE,
     MOST,
@@ -186,8 +187,15 @@ def test_login_that_began_before_log_out_everywhere_ends_with_it(world: World) -
 def test_new_password_ends_all_other_sessions(world: World) -> None:
     """The one of who changed it begins anew."""
     before = world.sessions.open(world.account)
-    changed = world.accounts.change_password(world.account, PASSWORD, "another horse")
-    own = world.sessions.open(changed, alone=True)
+    begun = []
+
+    def beside(changed: Account) -> WriteBatch:
+        session, batch = world.sessions.alone(changed)
+        begun.append(session)
+        return batch
+
+    world.accounts.change_password(world.account, PASSWORD, "another horse", beside=beside)
+    (own,) = begun
     assert not world.speaks(before)
     assert not world.renews(before.refresh)
     assert world.speaks(own)

@@ -286,6 +286,39 @@ def test_published_default_secret_of_jac_scale_forges_nothing(server: JacServer)
         assert 401 == server.get("/user/info", token=forged).status
 
 
+def test_account_with_a_name_and_an_address_logs_in_by_either(server: JacServer) -> None:
+    """As jac-scale's clients register; its case does not matter, and nobody has checked it."""
+    names = [
+        {"type": "username", "value": "both"},
+        {"type": "email", "value": "Both@Example.org"},
+    ]
+    body = {"identities": names, "credential": {"type": "password", "password": PASSWORD}}
+    made = server.send("POST", "/user/register", body).body["data"]
+    assert "both" == made["username"]
+    for sent in (
+        {"type": "username", "value": "BOTH"},
+        {"type": "email", "value": "both@example.org"},
+        {"type": "username", "value": "BOTH@EXAMPLE.ORG"},
+    ):
+        login = {"identity": sent, "credential": {"type": "password", "password": PASSWORD}}
+        found = server.send("POST", "/user/login", login).body["data"]
+        assert made["user_id"] == found["user_id"]
+    me = server.get("/user/me", token=made["token"]).body["data"]
+    assert [one | {"verified": False} for one in names] == me["identities"]
+    again = server.send(
+        "POST", "/user/register", {"username": "both@example.org", "password": PASSWORD}
+    )
+    assert (400, "USER_EXISTS") == (again.status, again.code)
+
+
+def test_password_changes_without_the_name_too(server: JacServer) -> None:
+    """As jac-scale's clients send it."""
+    token = server.register("nameless")
+    body = {"current_password": PASSWORD, "new_password": "another horse"}
+    assert 200 == server.send("PUT", "/user/password", body, token=token).status
+    assert 401 == server.get("/user/info", token=token).status
+
+
 def test_keys_of_a_secret_are_not_published(server: JacServer) -> None:
     """There is nothing public about them."""
     answer = server.get("/.well-known/jwks.json")
@@ -325,7 +358,8 @@ def test_me_tells_role_and_identities(server: JacServer) -> None:
     token = server.send("POST", "/user/register", body).body["data"]["token"]
     me = server.get("/user/me", token=token).body["data"]
     assert ("asking", "user") == (me["username"], me["role"])
-    assert [{"type": "username", "value": "asking"}] == me["identities"]
+    known = {"type": "username", "value": "asking", "verified": False}
+    assert [known] == me["identities"]
     assert 401 == server.get("/user/me").status
 
 
