@@ -104,9 +104,9 @@ def registry_server() -> Iterator["RegistryServer"]:
         yield server
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def openid_provider() -> Iterator["OpenIdProvider"]:
-    """Give an OpenID provider to the tests of a module; they share its clients and people."""
+    """Give an OpenID provider; tests share its clients and people, so they name their own."""
     from tests.servers.openid_provider import OpenIdProvider
 
     with _have(OpenIdProvider) as server:

@@ -1,7 +1,7 @@
 """An app at which one may log in by providers, and somebody in front of a browser."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 from playwright.sync_api import Page, Response
 
 from tests.servers.jac_server import JacServer
-from tests.servers.openid_provider import OpenIdProvider
+from tests.servers.openid_provider import Exchange, OpenIdProvider
 
 __all__ = [
     "CLIENT",
@@ -18,11 +18,14 @@ __all__ = [
     "admit",
     "callback",
     "fill_in",
+    "held_back",
     "landed",
     "log_in",
+    "open_login",
     "query_of",
     "serve",
     "table",
+    "visit",
 ]
 
 CLIENT, SECRET = "jac-app", "a-secret-of-the-app-that-no-log-shows"
@@ -74,9 +77,14 @@ def callback(server: JacServer, provider: str = "corp", host: str = "127.0.0.1")
     return f"http://{host}:{server.port}/sso/{provider}/callback"
 
 
-def admit(provider: OpenIdProvider, *servers: JacServer, name: str = "corp", **more: Any) -> None:
-    """Let servers be clients of the provider."""
-    provider.client(CLIENT, SECRET, *(callback(server, name) for server in servers), **more)
+def admit(provider: OpenIdProvider, *redirects: str, client: str = CLIENT) -> None:
+    """Let an app be a client of the provider."""
+    provider.client(client, SECRET, *redirects)
+
+
+def open_login(page: Page, server: JacServer, path: str = "/sso/corp/register") -> None:
+    """Go to the provider by a route of the app."""
+    page.goto(f"http://127.0.0.1:{server.port}{path}")
 
 
 def fill_in(page: Page, who: str) -> None:
@@ -116,9 +124,31 @@ def landed(page: Page, click: str = "[type=submit]") -> Landed:
 
 def log_in(page: Page, server: JacServer, who: str, path: str = "/sso/corp/register") -> Landed:
     """Go through all of it; returns what the app answers in the end."""
-    page.goto(f"http://127.0.0.1:{server.port}{path}")
+    open_login(page, server, path)
     fill_in(page, who)
     return landed(page)
+
+
+def held_back(page: Page, provider: OpenIdProvider, server: JacServer) -> str:
+    """Agree at the provider, and return the URL that the browser is kept from following."""
+    app, elsewhere = f":{server.port}/sso/corp/callback", f":{provider.proxy.port}/jwks"
+
+    def lie(exchange: Exchange) -> Exchange:
+        moved = [(key, value.replace(app, elsewhere)) for key, value in exchange.answer_headers]
+        return replace(exchange, answer_headers=tuple(moved))
+
+    provider.proxy.lie = lie
+    page.click("[type=submit]")
+    page.wait_for_url(lambda url: elsewhere in url)
+    provider.proxy.honest()
+    return page.url.replace(elsewhere, app)
+
+
+def visit(page: Page, url: str) -> Landed:
+    """Open a page of the app, and return what it answers."""
+    answer = page.goto(url)
+    assert answer is not None
+    return Landed(status=answer.status, body=answer.json())
 
 
 def _from_callback(response: Response) -> bool:

@@ -1,35 +1,14 @@
 """Logins at a real OpenID provider, by a browser: who gets in, and into which account."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from tests.serve.sso.app_with_sso import (
     SECRET,
-    admit,
     fill_in,
     landed,
     log_in,
     query_of,
-    serve,
-    table,
 )
 from tests.servers.browser import Browser
 from tests.servers.jac_server import JacServer
-from tests.servers.openid_provider import OpenIdProvider
-
-
-@pytest.fixture(scope="module")
-def server(
-    openid_provider: OpenIdProvider, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[JacServer]:
-    """Give an app with one provider, served by two workers."""
-    folder: Path = tmp_path_factory.mktemp("sso")
-    described = serve(folder, {"corp": table(openid_provider.issuer)}, "--workers", "2")
-    admit(openid_provider, described)
-    with described as running:
-        yield running
 
 
 def test_register_makes_an_account_that_login_finds(server: JacServer, browser: Browser) -> None:
