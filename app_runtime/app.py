@@ -79,6 +79,8 @@ def _empty(app: App, memory: Memory, calls: Calls) -> FastAPI:
         left = asyncio.create_task(_clear_up(memory, calls))
         yield
         left.cancel()
+        if api.state.logins is not None:
+            await api.state.logins.close()
         calls.close()
         memory.store.close()
 
@@ -94,6 +96,7 @@ def _empty(app: App, memory: Memory, calls: Calls) -> FastAPI:
     )
     api.state.health = probes.Health(memory.tiers)
     api.state.calls = calls
+    api.state.logins = None
     return api
 
 
@@ -134,18 +137,26 @@ def _add_accounts(
     door = Door(identity, throttle)
     LoginRoutes(identity, accounts, sessions, door).install(api)
     AccountRoutes(identity, accounts, sessions, door, memory.store).install(api)
+    if any(provider.client_id is not None for provider in app.settings.sso.values()):
+        from jac_converge.app_runtime.sso.setup import Who, add_sso  # noqa: PLC0415 - few need it
+
+        who = Who(identity=identity, accounts=accounts, sessions=sessions, store=memory.store)
+        api.state.logins = add_sso(api, app.settings, _secrets(app), who)
+
+
+def _secrets(app: App) -> tuple[str, ...]:
+    given = app.settings.jwt.secret
+    if given is not None:
+        return (given.get_secret_value(),)
+    return minted_secrets(shelf_file(app).with_name("jwt-secret"))
 
 
 def _tokens(app: App) -> Tokens:
     jwt = app.settings.jwt
-    if jwt.secret is not None:
-        secrets: tuple[str, ...] = (jwt.secret.get_secret_value(),)
-    else:
-        secrets = minted_secrets(shelf_file(app).with_name("jwt-secret"))
     private = jwt.private_key.get_secret_value() if jwt.private_key is not None else None
     keys = keyring(
         algorithm=jwt.algorithm,
-        secrets_=secrets,
+        secrets_=_secrets(app),
         private_key=private,
         previous=[secret.get_secret_value() for secret in jwt.previous_secrets],
     )

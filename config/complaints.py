@@ -20,12 +20,17 @@ __all__ = ["JACLANG_KEYS", "complaints", "is_secret", "tables"]
 JACLANG_KEYS = ("on_conflict", "conflict_max_attempts")
 """Fields of `Settings` that are written in jaclang's `[serve]`, not in `[converge]`."""
 
+ANY = "NAME"
+"""Stands for each name that the user gives to a table, in the paths of `tables`."""
+
 _SECRETS: tuple[KeyPath, ...] = (
     ("database", "mongodb_uri"),
     ("database", "redis_url"),
     ("jwt", "secret"),
     ("jwt", "private_key"),
     ("jwt", "previous_secrets"),
+    ("sso", ANY, "client_secret"),
+    ("sso", ANY, "private_key"),
     ("secrets",),
     # Not meant for secrets, but that is where they end up.
     ("kubernetes", "env"),
@@ -94,7 +99,13 @@ def _but_is(path: KeyPath, table: Mapping[str, Any]) -> str:
 
 def is_secret(path: KeyPath) -> bool:
     """Tell whether the value of a key must never be shown."""
-    return any(path[: len(secret)] == secret for secret in _SECRETS)
+    return any(_fits(path[: len(secret)], secret) for secret in _SECRETS)
+
+
+def _fits(path: KeyPath, pattern: KeyPath) -> bool:
+    return len(path) == len(pattern) and all(
+        wanted in (ANY, found) for found, wanted in zip(path, pattern, strict=True)
+    )
 
 
 def _unknown(path: KeyPath) -> str:
@@ -111,19 +122,20 @@ def _unknown(path: KeyPath) -> str:
 
 
 def _keys(table: KeyPath) -> set[str]:
-    names = set(dict(tables())[tuple(map(str, table))].model_fields)
+    names = {name for path, model in tables() if _fits(table, path) for name in model.model_fields}
     return names if table else names.difference(JACLANG_KEYS)
 
 
 def tables(
     model: type[BaseModel] = Settings, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], type[BaseModel]]]:
-    """List `[converge]` and every table below it, each with its model."""
+    """List `[converge]` and every table below it, each with its model; `ANY` is a user's name."""
     yield path, model
     for name, field in model.model_fields.items():
         below = _model_in(field.annotation)
         if below is not None:
-            yield from tables(below, (*path, name))
+            named = typing.get_origin(field.annotation) is dict
+            yield from tables(below, (*path, name, *((ANY,) if named else ())))
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

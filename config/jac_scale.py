@@ -47,10 +47,17 @@ SAME_MEANING: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("server", "host"): ("server", "host"),
     ("server", "port"): ("server", "port"),
     ("server", "docs_enabled"): ("server", "docs_enabled"),
+    ("sso", "host"): ("server", "public_url"),
+    ("sso", "client_auth_callback_url"): ("server", "return_urls"),
 }
-"""Key of jac-scale -> key of ours."""
+"""Key of jac-scale -> key of ours. What it says of one of `_PROVIDERS` has the same name here."""
 
-_CONVERSIONS: Mapping[tuple[str, ...], Callable[[Any], Any]] = {("jwt", "exp_delta_days"): _days}
+_PROVIDERS, _OF_PROVIDERS = ("google", "apple", "github"), ("client_id", "client_secret")
+
+_CONVERSIONS: Mapping[tuple[str, ...], Callable[[Any], Any]] = {
+    ("jwt", "exp_delta_days"): _days,
+    ("sso", "client_auth_callback_url"): lambda url: [url] if url else [],
+}
 
 _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "autoscaling": {"min_replicas": 1, "max_replicas": 3, "cpu_utilization_target": 50},
@@ -85,17 +92,26 @@ def translate(layers: tuple[Layer, ...]) -> Translation:
         for key, values in _DEFAULTS.items()
         if any(key in layer.table.get("kubernetes", {}) for layer in translated)
     }
+    with_sso = [name for name in _PROVIDERS if any(name in _sso(layer) for layer in translated)]
+    if with_sso:  # there, whoever logs in has an account
+        table = {"sso": {name: {"registration": "always"} for name in with_sso}}
+        translated = (Layer(table=table, origin="jac-scale's defaults"), *translated)
     if defaults:
         layer = Layer(table={"kubernetes": defaults}, origin="jac-scale's defaults")
         translated = (layer, *translated)
     return Translation(layers=translated, used=tuple(used), unused=tuple(unused))
 
 
+def _sso(layer: Layer) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = layer.table.get("sso", {})
+    return found
+
+
 def _translate_layer(layer: Layer, used: dict[str, None], unused: dict[str, None]) -> Layer:
     table: dict[str, Any] = {}
     renamed: dict[KeyPath, KeyPath] = {}
     for path, value in _leaves(layer.table):
-        ours = path if path[0] == "secrets" and len(path) > 1 else SAME_MEANING.get(path)
+        ours = path if _is_same(path) else SAME_MEANING.get(path)
         if path == _DOMAIN and value == "":
             ours = None  # "" is its default: no host, and then no Ingress either
         (unused if ours is None else used)[".".join(path)] = None
@@ -109,6 +125,15 @@ def _translate_layer(layer: Layer, used: dict[str, None], unused: dict[str, None
     return Layer(
         table=table, file=layer.file, text=layer.text, prefix=layer.prefix, renamed=renamed
     )
+
+
+def _is_same(path: tuple[str, ...]) -> bool:
+    match path:
+        case ("secrets", _, *_):
+            return True
+        case ("sso", provider, key):
+            return provider in _PROVIDERS and key in _OF_PROVIDERS
+    return False
 
 
 def _unchanged(value: Any) -> Any:

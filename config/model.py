@@ -7,13 +7,7 @@ environment. It changes when a key is added to jac.toml, and for no other reason
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    model_validator,
-)
+from pydantic import BaseModel, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
 from jac_converge.config.ignore import IgnoreRule, parse_rule
@@ -36,9 +30,13 @@ from jac_converge.config.spelling import (
     Percent,
     Port,
     RedisUrl,
+    ReturnUrl,
     RootPath,
+    Url,
     Whole,
 )
+from jac_converge.config.sso import Providers, SsoSettings
+from jac_converge.config.table import TABLE
 
 __all__ = [
     "AutoscalingSettings",
@@ -50,14 +48,13 @@ __all__ = [
     "RedisSettings",
     "ServerSettings",
     "Settings",
+    "SsoSettings",
     "WatchSettings",
 ]
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True
-    )
+    model_config = TABLE
 
 
 class ServerSettings(_Table):
@@ -83,6 +80,15 @@ class ServerSettings(_Table):
 
     root_path: RootPath = ""
     """Path prefix that a proxy strips before requests arrive, such as `/api`."""
+
+    public_url: Given[Url] = None
+    """URL at which browsers reach the app, such as `https://shop.example`, for links back to it
+    (logins at other providers). None: taken from each request, as a trusted proxy forwards it."""
+
+    return_urls: tuple[ReturnUrl, ...] = ()
+    """Pages of other sites that a browser may be sent to after a login at a provider, each with
+    all below it if it ends with `/`; the first is where one goes that names none. The app's own
+    pages need not be here."""
 
     max_body_bytes: Whole[Annotated[int, Field(ge=1024)]] = 8 * 1024 * 1024
     """Largest request body, in bytes; beyond it 413."""
@@ -336,6 +342,8 @@ class Settings(_Table):
     server: ServerSettings = ServerSettings()
     database: DatabaseSettings = DatabaseSettings()
     jwt: JwtSettings = JwtSettings()
+    sso: Providers = {}
+    """`[converge.sso.NAME]`."""
     kubernetes: KubernetesSettings = KubernetesSettings()
     watch: WatchSettings = WatchSettings()
     secrets: dict[EnvName, SecretStr] = {}

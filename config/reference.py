@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from jac_converge.config import model
+from jac_converge.config import model, sso
 from jac_converge.config.complaints import JACLANG_KEYS, tables
 
 __all__ = ["main", "reference_page", "schema_text"]
@@ -152,7 +152,8 @@ def _type(schema: Mapping[str, Any]) -> str:
 def _docstrings() -> dict[tuple[str, str], str]:
     """Map (class, field) to the docstring under the field, ("", for the class's own)."""
     found: dict[tuple[str, str], str] = {}
-    for node in ast.parse(inspect.getsource(model)).body:
+    sources = [inspect.getsource(module) for module in (model, sso)]
+    for node in (node for source in sources for node in ast.parse(source).body):
         if not isinstance(node, ast.ClassDef):
             continue
         found[node.name, ""] = ast.get_docstring(node) or ""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         JwtSettings,
         KubernetesSettings,
         Settings,
+        SsoSettings,
     )
 
 __all__ = ["Broken", "broken_rules"]
@@ -50,6 +51,8 @@ _EXPOSED_BY = {
 }
 """Key of `[converge.kubernetes.exposure]` -> the kinds with which it means something."""
 
+_APPLE = ("team_id", "key_id", "private_key")
+
 _OURS = {
     "MONGODB_URI": "[converge.database] mongodb_uri",
     "REDIS_URL": "[converge.database] redis_url",
@@ -69,6 +72,9 @@ class Broken:
 def broken_rules(settings: "Settings") -> Iterator[Broken]:
     """Check everything that no single key can say about itself."""
     yield from _jwt(settings.jwt)
+    for name, provider in settings.sso.items():
+        if provider.client_id is not None:
+            yield from _sso(("sso", name), provider)
     yield from _resources(settings.kubernetes)
     yield from _autoscaling(settings.kubernetes)
     yield from _exposure(settings.kubernetes.exposure)
@@ -90,6 +96,30 @@ def _jwt(jwt: "JwtSettings") -> Iterator[Broken]:
     for number, previous in enumerate(jwt.previous_secrets):
         key, advice = ("jwt", "previous_secrets", number), "leave it out: it ends what it signed"
         yield from _secret(key, previous, "a secret", 32, advice)
+
+
+def _sso(table: KeyPath, provider: "SsoSettings") -> Iterator[Broken]:
+    for key, preset in (("tenant", "microsoft"), *((key, "apple") for key in _APPLE)):
+        if getattr(provider, key) is not None and provider.preset != preset:
+            message = f'means nothing with preset = "{provider.preset}"; leave it out'
+            yield Broken((*table, key), message)
+    if provider.preset == "openid" and provider.issuer is None:
+        message = "is not given; write the URL of the provider, as its tokens have it in `iss`"
+        yield Broken((*table, "issuer"), message)
+    if provider.preset == "microsoft" and provider.tenant is None and provider.issuer is None:
+        message = 'is not given; write the id of your directory, or "common" for everybody'
+        yield Broken((*table, "tenant"), message)
+    parts = [key for key in _APPLE if getattr(provider, key) is not None]
+    if provider.preset == "apple" and parts and len(parts) < len(_APPLE):
+        missing = next(key for key in _APPLE if key not in parts)
+        message = f"is not given; the client secret is made of {', '.join(_APPLE)}"
+        yield Broken((*table, missing), message)
+    if provider.client_secret is not None and parts:
+        message = f"is given, and so is {parts[0]}, of which one is made; leave one out"
+        yield Broken((*table, "client_secret"), message)
+    if provider.preset != "openid" and provider.client_secret is None and not parts:
+        message = f"is not given; {provider.preset} knows no clients without one"
+        yield Broken((*table, "client_secret"), message)
 
 
 def _secret(

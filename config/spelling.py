@@ -26,8 +26,11 @@ __all__ = [
     "Origin",
     "Percent",
     "Port",
+    "ProviderName",
     "RedisUrl",
+    "ReturnUrl",
     "RootPath",
+    "Url",
     "Whole",
 ]
 
@@ -164,3 +167,27 @@ IgnoreLine = Annotated[str, AfterValidator(_a_rule)]
 MongodbUri = Annotated[SecretStr, _schemes("mongodb", "mongodb+srv")]
 RedisUrl = Annotated[SecretStr, _schemes(*_REDIS)]
 RootPath = Annotated[str, _spelt(r"|(/[^/\s]+)+", 'empty, or a path such as "/api"')]
+ProviderName = Annotated[
+    str,
+    _spelt(
+        r"[a-z0-9][a-z0-9_-]{0,39}",
+        "the name of a provider: at most 40 of a-z, 0-9, - and _, the first a letter or digit",
+    ),
+]
+_LOOPBACK = r"http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?"
+_SITE = rf"(https://[^\s/?#@\\]+|{_LOOPBACK})"
+Url = Annotated[
+    str,
+    _spelt(
+        rf"{_SITE}(/[^\s?#\\]*)?",
+        "a URL that begins with https:// (or http://localhost), without ? and #",
+    ),
+]
+ReturnUrl = Annotated[
+    str,
+    _spelt(
+        rf"{_SITE}/[^\s?#\\]*",
+        'a URL with a path, such as "https://shop.example/after-login", that begins with https:// '
+        "(or http://localhost)",
+    ),
+]

@@ -59,10 +59,16 @@ def _key(key: str) -> str:
 
 def _value(path: KeyPath, value: Any) -> str:
     if is_secret(path) and _in_clear(str(value)):
-        return _string(f"${{{_VARIABLES.get(path) or re.sub(r'\W', '_', str(path[-1]))}}}")
+        return _string(f"${{{_variable(path)}}}")
     if isinstance(value, list):
         return f"[{', '.join(_value(path, element) for element in value)}]"
     return _string(value) if isinstance(value, str) else json.dumps(value)
+
+
+def _variable(path: KeyPath) -> str:
+    if path[0] == "sso":
+        return "_".join(map(str, path)).upper().replace("-", "_")
+    return _VARIABLES.get(path) or re.sub(r"\W", "_", str(path[-1]))
 
 
 def _in_clear(secret: str) -> bool:

