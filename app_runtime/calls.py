@@ -19,6 +19,7 @@ from uuid import UUID
 
 from jac_converge.app_runtime.bridge.introspect import FunctionSpec, WalkerSpec
 from jac_converge.app_runtime.bridge.program import Call, Outcome, Read, Run, TooLate
+from jac_converge.app_runtime.feeds import Feeds
 from jac_converge.app_runtime.pool import Pool
 from jac_converge.app_runtime.stores import Conflict, DocumentStore, UnknownOutcome
 from jac_converge.app_runtime.stores.turns import Turns
@@ -71,6 +72,8 @@ class Calls:
         self._pool = Pool(THREADS, "walker")
         # Hashes of passwords take turns: a crowd at the door must not hold up who is inside.
         self._door = Pool(THREADS_FOR_ACCOUNTS, "account")
+        self.feeds = Feeds(self._walker_loop)
+        """What goes on after its call: streams."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
         self._turns = Turns()
@@ -107,7 +110,10 @@ class Calls:
                 ) from error
             raise TooLate from error
         finally:
-            deadline.end()  # a client that hung up, or waited too long: no commit behind its back
+            # A client that hung up, or waited too long: no commit behind its back. But a stream
+            # goes on.
+            if deadline.outcome is None or deadline.outcome.stream is None:
+                deadline.end()
 
     async def in_time[T](self, function: Callable[..., T], *args: Any) -> T:
         """Run something on accounts in a thread, and wait no longer than a call may take.
@@ -125,11 +131,11 @@ class Calls:
     @property
     def running(self) -> int:
         """Threads that are at work now, whether somebody still waits for them or not."""
-        return self._pool.running + self._door.running
+        return self._pool.running + self._door.running + self.feeds.running
 
     def close(self) -> None:
         """Take no more work and forget what has not begun; what runs may end or die with us."""
-        for pool in (self._pool, self._door):
+        for pool in (self._pool, self._door, self.feeds):
             pool.close()
         loop, self._loop = self._loop, None
         if loop is not None:
@@ -150,8 +156,7 @@ class Calls:
                     deadline.nothing_written()
                     self._count_replay()
             if deadline.outcome is not None:
-                run.effects()
-                return deadline.outcome
+                return _after(run, deadline.outcome, deadline)
             time.sleep(attempt.pause)
         raise AssertionError("the last attempt returns or raises")
 
@@ -172,12 +177,11 @@ class Calls:
                     deadline.nothing_written()
                     self._count_replay()
             if deadline.outcome is not None:
-                if run.has_effects:
+                if run.has_effects and deadline.outcome.stream is None:
                     # In a thread: they may wait, which is not for the loop of all such walkers.
                     await asyncio.shield(self.in_thread(run.effects))
-                else:
-                    run.effects()
-                return deadline.outcome
+                    return deadline.outcome
+                return _after(run, deadline.outcome, deadline)
             await asyncio.sleep(attempt.pause)
         raise AssertionError("the last attempt returns or raises")
 
@@ -288,6 +292,15 @@ class _Attempt:
 def _run_of(order: Order, store: DocumentStore, deadline: _Deadline) -> Run:
     call = Call(spec=order.spec, fields=order.fields(), root=order.root, node=order.node)
     return Run(call, store, too_late=deadline.missed, given_up=deadline.over)
+
+
+def _after(run: Run, outcome: Outcome, deadline: _Deadline) -> Outcome:
+    """Do what waits for the end of a call, unless it goes on as a stream."""
+    if outcome.stream is None:
+        run.effects()
+    else:
+        outcome.stream.give_up = deadline.end
+    return outcome
 
 
 def _keep_running(loop: asyncio.AbstractEventLoop) -> None:

@@ -4,7 +4,6 @@ The seam to jaclang 0.16. A call runs in a context and a memory of its own; a co
 conflict runs the whole call again. It changes with the runtime line below it.
 """
 
-import inspect
 import logging
 import os
 import sys
@@ -28,6 +27,8 @@ from jac_converge.app_runtime.bridge.anchors import body_of
 from jac_converge.app_runtime.bridge.effects import RequestContext
 from jac_converge.app_runtime.bridge.introspect import Callables, FunctionSpec, WalkerSpec, find
 from jac_converge.app_runtime.bridge.memory import RequestMemory, TooLate
+from jac_converge.app_runtime.bridge.restspecs import BadDeclaration
+from jac_converge.app_runtime.bridge.streaming import Stream, generator_in
 from jac_converge.app_runtime.bridge.wire import CannotSend, to_text, to_wire
 from jac_converge.app_runtime.stores import (
     Conflict,
@@ -106,6 +107,8 @@ class Outcome:
     warnings: list[dict[str, Any]]
     text: bytes
     """All of it as one object."""
+    stream: Stream | None = None
+    """What it gives piece by piece; then there is nothing else."""
 
 
 class Run:
@@ -186,11 +189,21 @@ class Run:
             StoreError: nothing was written.
             TooLate: the call was given up.
         """
-        if inspect.isgenerator(result) or inspect.isasyncgen(result):
-            raise CannotSend("a generator result cannot be served; return a list")
-        outcome: Outcome = self._memory.flush(lambda: self._outcome(result))
+        result, reports = self._given(result)
+        items = generator_in(result, reports)
+        if items is not None:
+            self._memory.flush()
+            stream = Stream(items, within=self._within, end=self._end_stream)
+            return Outcome(result=None, reports=[], warnings=[], text=b"", stream=stream)
+        outcome: Outcome = self._memory.flush(lambda: self._outcome(result, reports))
         self._memory.settle()
         return outcome
+
+    def _end_stream(self) -> None:
+        self._memory.flush()
+        self._memory.settle()
+        self._context.run_pending_effects()
+        self._memory.end()
 
     @property
     def has_effects(self) -> bool:
@@ -199,21 +212,32 @@ class Run:
 
     def effects(self) -> None:
         """Run what waited for the commit; where that fails, the log says so."""
+        with self._within():
+            try:
+                self._context.run_pending_effects()
+            finally:
+                self._memory.end()
+
+    @contextmanager
+    def _within(self) -> Iterator[None]:
         token = Jac.push_request_context(self._context)
         try:
             isolate_request_walk_stack()
-            self._context.run_pending_effects()
+            yield
+        except (SystemExit, KeyboardInterrupt) as error:
+            raise Exited(f"raised {type(error).__name__}") from error
         finally:
-            self._memory.end()
             Jac.reset_request_context(token)
 
-    def _outcome(self, result: Any) -> "Outcome":
-        if self._started is None:
-            queue = self._context.call_state.get().reports
-            reports = [queue.get_nowait() for _ in range(queue.qsize())]
-        else:
-            result, reports = self._started, self._started.reports
-        sent = {"result": to_wire(result), "reports": to_wire(list(reports))}
+    def _given(self, result: Any) -> tuple[Any, list[Any]]:
+        """Return result and reports; the result of a walker is the walker."""
+        if self._started is not None:
+            return self._started, list(self._started.reports)
+        queue = self._context.call_state.get().reports
+        return result, [queue.get_nowait() for _ in range(queue.qsize())]
+
+    def _outcome(self, result: Any, reports: list[Any]) -> "Outcome":
+        sent = {"result": to_wire(result), "reports": to_wire(reports)}
         warnings = [diagnostic.to_dict() for diagnostic in self._context.diagnostics]
         text = to_text(sent | {"warnings": warnings} if warnings else sent)
         return Outcome(**sent, warnings=warnings, text=text)
@@ -250,7 +274,10 @@ class Program:
         """
         self.file = file
         module = _import(file)
-        callables: Callables = find(module, file.parent)
+        try:
+            callables: Callables = find(module, file.parent)
+        except BadDeclaration as error:
+            raise AppBroken(f"{file}: {error}") from error
         self.walkers = callables.walkers
         self.functions = callables.functions
         for archetype in callables.archetypes:
