@@ -17,7 +17,7 @@ type Answer = Callable[[Request], Awaitable[Response]]
 """Answers a request, of which nothing has been read."""
 
 
-def straight(answer: Answer, what: object) -> type[APIRoute]:
+def straight(answer: Answer, what: object = None) -> type[APIRoute]:
     """Make the class of a route.
 
     Args:

@@ -16,7 +16,7 @@ from uuid import UUID, uuid5
 
 os.environ["JAC_TOPOLOGY_INDEX"] = "0"  # before jaclang looks; why: anchors.py
 
-from jaclang.jac0core.archetype import NodeAnchor, Root
+from jaclang.jac0core.archetype import AccessLevel, NodeAnchor, Root
 from jaclang.jac0core.constant import Constants
 from jaclang.jac0core.osp_kernel_sv import desc_for, isolate_request_walk_stack
 from jaclang.jac0core.runtime import JacRuntime as Jac
@@ -28,6 +28,7 @@ from jac_converge.app_runtime.bridge.effects import RequestContext
 from jac_converge.app_runtime.bridge.introspect import Callables, FunctionSpec, WalkerSpec, find
 from jac_converge.app_runtime.bridge.memory import RequestMemory, TooLate
 from jac_converge.app_runtime.bridge.restspecs import BadDeclaration
+from jac_converge.app_runtime.bridge.storable import unstorable
 from jac_converge.app_runtime.bridge.streaming import Stream, generator_in
 from jac_converge.app_runtime.bridge.wire import CannotSend, to_text, to_wire
 from jac_converge.app_runtime.stores import (
@@ -55,6 +56,8 @@ __all__ = [
 
 SYSTEM_ROOT = UUID(Constants.SUPER_ROOT_UUID.value)
 GUEST_ROOT = uuid5(SYSTEM_ROOT, Constants.GUEST.value)
+
+COMMONS = {"all": AccessLevel.CONNECT.value, "roots": {}}
 
 type Place = tuple[str | int, ...]
 """A field, and the index in its list."""
@@ -278,6 +281,8 @@ class Program:
             callables: Callables = find(module, file.parent)
         except BadDeclaration as error:
             raise AppBroken(f"{file}: {error}") from error
+        if wrong := unstorable(callables.archetypes):
+            raise AppBroken("\n".join(f"{file}: {line}" for line in wrong))
         self.walkers = callables.walkers
         self.functions = callables.functions
         for archetype in callables.archetypes:
@@ -285,12 +290,24 @@ class Program:
 
     @staticmethod
     def ensure_guest(store: DocumentStore) -> None:
-        """Make the root that anonymous callers share, unless it is there."""
-        if not store.get([GUEST_ROOT.hex]):
-            try:
-                store.commit(WriteBatch(creates=(new_root(GUEST_ROOT),)))
-            except Conflict:
-                return  # another worker was faster: it is there
+        """Make the root that anonymous callers share, unless it is there.
+
+        It is `root.shared`, which everybody may read and add to. jaclang grants that when somebody
+        first looks; here only what is stored counts, so it is stored.
+        """
+        there = store.get([GUEST_ROOT.hex]).get(GUEST_ROOT.hex)
+        if there is None:
+            made = new_root(GUEST_ROOT)
+            batch = WriteBatch(creates=(made._replace(body={**made.body, "access": COMMONS}),))
+        elif "access" not in there.body:
+            body = {**there.body, "access": COMMONS}
+            batch = WriteBatch(updates=(there._replace(body=body),))
+        else:
+            return
+        try:
+            store.commit(batch)
+        except Conflict:
+            return  # another worker was faster: it is there
 
 
 def new_root(id_: UUID) -> Document:
@@ -361,3 +378,4 @@ def _import(file: Path) -> Any:
 
 
 hooks.install()
+Jac.set_shared_root_resolver(lambda: GUEST_ROOT.hex)
