@@ -76,8 +76,8 @@ def install(app: FastAPI, program: Program, identity: Identity) -> None:
 
 
 def _told(field: FieldSpec, default: Any) -> dict[str, Any]:
-    kind = field.annotation
-    name = kind.__name__ if isinstance(kind, type) else str(kind)
+    # jaclang's own spelling: list[str] is a list, str | None is itself.
+    name = getattr(field.annotation, "__name__", str(field.annotation))
     return {"type": name, "required": field.required, "default": default}
 
 
