@@ -12,7 +12,16 @@ from fastapi import FastAPI, Request
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
-from jac_converge.app_runtime import docs_pages, leaving, limits, metrics, probes, problems, routes
+from jac_converge.app_runtime import (
+    docs_pages,
+    introspection,
+    leaving,
+    limits,
+    metrics,
+    probes,
+    problems,
+    routes,
+)
 from jac_converge.app_runtime.account_routes import AccountRoutes
 from jac_converge.app_runtime.auth.accounts import Accounts
 from jac_converge.app_runtime.auth.keys import keyring, minted_secrets
@@ -22,6 +31,7 @@ from jac_converge.app_runtime.auth.tokens import Tokens
 from jac_converge.app_runtime.bridge.program import Program, new_root
 from jac_converge.app_runtime.calls import Calls
 from jac_converge.app_runtime.door import Door
+from jac_converge.app_runtime.endpoint import Server
 from jac_converge.app_runtime.identity import Identity
 from jac_converge.app_runtime.login_routes import LoginRoutes
 from jac_converge.app_runtime.openapi import Described
@@ -59,13 +69,15 @@ def create_app(app: App, program: Program, memory: Memory) -> FastAPI:
     identity = Identity(accounts, _tokens(app), calls)
     api = _empty(app, memory, calls)
     problems.install(api)
-    routes.install(api, program, calls, identity)
+    uploads = routes.install(api, program, _server(app, api, calls, identity))
+    introspection.install(api, program, identity)
     _add_accounts(api, app, memory, identity, accounts)
     probes.install(api, api.state.health)
     if settings.server.docs_enabled:
         docs_pages.install(api)
     _add_index(api, app, program)
-    _wrap(api, app)
+    routes.refuse_shadows(api, program)
+    _wrap(api, app, uploads)
     if settings.server.metrics_enabled:
         metrics.install(api, memory.tallies, calls)
     return api
@@ -108,10 +120,26 @@ async def _clear_up(memory: Memory, calls: Calls) -> None:
         logger.warning("the graphs of accounts that left are removed later: %s", error)
 
 
-def _wrap(api: FastAPI, app: App) -> None:
+def _server(app: App, api: FastAPI, calls: Calls, identity: Identity) -> Server:
+    health = api.state.health
+    return Server(
+        calls=calls,
+        identity=identity,
+        draining=lambda: bool(health.draining),
+        max_text=app.settings.server.max_body_bytes,
+    )
+
+
+def _wrap(api: FastAPI, app: App, uploads: list[str]) -> None:
     """Add what each request goes through, whatever its route."""
     server = app.settings.server
-    api.add_middleware(limits.BodyLimit, max_bytes=server.max_body_bytes)
+    api.add_middleware(
+        limits.BodyLimit,
+        max_bytes=server.max_body_bytes,
+        uploads=uploads,
+        max_upload_bytes=server.max_upload_bytes,
+        prefix=server.root_path,
+    )
     if server.cors_origins:
         api.add_middleware(
             CORSMiddleware,

@@ -19,6 +19,7 @@ from uuid import UUID
 
 from jac_converge.app_runtime.bridge.introspect import FunctionSpec, WalkerSpec
 from jac_converge.app_runtime.bridge.program import Call, Exited, Outcome, Read, Run, TooLate
+from jac_converge.app_runtime.feeds import Feeds
 from jac_converge.app_runtime.pool import Pool
 from jac_converge.app_runtime.stores import Conflict, DocumentStore, UnknownOutcome
 from jac_converge.app_runtime.stores.turns import AsyncTurns, Turns
@@ -78,6 +79,8 @@ class Calls:
         self._accounts = Pool(THREADS_FOR_ACCOUNTS, "account")
         # Hashes of passwords take turns: a crowd at the door must not hold up who is inside.
         self._door = Pool(THREADS_FOR_HASHES, "hash")
+        self.feeds = Feeds(self._walker_loop)
+        """What goes on after its call: streams."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
         self._turns = Turns()
@@ -120,7 +123,10 @@ class Calls:
                 raise
             raise Exited("raised CancelledError") from error  # for all that we know, by itself
         finally:
-            deadline.end()  # a client that hung up, or waited too long: no commit behind its back
+            # A client that hung up, or waited too long: no commit behind its back. But a stream
+            # goes on.
+            if deadline.outcome is None or deadline.outcome.stream is None:
+                deadline.end()
 
     async def in_time[T](self, function: Callable[..., T], *args: Any) -> T:
         """Run something on accounts in a thread, and wait no longer than a call may take.
@@ -150,7 +156,7 @@ class Calls:
     @property
     def running(self) -> int:
         """Threads that are at work now, whether somebody still waits for them or not."""
-        return sum(pool.running for pool in self._pools)
+        return sum(pool.running for pool in self._pools) + self.feeds.running
 
     @property
     def _pools(self) -> tuple[Pool, ...]:
@@ -158,7 +164,7 @@ class Calls:
 
     def close(self) -> None:
         """Take no more work and forget what has not begun; what runs may end or die with us."""
-        for pool in self._pools:
+        for pool in (*self._pools, self.feeds):
             pool.close()
         loop, self._loop = self._loop, None
         if loop is not None:
@@ -179,8 +185,7 @@ class Calls:
                     deadline.nothing_written()
                     self._count_replay()
             if deadline.outcome is not None:
-                run.effects()
-                return deadline.outcome
+                return _after(run, deadline.outcome, deadline)
             time.sleep(attempt.pause)
         raise AssertionError("the last attempt returns or raises")
 
@@ -201,12 +206,11 @@ class Calls:
                     deadline.nothing_written()
                     self._count_replay()
             if deadline.outcome is not None:
-                if run.has_effects:
+                if run.has_effects and deadline.outcome.stream is None:
                     # In a thread: they may wait, which is not for the loop of all such walkers.
                     await asyncio.shield(self.in_thread(run.effects))
-                else:
-                    run.effects()
-                return deadline.outcome
+                    return deadline.outcome
+                return _after(run, deadline.outcome, deadline)
             await asyncio.sleep(attempt.pause)
         raise AssertionError("the last attempt returns or raises")
 
@@ -314,6 +318,15 @@ class _Attempt:
 def _run_of(order: Order, store: DocumentStore, deadline: _Deadline) -> Run:
     call = Call(spec=order.spec, fields=order.fields(), root=order.root, node=order.node)
     return Run(call, store, too_late=deadline.missed, given_up=deadline.over)
+
+
+def _after(run: Run, outcome: Outcome, deadline: _Deadline) -> Outcome:
+    """Do what waits for the end of a call, unless it goes on as a stream."""
+    if outcome.stream is None:
+        run.effects()
+    else:
+        outcome.stream.give_up = deadline.end
+    return outcome
 
 
 def _keep_running(loop: asyncio.AbstractEventLoop) -> None:

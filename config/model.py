@@ -93,6 +93,9 @@ class ServerSettings(_Table):
     max_body_bytes: Whole[Annotated[int, Field(ge=1024)]] = 8 * 1024 * 1024
     """Largest request body, in bytes; beyond it 413."""
 
+    max_upload_bytes: Whole[Annotated[int, Field(ge=1024)]] = 64 * 1024 * 1024
+    """Largest body of a call that takes files, in bytes; they are on disk, not in memory."""
+
     request_timeout: Number[Annotated[float, Field(gt=0, le=86400)]] = 60.0
     """Seconds that a request may take before the client gets a 504."""
 

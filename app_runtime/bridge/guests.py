@@ -13,6 +13,7 @@ from jaclang.jac0core.runtime import JacRuntimeImpl
 from jac_converge.app_runtime.bridge import graph
 from jac_converge.app_runtime.bridge.introspect import FunctionSpec
 from jac_converge.app_runtime.bridge.program import GUEST_ROOT, Call, Run
+from jac_converge.app_runtime.bridge.restspecs import RestSpec
 from jac_converge.app_runtime.stores import Conflict, DocumentStore
 
 __all__ = ["remove_nodes"]
@@ -33,6 +34,8 @@ def remove_nodes(store: DocumentStore, ids: Collection[str]) -> int:
         function=lambda: _destroy([UUID(id_) for id_ in ids]),
         fields=(),
         node_fields={},
+        files={},
+        rest=RestSpec(),
         doc="",
         public=False,
         asynchronous=False,

@@ -218,15 +218,18 @@ def test_only_what_the_app_defines_is_a_route(server: JacServer) -> None:
         "wait_for",
     ]
     assert expected == functions
+    token = server.register("looks-for-helpers")
     for name in ("jobj", "grant", "uuid4", "__init__"):
-        assert 404 == server.get(f"/function/{name}").status
+        assert 401 == server.get(f"/function/{name}").status
+        assert 404 == server.get(f"/function/{name}", token=token).status
         assert server.call(f"/function/{name}").status in (404, 405)
 
 
 def test_routes_describe_walkers_and_functions(server: JacServer) -> None:
     """As jaclang's introspection does."""
     assert "increment" in server.get("/walkers").body["data"]["walkers"]
-    info = server.get("/walker/put").body["data"]
+    assert 401 == server.get("/walker/put").status
+    info = server.get("/walker/put", token=server.register("describes")).body["data"]
     label = {"type": "str", "required": True, "default": None}
     assert ("put", label) == (info["name"], info["info"]["fields"]["label"])
     signature = server.get("/function/nap").body["data"]["signature"]

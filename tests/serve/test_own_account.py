@@ -16,7 +16,7 @@ from tests.servers.mongo_server import MongoServer
 from tests.servers.process import wait_until
 
 TRAPS = Path(__file__).parent / "apps" / "traps.jac"
-RIGHTS = TRAPS.with_name("rights") / "rights.jac"
+BOXES = TRAPS.with_name("boxes") / "boxes.jac"
 PASSWORD = "correct horse"
 
 
@@ -161,7 +161,7 @@ def test_who_leaves_takes_everything_along(tmp_path: Path) -> None:
 
 def test_what_hangs_on_nodes_of_others_goes_with_them_or_by_collect(tmp_path: Path) -> None:
     """And the edges of those who stay are whole."""
-    with JacServer(RIGHTS, tmp_path) as server:
+    with JacServer(BOXES, tmp_path) as server:
         stays, leaves = server.register("stays"), server.register("leaves")
         box = server.call("/walker/put", stays, label="shared").reports[0]["_jac_id"]
         assert 200 == server.call(f"/walker/open_to_all/{box}", stays).status
