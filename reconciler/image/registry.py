@@ -39,6 +39,9 @@ CHUNK: Final = 8 << 20
 _PATIENCE = 60.0
 """Seconds to keep trying one request while its error is transient."""
 
+_FIRST_PATIENCE = 3.0
+"""The same before the registry answered once: then it is more likely a wrong address."""
+
 _TIMEOUT = Timeout(connect=10.0, read=60.0)
 
 _REDIRECTS = Retry(connect=0, read=0, status=0, other=0, redirect=5)
@@ -55,19 +58,27 @@ class Registry:
         login: who we are; None: nobody.
         plain_http: speak without TLS; on the loopback that is so anyway.
         stop: ends every wait.
+        looked_in: where a login was looked for, to be told when one is missing.
     """
 
     def __init__(
-        self, reference: Reference, *, login: Login | None, plain_http: bool, stop: Event
+        self,
+        reference: Reference,
+        *,
+        login: Login | None,
+        plain_http: bool,
+        stop: Event,
+        looked_in: tuple[Path, ...] = (),
     ) -> None:
         self.reference = reference
         self._stop = stop
+        self._patience = _FIRST_PATIENCE
         self._pool = PoolManager(timeout=_TIMEOUT, retries=False)
         parts = urlsplit(f"//{reference.server}")
         loopback = parts.hostname in _LOOPBACK and parts.port != _TLS
         scheme = "http" if plain_http or loopback else "https"
         self._url = f"{scheme}://{reference.server}/v2/{reference.repository}/"
-        self._authorization = Authorization(self._pool, reference, login)
+        self._authorization = Authorization(self._pool, reference, login, looked_in)
 
     def close(self) -> None:
         """Close the connections."""
@@ -129,9 +140,8 @@ class Registry:
     def upload(self, descriptor: Descriptor, path: Path) -> None:
         """Send a blob; whole, or in parts where the registry does not take so much at once."""
         subject = f"{self._named(descriptor.digest)} push"
-        retried(
-            partial(self._upload, descriptor, path, subject), stop=self._stop, patience=_PATIENCE
-        )
+        call = partial(self._upload, descriptor, path, subject)
+        retried(call, stop=self._stop, patience=self._patience)
 
     def put(self, image: Image, version: str) -> None:
         """Write a manifest, when every blob that it names is there."""
@@ -214,7 +224,7 @@ class Registry:
         call = partial(
             self._once, method, url, subject, headers or {}, body=body, ok=ok, writes=writes
         )
-        return retried(call, stop=self._stop, patience=_PATIENCE)
+        return retried(call, stop=self._stop, patience=self._patience)
 
     def _once(
         self,
@@ -243,6 +253,7 @@ class Registry:
                 )
             except (HTTPError, LocationParseError, OSError) as exc:
                 raise broken(subject, exc) from exc
+            self._patience = _PATIENCE
             if answer.status in ok:
                 return answer
             text = _text(answer)
