@@ -6,7 +6,7 @@ everything else. It changes when registries turn out to answer in another way.
 Source: OCI distribution specification v1.1; distribution/distribution, token authentication.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from functools import partial
 from http import HTTPStatus
@@ -19,7 +19,7 @@ from urllib3 import BaseHTTPResponse, PoolManager, Retry, Timeout
 from urllib3.exceptions import HTTPError, LocationParseError
 
 from jac_converge.reconciler.image.authorization import Authorization
-from jac_converge.reconciler.image.logins import Login
+from jac_converge.reconciler.image.logins import Login, find_login, login_files
 from jac_converge.reconciler.image.manifest import (
     INDEXES,
     MANIFESTS,
@@ -31,7 +31,7 @@ from jac_converge.reconciler.image.reference import Reference
 from jac_converge.reconciler.image.refusals import answered, broken
 from jac_converge.reconciler.retry import retried
 
-__all__ = ["Registry"]
+__all__ = ["Registry", "open_registry"]
 
 CHUNK: Final = 8 << 20
 """bytes of one part, where a registry does not take a blob whole"""
@@ -48,6 +48,23 @@ _REDIRECTS = Retry(connect=0, read=0, status=0, other=0, redirect=5)
 
 _TLS = 443
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def open_registry(
+    reference: Reference, environ: Mapping[str, str], *, plain_http: bool, stop: Event
+) -> "Registry":
+    """Open a repository with the login that docker, podman or buildah would use.
+
+    Raises:
+        Refused: a credential helper is not there, or fails.
+    """
+    return Registry(
+        reference,
+        login=find_login(reference.registry, reference.repository, environ),
+        plain_http=plain_http,
+        stop=stop,
+        looked_in=tuple(login_files(environ)),
+    )
 
 
 class Registry:
