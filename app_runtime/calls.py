@@ -118,8 +118,8 @@ class Calls:
                 ) from error
             raise TooLate(f"request_timeout of {self._timeout:g} s is over") from error
         except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
+            own = asyncio.current_task()
+            if own is None or own.cancelling():
                 raise
             raise Exited("raised CancelledError") from error  # for all that we know, by itself
         finally:
@@ -164,7 +164,8 @@ class Calls:
 
     def close(self) -> None:
         """Take no more work and forget what has not begun; what runs may end or die with us."""
-        for pool in (*self._pools, self.feeds):
+        self.feeds.close()
+        for pool in self._pools:
             pool.close()
         loop, self._loop = self._loop, None
         if loop is not None:

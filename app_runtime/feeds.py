@@ -9,8 +9,8 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
-from jac_converge.app_runtime.bridge.memory import TooLate
 from jac_converge.app_runtime.bridge.streaming import Stream
+from jac_converge.app_runtime.bridge.too_late import TooLate
 from jac_converge.app_runtime.pool import Pool
 
 __all__ = ["Feeds"]

@@ -54,7 +54,7 @@ class Received:
                         file.file.seek(0)
         else:
             values, self._used = self.signature.values(self.body), True
-        return values | self.files
+        return {**values, **self.files}
 
     async def close(self) -> None:
         """Let go of temporary files."""

@@ -58,7 +58,10 @@ def install(app: FastAPI, program: Program, server: Server) -> list[str]:
         BadDeclaration: a path does not fit the fields of its walker, or is that of another one.
     """
     routes = _Routes(app, server)
-    specs = [*program.walkers.values(), *program.functions.values()]
+    specs: list[WalkerSpec | FunctionSpec] = [
+        *program.walkers.values(),
+        *program.functions.values(),
+    ]
     http = [spec for spec in specs if spec.rest.protocol == "http"]
     for spec in http:
         if not spec.rest.plain:

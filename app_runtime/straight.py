@@ -30,7 +30,7 @@ def straight(answer: Answer, what: object = None) -> type[APIRoute]:
         spec = what
 
         async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["method"] not in self.methods:
+            if scope["method"] not in (self.methods or ()):
                 await super().handle(scope, receive, send)
                 return
             request = Request(scope, receive)

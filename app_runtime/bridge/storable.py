@@ -36,7 +36,7 @@ def unstorable(archetypes: Iterable[type]) -> list[str]:
     Args:
         archetypes: of the app.
     """
-    lines = []
+    lines: list[str] = []
     for cls in archetypes:
         if issubclass(cls, NodeArchetype | EdgeArchetype):
             lines += _of(cls, ())

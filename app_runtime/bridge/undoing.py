@@ -73,10 +73,10 @@ def _refill(fields: dict[str, Any], stored: dict[str, Any]) -> None:
         now = fields.get(name)
         if type(now) is not type(value):
             fields[name] = value
-        elif isinstance(now, list):
+        elif isinstance(now, list) and isinstance(value, list):
             now[:] = value
-        elif isinstance(now, dict | set):
+        elif isinstance(now, dict | set) and isinstance(value, dict | set):
             now.clear()
-            now |= value
+            now.update(value)
         elif name != "__jac__":
             fields[name] = value
