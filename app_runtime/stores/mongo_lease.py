@@ -56,4 +56,5 @@ class Lease:
 
 def lease_of(record: Row, patience: Patience) -> float:
     """Return for how long others leave a record alone that stays as it is, in s."""
-    return max(patience.lease, min(record.get("lease", 0), patience.longest_lease))
+    asked: float = record.get("lease", 0)
+    return max(patience.lease, min(asked, patience.longest_lease))

@@ -39,9 +39,9 @@ __all__ = [
 
 SHORT = Patience(lease=0.15, keep=0.3)
 # A writer that has to win a race against the lease must not be aborted because the machine is slow.
-CALM = {"lease": 60.0, "keep": 60.0}
+CALM: Mapping[str, Any] = {"lease": 60.0, "keep": 60.0}
 # One that shows life before every step it may do so.
-LIVELY = {"lease": 0.0, "longest_lease": 0.0, "keep": 60.0}
+LIVELY: Mapping[str, Any] = {"lease": 0.0, "longest_lease": 0.0, "keep": 60.0}
 
 
 WHOLE = Parts()
@@ -65,7 +65,7 @@ class Shape:
     writes: int
     point: int
     parts: Parts = WHOLE
-    patience: Mapping[str, float] = field(default_factory=lambda: CALM)
+    patience: Mapping[str, Any] = field(default_factory=lambda: CALM)
     """Of its writer."""
 
     def opened(self, url: str) -> AbstractContextManager[Mongo]:
