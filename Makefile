@@ -5,7 +5,7 @@ PYTHON ?= $(firstword $(foreach p,python3.14 python3.13 python3.12 python3 pytho
 BIN := .venv/bin
 FLAGS ?=
 
-.PHONY: help serve test test-long lint typed types format docs bench-converge bench-heal bench-idle bench-many-apps bench-serve-start bench-help bench-memory clean
+.PHONY: help serve test test-long lint typed types format docs bench-converge bench-heal bench-idle bench-many-apps bench-serve-start bench-pod-start bench-help bench-memory clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -73,6 +73,9 @@ bench-many-apps: .venv/.dev ## 500 apps in one process beside one (FLAGS="--apps
 
 bench-serve-start: .venv/.dev ## jac serve from start to the first answer
 	@$(BIN)/python -m benchmarks.serve_start
+
+bench-pod-start: .venv/.dev ## the container of a built image from start to ready (root, Linux)
+	@$(BIN)/python -m benchmarks.pod_start
 
 bench-help: .venv/.dev ## jac --help with and without the plugin
 	@$(BIN)/python -m benchmarks.jac_help

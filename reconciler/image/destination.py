@@ -64,7 +64,6 @@ def local_cluster(
         if kind == "microk8s":
             return LocalCluster(
                 name="MicroK8s",
-                # Not `microk8s images import`: that one wants a cluster's token on some versions.
                 command=("microk8s", "ctr", "image", "import", ARCHIVE),
                 install="https://microk8s.io",
             )

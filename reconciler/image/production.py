@@ -153,8 +153,8 @@ def _contents(sources: Mapping[str, Path]) -> dict[str, Path | bytes]:
 def _key(app: App, platform: str, base: Base, sources: Mapping[str, Path]) -> str:
     """Name the circumstances: what is the same leads to the same image.
 
-    By time and size of the files, as `make` does, because reading them all takes longer than all
-    else that a run with nothing to do does. Of jac.toml, what pods read counts.
+    By time and size of the files, as `make` does: a run with nothing to do reads neither them nor
+    the metadata of packages. Of jac.toml, what pods read counts.
     """
     contents = _contents({name: file for name, file in sources.items() if file.suffix == ".toml"})
     told = [
