@@ -3,6 +3,8 @@
 It changes when a part is added.
 """
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,7 +12,16 @@ from fastapi import FastAPI, Request
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
-from jac_converge.app_runtime import docs_pages, limits, metrics, probes, problems, routes
+from jac_converge.app_runtime import (
+    docs_pages,
+    introspection,
+    leaving,
+    limits,
+    metrics,
+    probes,
+    problems,
+    routes,
+)
 from jac_converge.app_runtime.account_routes import AccountRoutes
 from jac_converge.app_runtime.auth.accounts import Accounts
 from jac_converge.app_runtime.auth.keys import keyring, minted_secrets
@@ -19,14 +30,21 @@ from jac_converge.app_runtime.auth.throttle import Throttle
 from jac_converge.app_runtime.auth.tokens import Tokens
 from jac_converge.app_runtime.bridge.program import Program, new_root
 from jac_converge.app_runtime.calls import Calls
+from jac_converge.app_runtime.door import Door
+from jac_converge.app_runtime.endpoint import Server
 from jac_converge.app_runtime.identity import Identity
 from jac_converge.app_runtime.login_routes import LoginRoutes
 from jac_converge.app_runtime.openapi import Described
 from jac_converge.app_runtime.problems import answer
+from jac_converge.app_runtime.stores import StoreError
 from jac_converge.app_runtime.tiers import Memory, shelf_file
 from jac_converge.config.load import App
 
 __all__ = ["create_app"]
+
+logger = logging.getLogger(__name__)
+
+GRACE = 10.0  # s beyond a request's time in which a client may ask for a lost answer again
 
 
 def create_app(app: App, program: Program, memory: Memory) -> FastAPI:
@@ -51,13 +69,15 @@ def create_app(app: App, program: Program, memory: Memory) -> FastAPI:
     identity = Identity(accounts, _tokens(app), calls)
     api = _empty(app, memory, calls)
     problems.install(api)
-    routes.install(api, program, calls, identity)
+    uploads = routes.install(api, program, _server(app, api, calls, identity))
+    introspection.install(api, program, identity)
     _add_accounts(api, app, memory, identity, accounts)
     probes.install(api, api.state.health)
     if settings.server.docs_enabled:
         docs_pages.install(api)
     _add_index(api, app, program)
-    _wrap(api, app)
+    routes.refuse_shadows(api, program)
+    _wrap(api, app, uploads)
     if settings.server.metrics_enabled:
         metrics.install(api, memory.tallies, calls)
     return api
@@ -68,7 +88,9 @@ def _empty(app: App, memory: Memory, calls: Calls) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        left = asyncio.create_task(_clear_up(memory, calls))
         yield
+        left.cancel()
         if api.state.logins is not None:
             await api.state.logins.close()
         calls.close()
@@ -90,10 +112,34 @@ def _empty(app: App, memory: Memory, calls: Calls) -> FastAPI:
     return api
 
 
-def _wrap(api: FastAPI, app: App) -> None:
+async def _clear_up(memory: Memory, calls: Calls) -> None:
+    """Remove the graphs of accounts that left, where that was interrupted."""
+    try:
+        await calls.in_thread(leaving.resume, memory.store)
+    except StoreError as error:
+        logger.warning("the graphs of accounts that left are removed later: %s", error)
+
+
+def _server(app: App, api: FastAPI, calls: Calls, identity: Identity) -> Server:
+    health = api.state.health
+    return Server(
+        calls=calls,
+        identity=identity,
+        draining=lambda: bool(health.draining),
+        max_text=app.settings.server.max_body_bytes,
+    )
+
+
+def _wrap(api: FastAPI, app: App, uploads: list[str]) -> None:
     """Add what each request goes through, whatever its route."""
     server = app.settings.server
-    api.add_middleware(limits.BodyLimit, max_bytes=server.max_body_bytes)
+    api.add_middleware(
+        limits.BodyLimit,
+        max_bytes=server.max_body_bytes,
+        uploads=uploads,
+        max_upload_bytes=server.max_upload_bytes,
+        prefix=server.root_path,
+    )
     if server.cors_origins:
         api.add_middleware(
             CORSMiddleware,
@@ -114,9 +160,11 @@ def _add_accounts(
         idle=jwt.refresh_token_seconds,
         longest=jwt.session_seconds,
         access=jwt.access_token_seconds + jwt.leeway_seconds,
+        grace=app.settings.server.request_timeout + GRACE,
     )
-    LoginRoutes(identity, accounts, sessions, throttle).install(api)
-    AccountRoutes(identity, accounts, sessions, throttle).install(api)
+    door = Door(identity, throttle)
+    LoginRoutes(identity, accounts, sessions, door).install(api)
+    AccountRoutes(identity, accounts, sessions, door, memory.store).install(api)
     if any(provider.client_id is not None for provider in app.settings.sso.values()):
         from jac_converge.app_runtime.sso.setup import Who, add_sso  # noqa: PLC0415 - few need it
 

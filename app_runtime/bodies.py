@@ -7,7 +7,7 @@ surrogate pair, which nothing behind us could store or send. It changes with wha
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from fastapi import Request
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 from starlette.types import Message, Receive, Scope, Send
 
-__all__ = ["CheckedRoute", "body_from", "fields_in"]
+__all__ = ["CheckedRoute", "body_from", "checked_object", "fields_in", "model_from"]
 
 NO_OBJECT = {
     "loc": ("body",),
@@ -38,17 +38,49 @@ def body_from[M: BaseModel](model: type[M], request: Request, raw: bytes) -> M:
     """
     if raw and not _is_json(request):
         raise RequestValidationError([NO_OBJECT])
+    return model_from(model, raw, lambda _: "body")
+
+
+def model_from[M: BaseModel](model: type[M], raw: bytes, place: Callable[[str], str]) -> M:
+    """Validate an object of JSON; none, or null, is one without fields.
+
+    Args:
+        model: of its fields.
+        raw: as it was sent, or made of what was sent.
+        place: gives for a field what it was sent in, for the refusal.
+
+    Raises:
+        RequestValidationError: it does not fit.
+    """
     try:
         body = model.model_validate_json(fields_in(raw))
     except ValidationError as error:
         _check(raw)
         found = error.errors(include_url=False, include_context=False, include_input=False)
         raise RequestValidationError(
-            [{**item, "loc": ("body", *item["loc"])} for item in found]
+            [
+                {**item, "loc": (place(str(item["loc"][0]) if item["loc"] else ""), *item["loc"])}
+                for item in found
+            ]
         ) from error
     if SUSPECT.search(raw):
         _check(raw)
     return body
+
+
+def checked_object(request: Request, raw: bytes) -> dict[str, Any]:
+    """Read a body that is an object of JSON, without looking at its fields.
+
+    Raises:
+        RequestValidationError: it is none.
+    """
+    if raw and not _is_json(request):
+        raise RequestValidationError([NO_OBJECT])
+    _check(fields_in(raw))
+    sent = from_json(fields_in(raw), allow_inf_nan=False)
+    if not isinstance(sent, dict):
+        raise RequestValidationError([NO_OBJECT])
+    return sent
 
 
 def fields_in(raw: bytes) -> bytes:

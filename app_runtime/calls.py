@@ -18,19 +18,26 @@ from typing import Any
 from uuid import UUID
 
 from jac_converge.app_runtime.bridge.introspect import FunctionSpec, WalkerSpec
-from jac_converge.app_runtime.bridge.program import Call, Outcome, Read, Run, TooLate
+from jac_converge.app_runtime.bridge.program import Call, Exited, Outcome, Read, Run, TooLate
+from jac_converge.app_runtime.feeds import Feeds
 from jac_converge.app_runtime.pool import Pool
 from jac_converge.app_runtime.stores import Conflict, DocumentStore, UnknownOutcome
-from jac_converge.app_runtime.stores.turns import Turns
+from jac_converge.app_runtime.stores.turns import AsyncTurns, Turns
 
-__all__ = ["Calls", "Order"]
+__all__ = ["Calls", "Crowded", "Order"]
 
 logger = logging.getLogger(__name__)
 
 THREADS_FOR_ACCOUNTS = 8
+THREADS_FOR_HASHES = 4  # more than run at once: each also waits for the store
+MOST_AT_THE_DOOR = 200  # who wait for a hash; about 5 s of them
 THREADS = 64  # a call that waits for something else holds one
 QUICK = 0.25  # s; a call that took less may hold the store's write lock while it runs again
 FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.25  # s
+
+
+class Crowded(Exception):
+    """More wait for a hash than there is time for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,12 +76,15 @@ class Calls:
         self._timeout = timeout
         self._rng = rng or random.Random()  # noqa: S311 - jitter, not secrets
         self._pool = Pool(THREADS, "walker")
+        self._accounts = Pool(THREADS_FOR_ACCOUNTS, "account")
         # Hashes of passwords take turns: a crowd at the door must not hold up who is inside.
-        self._door = Pool(THREADS_FOR_ACCOUNTS, "account")
+        self._door = Pool(THREADS_FOR_HASHES, "hash")
+        self.feeds = Feeds(self._walker_loop)
+        """What goes on after its call: streams."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
         self._turns = Turns()
-        self._async_turns = asyncio.Lock()  # of the walkers' loop
+        self._async_turns = AsyncTurns()  # of the walkers' loop
         self.replays = 0
         """Runs that were no first runs, since this process began."""
 
@@ -83,8 +93,9 @@ class Calls:
 
         Raises:
             TooLate: it took too long; nothing of it is or will be stored.
-            UnknownOutcome: it took too long, and had begun to commit.
+            UnknownOutcome: it took too long, and was about to be stored.
             Conflict: every run lost a race against other calls.
+            Exited: the call raised what is no `Exception`.
             Exception: whatever the call raised, its own TimeoutError among it.
         """
         deadline, limit = _Deadline(), asyncio.timeout(self._timeout)
@@ -105,9 +116,17 @@ class Calls:
                 raise UnknownOutcome(
                     f"commit outlasted request_timeout of {self._timeout:g} s (outcome unknown)"
                 ) from error
-            raise TooLate from error
+            raise TooLate(f"request_timeout of {self._timeout:g} s is over") from error
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise Exited("raised CancelledError") from error  # for all that we know, by itself
         finally:
-            deadline.end()  # a client that hung up, or waited too long: no commit behind its back
+            # A client that hung up, or waited too long: no commit behind its back. But a stream
+            # goes on.
+            if deadline.outcome is None or deadline.outcome.stream is None:
+                deadline.end()
 
     async def in_time[T](self, function: Callable[..., T], *args: Any) -> T:
         """Run something on accounts in a thread, and wait no longer than a call may take.
@@ -116,7 +135,19 @@ class Calls:
             TimeoutError: what it does goes on.
         """
         async with asyncio.timeout(self._timeout):
-            return await self._door.run(function, *args)
+            return await self._accounts.run(function, *args)
+
+    async def hashing[T](self, function: Callable[[], T]) -> T:
+        """Do the same with something that hashes a password.
+
+        Raises:
+            Crowded: too many wait for that already.
+            TimeoutError: what it does goes on.
+        """
+        if self._door.waiting >= MOST_AT_THE_DOOR:
+            raise Crowded
+        async with asyncio.timeout(self._timeout):
+            return await self._door.run(function)
 
     async def in_thread[T](self, function: Callable[..., T], *args: Any) -> T:
         """Run something that may wait in a thread, with the context of the caller."""
@@ -125,11 +156,15 @@ class Calls:
     @property
     def running(self) -> int:
         """Threads that are at work now, whether somebody still waits for them or not."""
-        return self._pool.running + self._door.running
+        return sum(pool.running for pool in self._pools) + self.feeds.running
+
+    @property
+    def _pools(self) -> tuple[Pool, ...]:
+        return self._pool, self._accounts, self._door
 
     def close(self) -> None:
         """Take no more work and forget what has not begun; what runs may end or die with us."""
-        for pool in (self._pool, self._door):
+        for pool in (*self._pools, self.feeds):
             pool.close()
         loop, self._loop = self._loop, None
         if loop is not None:
@@ -150,8 +185,7 @@ class Calls:
                     deadline.nothing_written()
                     self._count_replay()
             if deadline.outcome is not None:
-                run.effects()
-                return deadline.outcome
+                return _after(run, deadline.outcome, deadline)
             time.sleep(attempt.pause)
         raise AssertionError("the last attempt returns or raises")
 
@@ -159,7 +193,7 @@ class Calls:
         for attempt in self._attempts():
             # Never with the store's lock: the next task of this loop to want it would stop the
             # loop, and so the task that has it. Taking turns is the best there is.
-            async with self._async_turns if attempt.again else nullcontext():
+            async with self._async_turns.of(attempt.contested):
                 run = _run_of(order, self._store, deadline)
                 try:
                     with run.active(), attempt.timed():
@@ -172,12 +206,11 @@ class Calls:
                     deadline.nothing_written()
                     self._count_replay()
             if deadline.outcome is not None:
-                if run.has_effects:
+                if run.has_effects and deadline.outcome.stream is None:
                     # In a thread: they may wait, which is not for the loop of all such walkers.
                     await asyncio.shield(self.in_thread(run.effects))
-                else:
-                    run.effects()
-                return deadline.outcome
+                    return deadline.outcome
+                return _after(run, deadline.outcome, deadline)
             await asyncio.sleep(attempt.pause)
         raise AssertionError("the last attempt returns or raises")
 
@@ -187,7 +220,6 @@ class Calls:
             pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**number)
             attempt = _Attempt(
                 base=self._store,
-                again=number > 0,
                 contested=contested,
                 alone=quick,
                 last=number == self._max_attempts - 1,
@@ -211,10 +243,10 @@ class Calls:
 
 
 class _Deadline:
-    """Whether somebody still waits for a call, and whether it has begun to commit.
+    """Whether somebody still waits for a call, and whether its commit may have happened.
 
-    Both are decided under one lock, so of a call that is given up before its commit it is known
-    that it never commits.
+    Both are decided under one lock, so of a call that is given up before its commit happens it is
+    known that it never does.
     """
 
     def __init__(self) -> None:
@@ -228,7 +260,7 @@ class _Deadline:
         return self._ended
 
     def missed(self) -> bool:
-        """Ask for leave to commit; False: given."""
+        """Ask for leave to make the commit happen; False: given."""
         with self._lock:
             self._writing |= not self._ended
             return self._ended
@@ -250,8 +282,6 @@ class _Attempt:
     """One run of a call among those its conflicts may cost."""
 
     base: DocumentStore
-    again: bool
-    """Whether a run before lost a race."""
     contested: frozenset[str]
     """Ids of the documents for which the last race was lost."""
     alone: bool
@@ -288,6 +318,15 @@ class _Attempt:
 def _run_of(order: Order, store: DocumentStore, deadline: _Deadline) -> Run:
     call = Call(spec=order.spec, fields=order.fields(), root=order.root, node=order.node)
     return Run(call, store, too_late=deadline.missed, given_up=deadline.over)
+
+
+def _after(run: Run, outcome: Outcome, deadline: _Deadline) -> Outcome:
+    """Do what waits for the end of a call, unless it goes on as a stream."""
+    if outcome.stream is None:
+        run.effects()
+    else:
+        outcome.stream.give_up = deadline.end
+    return outcome
 
 
 def _keep_running(loop: asyncio.AbstractEventLoop) -> None:

@@ -49,8 +49,11 @@ def serve(
     """Run `jac serve FILE` until told to stop, or one job on its data; returns the exit code."""
     configure_logging(json_lines=wants_json(os.environ))
     jobs = (check, export, import_, collect, create_admin)
-    if sum(map(bool, jobs)) > 1 or (yes and not collect):
+    asked = [job for job in jobs if job is not None and job is not False]
+    if len(asked) > 1 or (yes and not collect):
         return _complain(ONE_JOB, USAGE)
+    if "" in asked:
+        return _complain("--export, --import and --create-admin need a value", USAGE)
     if check:
         return _check(Path(file))
     flags = {"server.host": host, "server.port": port, "server.workers": workers}
@@ -62,7 +65,7 @@ def serve(
         return _complain(str(error), USAGE)
     for note in app.notes:
         sys.stderr.write(f"note: {note}\n")
-    if any(jobs):
+    if asked:
         return _work_on_data(app, export=export, import_=import_, admin=create_admin, remove=yes)
     try:
         listener = listen(app)

@@ -3,7 +3,7 @@
 It changes with how a request says who it is of.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from jac_converge.app_runtime.auth.accounts import Accounts
 from jac_converge.app_runtime.auth.sessions import Session
 from jac_converge.app_runtime.auth.tokens import Claims, InvalidToken, Tokens
 from jac_converge.app_runtime.bridge.program import Read
-from jac_converge.app_runtime.calls import Calls
+from jac_converge.app_runtime.calls import Calls, Crowded
 from jac_converge.app_runtime.problems import Problem
 from jac_converge.app_runtime.stores import UnknownOutcome
 
@@ -58,6 +58,9 @@ class Identity:
         """Return the claims of a request that may have some (a FastAPI dependency)."""
         return self.speaking(sent_token(request), required=False)
 
+    async def bearer(self, _: Bearer) -> None:
+        """Say in the description that a request may have a token, which it does not look at."""
+
     def account(self, claims: Claims) -> Account:
         """Return the account that claims speak for; waits for the store.
 
@@ -91,12 +94,19 @@ class Identity:
             UnknownOutcome: it took too long, and may write yet.
             Problem: 504, it took too long.
         """
+        return await _ended_by(self._calls.in_time(function, *args), writes=writes)
+
+    async def hashing[T](self, function: Callable[[], T], *, writes: bool = False) -> T:
+        """Run something that hashes a password, of which few go on at once (see `in_time`).
+
+        Raises:
+            Problem: 503, too many wait for that.
+        """
         try:
-            return await self._calls.in_time(function, *args)
-        except TimeoutError as error:
-            if writes:
-                raise UnknownOutcome("an account was being changed for too long") from error
-            raise Problem(504, "this took too long; try again") from error
+            return await _ended_by(self._calls.hashing(function), writes=writes)
+        except Crowded as error:
+            text = "too many log in at this moment; nothing was stored"
+            raise Problem(503, text, headers={"Retry-After": "2"}) from error
 
     def opened(self, session: Session) -> dict[str, Any]:
         """Tell a client everything about a session that was begun or renewed for it."""
@@ -105,6 +115,15 @@ class Identity:
             "refresh_token": session.refresh,
             "expires_in": self.tokens.lifetime,
         }
+
+
+async def _ended_by[T](running: Awaitable[T], *, writes: bool) -> T:
+    try:
+        return await running
+    except TimeoutError as error:
+        if writes:
+            raise UnknownOutcome("an account was being changed for too long") from error
+        raise Problem(504, "this took too long; try again") from error
 
 
 def sent_token(request: Request) -> str | None:

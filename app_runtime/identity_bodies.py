@@ -8,7 +8,19 @@ from typing import Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["Login", "NewName", "NewPassword", "Refresh", "Registration"]
+__all__ = [
+    "Leaving",
+    "Login",
+    "Logout",
+    "NewIdentity",
+    "NewMe",
+    "NewName",
+    "NewPassword",
+    "OldIdentity",
+    "Refresh",
+    "Registration",
+    "Renewal",
+]
 
 
 class _Body(BaseModel):
@@ -34,6 +46,7 @@ class Registration(_Body):
 
     identities: list[Named] = Field(min_length=1, max_length=2)
     credential: Secret
+    profile: dict[str, Any] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -59,11 +72,65 @@ class Refresh(_Body):
     refresh_token: str = Field(validation_alias=AliasChoices("refresh_token", "token"))
 
 
+class Renewal(_Body):
+    """A refresh token, or as jac-scale's clients do an access token, with or without `Bearer`."""
+
+    token: str = Field(validation_alias=AliasChoices("token", "refresh_token"))
+
+
+class Logout(_Body):
+    """The refresh token of the session that is to end, where the access token has expired."""
+
+    refresh_token: str | None = None
+
+
 class NewName(_Body):
     """Another name for one's own account."""
 
     current_username: str
     new_username: str
+
+
+class NewMe(_Body):
+    """What is to be different about oneself; what is not given stays."""
+
+    username: str | None = None
+    email: str | None = None
+    profile: dict[str, Any] | None = None
+    """Fields to change, as jac-scale's clients send them."""
+    current_password: str | None = None
+    """Needed for another e-mail address, where the account has a password."""
+
+
+class OwnName(_Body):
+    """One of one's own names."""
+
+    type: Literal["username", "email", "sso"] = "username"
+    value: str
+    provider: str | None = None
+    """Of SSO."""
+
+
+class NewIdentity(_Body):
+    """One more name, or another one of its type."""
+
+    identity: Named
+    current_password: str | None = None
+
+
+class OldIdentity(_Body):
+    """A name that is to go."""
+
+    identity: OwnName
+    current_password: str | None = None
+
+
+class Leaving(_Body):
+    """The password, for the account to go with everything in it."""
+
+    current_password: str | None = Field(
+        default=None, validation_alias=AliasChoices("current_password", "password")
+    )
 
 
 class NewPassword(_Body):

@@ -15,7 +15,7 @@ from itertools import batched
 from pathlib import Path
 from typing import IO
 
-from jac_converge.app_runtime import orphans
+from jac_converge.app_runtime import leaving, orphans
 from jac_converge.app_runtime.auth.account import ADMIN
 from jac_converge.app_runtime.auth.accounts import Accounts, Refused
 from jac_converge.app_runtime.bridge.citations import of_guests
@@ -103,6 +103,8 @@ def collect(app: App, *, remove: bool) -> str:
     with _store(app, "collect", must_be_there=True) as store:
         if ttl := app.settings.database.guest_ttl_seconds:
             lines.append(_collect_guests(app, store, _micros(now - ttl), remove=remove))
+        if swept := _sweep(app, store, remove=remove):
+            lines.append(swept)
         before = _micros(now - GRACE - app.settings.server.request_timeout)
         lines.append(_collect_orphans(store, before, remove=remove))
     if not remove:
@@ -125,6 +127,17 @@ def _collect_orphans(store: DocumentStore, before: int, *, remove: bool) -> str:
     if parts:
         text += f"; of {parts} more a part stays, which changed while the rest was removed"
     return text
+
+
+def _sweep(app: App, store: DocumentStore, *, remove: bool) -> str:
+    """Remove what accounts that left hung on nodes of others; returns what to tell, if anything."""
+    if not store.find(leaving.KIND):
+        return ""
+    if remove:
+        Program(app.file)  # its classes are what the nodes are made of
+        leaving.resume(store)
+    number = leaving.sweep(store, remove=remove)
+    return f"{'removed' if remove else 'found'} nodes of accounts that left: {number}"
 
 
 def _collect_guests(app: App, store: DocumentStore, before: int, *, remove: bool) -> str:

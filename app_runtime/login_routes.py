@@ -3,27 +3,27 @@
 Answers are those of jaclang's client runtime. It changes with how a session begins and ends.
 """
 
-from math import ceil
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Security
 from starlette.responses import JSONResponse, Response
 
 from jac_converge.app_runtime.auth.account import Account
-from jac_converge.app_runtime.auth.accounts import Accounts, NameTaken, Refused
-from jac_converge.app_runtime.auth.audit import address_of, audit
+from jac_converge.app_runtime.auth.accounts import Accounts, NameTaken, Refused, WrongPassword
+from jac_converge.app_runtime.auth.audit import audit
 from jac_converge.app_runtime.auth.names import typed
-from jac_converge.app_runtime.auth.sessions import InvalidRefresh, Reused, Session, Sessions
-from jac_converge.app_runtime.auth.throttle import Throttle, TooMany, counted
+from jac_converge.app_runtime.auth.profiles import checked, profile_with
+from jac_converge.app_runtime.auth.sessions import PREFIX, InvalidRefresh, Reused, Session, Sessions
 from jac_converge.app_runtime.auth.tokens import Claims
 from jac_converge.app_runtime.bodies import CheckedRoute
-from jac_converge.app_runtime.identity import Identity, unauthorized
-from jac_converge.app_runtime.identity_bodies import Login, Refresh, Registration
+from jac_converge.app_runtime.door import Door
+from jac_converge.app_runtime.identity import Identity, sent_token, unauthorized
+from jac_converge.app_runtime.identity_bodies import Login, Logout, Refresh, Registration, Renewal
 from jac_converge.app_runtime.problems import Problem, answer
 from jac_converge.app_runtime.signatures import Failure
 from jac_converge.app_runtime.stores import WriteBatch
 
-__all__ = ["FAILURES", "NO_STORE", "LoginRoutes", "throttled"]
+__all__ = ["FAILURES", "NO_STORE", "LoginRoutes"]
 
 NO_STORE = {"Cache-Control": "no-store"}
 FAILURES: dict[int | str, dict[str, Any]] = {
@@ -35,12 +35,12 @@ class LoginRoutes:
     """The routes, and what they do."""
 
     def __init__(
-        self, identity: Identity, accounts: Accounts, sessions: Sessions, throttle: Throttle
+        self, identity: Identity, accounts: Accounts, sessions: Sessions, door: Door
     ) -> None:
         self._identity = identity
         self._accounts = accounts
         self._sessions = sessions
-        self._throttle = throttle
+        self._door = door
 
     def install(self, app: FastAPI) -> None:
         """Add the routes."""
@@ -51,12 +51,21 @@ class LoginRoutes:
         add("/register", self._register, methods=["POST"], status_code=201)
         add("/login", self._login, methods=["POST"])
         add("/refresh", self._refresh, methods=["POST"])
-        add("/refresh-token", self._refresh, methods=["POST"], include_in_schema=False)
-        logout = self._logout
-        required = Security(self._identity.required)
+        add("/refresh-token", self._renew, methods=["POST"])
+        logout, logout_by, identity = self._logout, self._logout_by, self._identity
+        required, bearer = Security(identity.required), Security(identity.bearer)
 
-        async def post_logout(request: Request, claims: Claims = required) -> Response:
-            """End this session: its access tokens and its refresh token are void from now on."""
+        async def post_logout(
+            request: Request, body: Logout | None = None, _: None = bearer
+        ) -> Response:
+            """End a session: its access tokens and its refresh token are void from now on.
+
+            It is the one of the refresh token in the body, or else of the bearer token.
+            """
+            if body is not None and body.refresh_token is not None:
+                return await logout_by(body.refresh_token, request)
+            claims = identity.speaking(sent_token(request), required=True)
+            assert claims is not None  # noqa: S101 - what `required` means
             return await logout(claims, request, everywhere=False)
 
         async def post_logout_everywhere(request: Request, claims: Claims = required) -> Response:
@@ -82,14 +91,17 @@ class LoginRoutes:
             def beside(account: Account) -> WriteBatch:
                 session, batch = self._sessions.first(account)
                 begun[:] = [session]
-                return batch
+                profile = profile_with(account.id, body.profile) if body.profile else None
+                return WriteBatch(creates=(*batch.creates, *([profile] if profile else ())))
 
+            checked(body.profile or {})
             names = [typed(one.type, one.value) for one in body.identities]
             self._accounts.create(names, password=body.credential.password, beside=beside)
             return begun[0]
 
+        await self._door.registering(request)
         try:
-            session = await self._identity.in_time(make, writes=True)
+            session = await self._identity.hashing(make, writes=True)
         except NameTaken as error:
             raise Problem(400, str(error), code="USER_EXISTS") from error
         except Refused as error:
@@ -100,32 +112,47 @@ class LoginRoutes:
     async def _login(self, body: Login, request: Request) -> Response:
         """Exchange name and password for an access token and a refresh token."""
         name, password = body.identity.value, body.credential.password
-        address = counted(address_of(request))
 
-        def begin() -> Session | None:
-            self._throttle.check(name, address)
+        def begin() -> Session:
             account = self._accounts.login(name, password)
             if account is None:
-                self._throttle.wrong(name, address)
-                return None
-            self._throttle.right(name)
+                raise WrongPassword("name or password is wrong")
             return self._sessions.open(account)
 
         try:
-            session = await self._identity.in_time(begin)
-        except TooMany as error:
-            audit("login_throttled", request)
-            raise throttled(error) from error
-        if session is None:
-            audit("login_failed", request)
-            raise unauthorized("name or password is wrong")
+            session = await self._door.enter("login", name, begin, request)
+        except WrongPassword as error:
+            raise unauthorized(str(error)) from error
         audit("login", request, session.account.id)
         return answer(self._identity.opened(session), headers=NO_STORE)
 
     async def _refresh(self, body: Refresh, request: Request) -> Response:
         """Exchange a refresh token for the next one, and a new access token."""
+        return await self._refreshed(body.refresh_token, request)
+
+    async def _renew(self, body: Renewal, request: Request) -> Response:
+        """Do the same, or exchange an access token for another while its session goes on."""
+        token = body.token.removeprefix("Bearer ").strip()
+        if token.startswith(f"{PREFIX}."):
+            return await self._refreshed(token, request)
+        claims = self._identity.speaking(token, required=True)
+        assert claims is not None  # noqa: S101 - what `required` means
+
+        def lasting() -> Session:
+            return self._sessions.lasting(self._identity.account(claims), claims.session)
+
         try:
-            session = await self._identity.in_time(self._sessions.refresh, body.refresh_token)
+            session = await self._identity.in_time(lasting)
+        except InvalidRefresh as error:
+            raise unauthorized("the session has ended; log in again") from error
+        audit("renew", request, session.account.id)
+        told = self._identity.opened(session) | {"message": "a new token for the same session"}
+        del told["refresh_token"]
+        return answer(told, headers=NO_STORE)
+
+    async def _refreshed(self, token: str, request: Request) -> Response:
+        try:
+            session = await self._identity.in_time(self._sessions.refresh, token)
         except InvalidRefresh as error:
             if isinstance(error, Reused):
                 audit("refresh_reused", request, error.account.id, alarming=True)
@@ -148,7 +175,10 @@ class LoginRoutes:
         audit(event, request, claims.account)
         return answer({"logged_out": True})
 
-
-def throttled(error: TooMany) -> Problem:
-    """Make a 429."""
-    return Problem(429, str(error), headers={"Retry-After": str(ceil(error.wait))})
+    async def _logout_by(self, token: str, request: Request) -> Response:
+        try:
+            account = await self._identity.in_time(self._sessions.end_by, token, writes=True)
+        except InvalidRefresh as error:
+            raise unauthorized("the refresh token is of no session") from error
+        audit("logout", request, account.id)
+        return answer({"logged_out": True})

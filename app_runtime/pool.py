@@ -48,6 +48,11 @@ class Pool:
         self.running = 0
         """Calls that are at work now, whether somebody still waits for them or not."""
 
+    @property
+    def waiting(self) -> int:
+        """Calls that no thread has taken yet."""
+        return len(self._waiting)
+
     async def run[T](self, function: Callable[..., T], *args: Any) -> T:
         """Run a function in a thread, with the context of the caller.
 
@@ -59,7 +64,7 @@ class Pool:
         with self._lock:
             self._waiting.append((future, lambda: context.run(function, *args)))
             self._fill()
-            look = not self._looking and bool(self._waiting)
+            look = not self._looking and self._short
             self._looking |= look
         if look:
             # A thread, not an event loop: that may stand still while its app computes.
@@ -123,8 +128,13 @@ class Pool:
             elif share > BUSY:
                 self._width = max(NARROW, self._width * 3 // 4)
             self._fill()
-            self._looking = bool(self._waiting) or self._threads_at_work > NARROW
+            self._looking = self._short or self._threads_at_work > NARROW
             return self._looking
+
+    @property
+    def _short(self) -> bool:
+        """Whether a call waits that no thread is on its way to."""
+        return len(self._waiting) > self._threads_at_work - self.running
 
 
 def _raisable(error: BaseException) -> BaseException:

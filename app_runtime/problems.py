@@ -13,9 +13,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from jac_converge.app_runtime.stores import Conflict, Unavailable, UnknownOutcome
+from jac_converge.app_runtime.stores import Conflict, TooLarge, Unavailable, UnknownOutcome
 
-__all__ = ["Problem", "answer", "answer_with", "install", "no_store", "refusal"]
+__all__ = ["Problem", "answer", "answer_with", "install", "no_store", "refusal", "too_large"]
 
 logger = logging.getLogger(__name__)
 
@@ -113,6 +113,11 @@ def no_store(what: str, error: Unavailable) -> Problem:
     return Problem(503, text, headers={"Retry-After": "1"})
 
 
+def too_large(what: str, error: TooLarge) -> Problem:
+    """Say what was more than the store can hold: which limit, and what to do."""
+    return Problem(413, f"{what}: {error}; nothing was stored", code="TOO_LARGE")
+
+
 def install(app: FastAPI) -> None:
     """Turn everything that a route may raise into the envelope."""
 
@@ -145,6 +150,10 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, Unavailable)  # noqa: S101
         return refusal(no_store(f"{request.method} {request.url.path}", error))
 
+    async def larger(request: Request, error: Exception) -> Response:
+        assert isinstance(error, TooLarge)  # noqa: S101
+        return refusal(too_large(f"{request.method} {request.url.path}", error))
+
     async def conflict(request: Request, error: Exception) -> Response:
         logger.warning("%s %s failed: %s", request.method, request.url.path, error)
         return refusal(Problem(409, "others changed the same at the same time; try again"))
@@ -161,6 +170,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(Unavailable, unavailable)
+    app.add_exception_handler(TooLarge, larger)
     app.add_exception_handler(Conflict, conflict)
     app.add_exception_handler(ClientDisconnect, hung_up)
     app.add_exception_handler(Exception, unexpected)

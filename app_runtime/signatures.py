@@ -10,11 +10,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 from pydantic.errors import PydanticUserError
+from pydantic_core import to_jsonable_python
 
 from jac_converge.app_runtime.bodies import fields_in
 from jac_converge.app_runtime.bridge.introspect import FieldSpec, FunctionSpec, WalkerSpec
 
-__all__ = ["Failure", "Signature", "describe", "signature_of"]
+__all__ = ["SPAWN_NODE", "Failure", "Signature", "signature_of"]
 
 SPAWN_NODE = "_jac_spawn_node"
 _RESPONSE: Any = Literal["response"]
@@ -61,6 +62,14 @@ class Signature:
     names: dict[str, str]
     """Name in the body model -> name of the field in the app."""
 
+    def own(self, name: str) -> str:
+        """Return what a field of the app is called in the body model."""
+        return next(own for own, named in self.names.items() if named == name)
+
+    def annotation(self, name: str) -> Any:
+        """Return the type of a field, as far as pydantic knows it."""
+        return self.body.model_fields[self.own(name)].annotation
+
     def fields(self, raw: bytes) -> dict[str, Any]:
         """Build the values of a call from a body that has been validated before."""
         return self.values(self.body.model_validate_json(fields_in(raw)))
@@ -73,10 +82,11 @@ class Signature:
 def signature_of(spec: WalkerSpec | FunctionSpec) -> Signature:
     """Build the models of one walker or function."""
     is_walker = isinstance(spec, WalkerSpec)
-    names = {f"field_{index}": field.name for index, field in enumerate(spec.fields)}
+    sent = [field for field in spec.fields if field.name not in spec.files]
+    names = {f"field_{index}": field.name for index, field in enumerate(sent)}
     fields: dict[str, Any] = {
         own: _field(field, is_node=field.name in spec.node_fields)
-        for own, field in zip(names, spec.fields, strict=True)
+        for own, field in zip(names, sent, strict=True)
     }
     if is_walker:
         text = "Id of the node to start at; the caller's root when not given."
@@ -102,23 +112,30 @@ def signature_of(spec: WalkerSpec | FunctionSpec) -> Signature:
     return Signature(body=body, response=response, names=names)
 
 
-def describe(field: FieldSpec) -> dict[str, Any]:
-    """Describe a field the way jaclang's introspection routes do."""
-    default = None
-    if not field.required:
-        default = "<factory>" if field.factory is not None else repr(field.default)
-    return {"type": _name(field.annotation), "required": field.required, "default": default}
-
-
 def _field(field: FieldSpec, *, is_node: bool) -> tuple[Any, Any]:
     options: dict[str, Any] = {"alias": field.name}
     if is_node:
         options["description"] = "A node, by its id."
     if field.factory is not None:
         options["default_factory"] = field.factory
+        options["json_schema_extra"] = _steady(field)
     elif not field.required:
         options["default"] = field.default
     return _known(field.annotation), Field(**options)
+
+
+def _steady(field: FieldSpec) -> dict[str, Any]:
+    """Tell a default that is made anew each time, if it is the same each time (an enum, a date)."""
+    if field.factory is None:
+        return {}
+    try:
+        one, two = (
+            to_jsonable_python(field.factory(), bytes_mode="base64", inf_nan_mode="constants")
+            for _ in range(2)
+        )
+    except Exception:  # noqa: BLE001 - code of the app, which may need a request around it
+        return {}
+    return {"default": one} if one == two else {}
 
 
 def _known(annotation: Any) -> Any:
@@ -137,7 +154,3 @@ def _config_for(annotation: Any) -> ConfigDict | None:
     own: Callable[..., Any] | None = getattr(annotation, "__dataclass_fields__", None)
     is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
     return None if own is not None or is_model else ConfigDict(arbitrary_types_allowed=False)
-
-
-def _name(annotation: Any) -> str:
-    return annotation.__name__ if isinstance(annotation, type) else str(annotation)

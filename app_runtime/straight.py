@@ -13,24 +13,28 @@ from starlette.types import Receive, Scope, Send
 
 __all__ = ["Answer", "straight"]
 
-type Answer = Callable[[Request, bytes], Awaitable[Response]]
-"""Answers a request, of which it gets the body too."""
+type Answer = Callable[[Request], Awaitable[Response]]
+"""Answers a request, of which nothing has been read."""
 
 
-def straight(answer: Answer) -> type[APIRoute]:
+def straight(answer: Answer, what: object = None) -> type[APIRoute]:
     """Make the class of a route.
 
     Args:
-        answer: of every POST; what it raises becomes an answer as anywhere else.
+        answer: of every request with a method of the route; what it raises becomes an answer as
+            anywhere else.
+        what: they call, for whoever looks at the routes.
     """
 
     class Route(APIRoute):
+        spec = what
+
         async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["method"] != "POST":
+            if scope["method"] not in self.methods:
                 await super().handle(scope, receive, send)
                 return
             request = Request(scope, receive)
-            response = await answer(request, await request.body())
+            response = await answer(request)
             await response(scope, receive, send)
 
     return Route

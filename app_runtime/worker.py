@@ -22,6 +22,8 @@ import uvicorn
 from jac_converge.app_runtime.app import create_app
 from jac_converge.app_runtime.auth.keys import BadKey
 from jac_converge.app_runtime.bridge.program import AppBroken, Program
+from jac_converge.app_runtime.bridge.restspecs import BadDeclaration
+from jac_converge.app_runtime.heads import BoundedHeads
 from jac_converge.app_runtime.stores import StoreError
 from jac_converge.app_runtime.tiers import open_memory
 from jac_converge.config.load import App, load_app
@@ -56,7 +58,7 @@ def work(app: App, listener: socket.socket, *, serving: Callable[[], None] | Non
         # What is there now stays: the collector need not look through it again with every request.
         gc.collect()
         gc.freeze()
-    except (AppBroken, BadKey, StoreError, OSError) as error:
+    except (AppBroken, BadDeclaration, BadKey, StoreError, OSError) as error:
         return _complain(error, 1)
     server = _Server(
         uvicorn.Config(
@@ -64,6 +66,7 @@ def work(app: App, listener: socket.socket, *, serving: Callable[[], None] | Non
             log_config=None,
             access_log=False,
             lifespan="on",
+            http=BoundedHeads,
             ws="none",
             server_header=False,
             headers=SECURITY,

@@ -16,6 +16,7 @@ from jac_converge.config.rules import broken_rules
 from jac_converge.config.spelling import (
     Annotation,
     AppName,
+    BaseImage,
     EnvName,
     Given,
     Host,
@@ -30,6 +31,7 @@ from jac_converge.config.spelling import (
     Percent,
     Port,
     RedisUrl,
+    Repository,
     ReturnUrl,
     RootPath,
     Url,
@@ -42,6 +44,7 @@ __all__ = [
     "AutoscalingSettings",
     "DatabaseSettings",
     "ExposureSettings",
+    "ImageBuildSettings",
     "JwtSettings",
     "KubernetesSettings",
     "MongodbSettings",
@@ -92,6 +95,9 @@ class ServerSettings(_Table):
 
     max_body_bytes: Whole[Annotated[int, Field(ge=1024)]] = 8 * 1024 * 1024
     """Largest request body, in bytes; beyond it 413."""
+
+    max_upload_bytes: Whole[Annotated[int, Field(ge=1024)]] = 64 * 1024 * 1024
+    """Largest body of a call that takes files, in bytes; they are on disk, not in memory."""
 
     request_timeout: Number[Annotated[float, Field(gt=0, le=86400)]] = 60.0
     """Seconds that a request may take before the client gets a 504."""
@@ -253,6 +259,26 @@ class ExposureSettings(_Table):
     """Namespace of that Gateway; none: the app's own."""
 
 
+class ImageBuildSettings(_Table):
+    """`[converge.kubernetes.image_build]`: how the image is built where none is given."""
+
+    builder: Literal["builtin", "docker", "podman", "buildah"] = "builtin"
+    """builtin needs no other program; the others build the `Dockerfile` beside jac.toml."""
+
+    repository: Given[Repository] = None
+    """Where the image is pushed to. Without it, it is loaded into a cluster of this machine."""
+
+    base: Given[BaseImage] = None
+    """Image below, by reference, or as an OCI layout (folder or tar) by a path such as
+    `./base.tar`. Default: the official slim one of the Python that runs `jac scale`."""
+
+    platform: Given[Literal["linux/amd64", "linux/arm64"]] = None
+    """Of the cluster's nodes. Default: for a cluster of this machine, its own; else linux/amd64."""
+
+    plain_http: bool = False
+    """Speak to the registry of `repository` without TLS; on the loopback that is so anyway."""
+
+
 class KubernetesSettings(_Table):
     """`[converge.kubernetes]`: the app on the cluster."""
 
@@ -266,7 +292,7 @@ class KubernetesSettings(_Table):
     """Context of the kubeconfig; default: its current one, pinned when the command starts."""
 
     image: Given[Image] = None
-    """Image that runs `jac serve` on this app. Needed by `jac scale`."""
+    """Image that runs `jac serve` on this app; without it, `jac scale` builds one."""
 
     image_pull_secrets: tuple[ObjectName, ...] = ()
     """Secrets of the namespace with logins to registries, for every pod."""
@@ -304,6 +330,9 @@ class KubernetesSettings(_Table):
 
     extra: tuple[ManifestPattern, ...] = ()
     """Manifests of your own, applied after the app's: YAML files, relative to jac.toml."""
+
+    image_build: ImageBuildSettings = ImageBuildSettings()
+    """`[converge.kubernetes.image_build]`."""
 
     exposure: ExposureSettings = ExposureSettings()
     """`[converge.kubernetes.exposure]`."""

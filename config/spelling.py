@@ -13,6 +13,7 @@ from jac_converge.config.ignore import parse_rule
 __all__ = [
     "Annotation",
     "AppName",
+    "BaseImage",
     "EnvName",
     "Given",
     "Host",
@@ -28,6 +29,7 @@ __all__ = [
     "Port",
     "ProviderName",
     "RedisUrl",
+    "Repository",
     "ReturnUrl",
     "RootPath",
     "Url",
@@ -114,13 +116,31 @@ _REGISTRY = (
 _PART = r"[a-z0-9]+((\.|__?|-+)[a-z0-9]+)*"
 # Source: the OCI distribution specification, and what counts as a registry in Docker's references:
 # a first part with a point or a port, or localhost.
+_REPOSITORY = rf"({_REGISTRY}/|(?![^/]*[.:][^/]*/))(?=[^:@]{{1,255}}(:|@|$)){_PART}(/{_PART})*"
+_IMAGE = (
+    rf"{_REPOSITORY}(:[A-Za-z0-9_][-.A-Za-z0-9_]{{0,127}})?"
+    r"(@(sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}))?"
+)
 Image = Annotated[
     str,
     _spelt(
-        rf"({_REGISTRY}/|(?![^/]*[.:][^/]*/))"
-        rf"(?=[^:@]{{1,255}}(:|@|$)){_PART}(/{_PART})*"
-        r"(:[A-Za-z0-9_][-.A-Za-z0-9_]{0,127})?(@(sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}))?",
+        _IMAGE,
         'an image reference such as "registry.example/team/shop:1.4", in lower case up to the tag',
+    ),
+]
+Repository = Annotated[
+    str,
+    _spelt(
+        _REPOSITORY,
+        'where images go, such as "registry.example/team/shop", in lower case, without a tag',
+    ),
+]
+BaseImage = Annotated[
+    str,
+    _spelt(
+        rf"{_IMAGE}|\.{{0,2}}[/\\].+|[A-Za-z]:[/\\].+",
+        'an image reference such as "python:3.12-slim", or the path of an OCI layout, such as '
+        '"./base.tar"',
     ),
 ]
 EnvName = Annotated[

@@ -5,7 +5,6 @@ Exit codes: 0 converged, 1 failed, 2 usage or configuration, 3 `--plan` found ch
 
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -23,6 +22,7 @@ from jac_converge.reconciler.console import (
 )
 from jac_converge.reconciler.converge import WATCHED, Converger
 from jac_converge.reconciler.errors import ClusterError, NoCluster
+from jac_converge.reconciler.images import Images, Parse
 from jac_converge.reconciler.kube_cluster import KubeCluster, Limits, connect
 from jac_converge.reconciler.mirror import Mirror
 from jac_converge.reconciler.ownership import selector_of
@@ -44,7 +44,7 @@ FIRST_PATIENCE = 2.0
 """The same before the cluster answered once: then it is more likely a wrong address."""
 
 
-def scale(*, file: str, parse: Callable[[Path], list[Problem]], **flags: Any) -> int:
+def scale(*, file: str, parse: Parse, **flags: Any) -> int:
     """Run `jac scale FILE` with flags as in `SCALE_FLAGS`; returns the exit code.
 
     Args:
@@ -58,16 +58,17 @@ def scale(*, file: str, parse: Callable[[Path], list[Problem]], **flags: Any) ->
         if flags["watch"] and Path(file).is_dir():
             from jac_converge.reconciler.commands.watch_apps import watch_apps  # noqa: PLC0415
 
-            return watch_apps(Path(file), flags, lambda app: _load(str(app), flags))
+            return watch_apps(Path(file), flags, lambda app: _load(str(app), flags), parse)
         source = Source(lambda: _load(file, flags), parse=parse)
         if flags["init"]:
             return _init(source.app)
-        if flags["export"] and not flags["with_secrets"]:
+        if flags["export"]:
             _check_image(source.app)
+        if flags["export"] and not flags["with_secrets"]:
             from jac_converge.reconciler.commands.export import export_without_secrets  # noqa: PLC0415
 
             return export_without_secrets(source.app, flags)
-        return _on_cluster(source, flags)
+        return _on_cluster(source, parse, flags)
     except (ConfigError, NoCluster) as error:
         return complain(str(error), USAGE, flags)
     except ClusterError as error:
@@ -124,11 +125,8 @@ def _init(app: App) -> int:
     return CONVERGED
 
 
-def _on_cluster(source: Source, flags: dict[str, Any]) -> int:
+def _on_cluster(source: Source, parse: Parse, flags: dict[str, Any]) -> int:
     app = source.app
-    imageless = ("destroy", "status", "history", "pause", "resume")
-    if not any(flags[verb] for verb in imageless):
-        _check_image(app)
     stop = Event()
     cluster = connect(
         context=app.settings.kubernetes.context,
@@ -150,6 +148,9 @@ def _on_cluster(source: Source, flags: dict[str, Any]) -> int:
     converger.read()
     converger.patience = PATIENCE
     cluster.check_identity()
+    imageless = any(flags[verb] for verb in ("destroy", "status", "history"))
+    if not imageless:
+        source.build_with(Images(cluster.target.context, parse=parse, stop=stop))
     return _carry_out(source, cluster, converger, flags)
 
 
@@ -194,7 +195,6 @@ def _check_image(app: App) -> None:
         file=str(app.files[0]) if app.files else None,
         line=None,
         key="converge.kubernetes.image",
-        message="no image is given; build one from the Dockerfile, push it, and name it here "
-        "or by --image",
+        message="no image is given, and an export builds none; name one here or by --image",
     )
     raise ConfigError(problem)

@@ -9,7 +9,7 @@ import yaml
 
 from jac_converge.reconciler.errors import NoCluster
 
-__all__ = ["context_name", "documents", "entry_of", "first_line", "place_of"]
+__all__ = ["cluster_of", "context_name", "documents", "entry_of", "first_line", "place_of"]
 
 _ADVICE: Final = "point KUBECONFIG to the kubeconfig of your cluster"
 
@@ -50,6 +50,25 @@ def context_name(context: str | None, config_file: str | None) -> str:
             f"{', '.join(sorted(names)) or '(none)'}",
         )
     return str(chosen)
+
+
+def cluster_of(
+    context: str, config_file: str | None = None
+) -> tuple[str, dict[str, dict[str, Any]]]:
+    """What a context calls its cluster, and what tools noted about both, by name of the note."""
+    found = [*documents(place_of(config_file))]
+    _, its = entry_of(found, "contexts", context)
+    cluster = str((its or {}).get("cluster", ""))
+    try:
+        _, theirs = entry_of(found, "clusters", cluster)
+    except KeyError:
+        theirs = {}
+    notes = [
+        *((its or {}).get("extensions") or ()),
+        *((theirs or {}).get("extensions") or ()),
+    ]
+    told = {str(note.get("name")): note.get("extension") for note in notes}
+    return cluster, {name: it for name, it in told.items() if isinstance(it, dict)}
 
 
 def entry_of(found: Iterable[tuple[Path, Any]], section: str, name: str) -> tuple[Path, Any]:

@@ -39,7 +39,7 @@ from jac_converge.reconciler.render import (
     worst,
 )
 from jac_converge.reconciler.retry import Backoff
-from jac_converge.reconciler.rollout import Rollouts
+from jac_converge.reconciler.rollout import Rollouts, new_image
 from jac_converge.reconciler.rows import rows_of
 from jac_converge.reconciler.snapshot import Policy
 from jac_converge.reconciler.source import Source
@@ -303,6 +303,10 @@ class Loop:
         """Take the steps if we may; returns why something is left to do."""
         p = self._p
         self._lease_wanted.set()
+        idle = p.lease.rival_lives or p.lease.paused
+        # Before anything else: what cannot be brought leaves everything as it is.
+        if not idle and (error := self._bring_image()):
+            return (error,)
         if not p.lease.held and (obstacle := self._acquire(plan)):
             return obstacle
         if pause := p.lease.paused:
@@ -332,6 +336,19 @@ class Loop:
         again = any(isinstance(step, Recreate) for step in plan.writes)
         p.trigger.poke("content" if again else "status")
         return outcome.errors
+
+    def _bring_image(self) -> ClusterError | None:
+        """See to it that the nodes find an image before pods ask for it; returns what failed."""
+        p = self._p
+        desired, live = keyed(p.converger.desired), p.converger.mirror.snapshot()
+        if not (image := new_image(desired, live, p.source.app.name)):
+            return None
+        try:
+            p.source.bring(image, p.view.say)
+        except ClusterError as error:
+            p.view.say(str(error))
+            return error
+        return None
 
     def _note_what_is_there(self) -> None:
         wanted, live = keyed(self._p.converger.desired), self._p.converger.mirror.snapshot()

@@ -4,7 +4,7 @@ It runs with every look at the statuses, and writes when an outcome is known, ne
 changes when something else is to follow from a roll-out.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -13,12 +13,12 @@ from jac_converge.reconciler.converge import Converger
 from jac_converge.reconciler.errors import ClusterError
 from jac_converge.reconciler.health import Health
 from jac_converge.reconciler.lease import Lease
-from jac_converge.reconciler.objects import ObjectKey
+from jac_converge.reconciler.objects import Object, ObjectKey
 from jac_converge.reconciler.releases import History, judged, obstacle
 from jac_converge.reconciler.render import Row
 from jac_converge.reconciler.steps import Create, Keep, Plan, Update
 
-__all__ = ["Rollouts"]
+__all__ = ["Rollouts", "new_image"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +82,18 @@ class Rollouts:
 
     def _person(self) -> str:
         return self.lease.holder.rpartition(":")[0]
+
+
+def new_image(
+    desired: Mapping[ObjectKey, Object], live: Mapping[ObjectKey, Object], app: str
+) -> str:
+    """The image that the app's pods are about to ask for; empty where they run it already."""
+    key = ObjectKey("Deployment", app)
+    wanted, there = (
+        obj["spec"]["template"]["spec"]["containers"][0]["image"] if obj else ""
+        for obj in (desired.get(key), live.get(key))
+    )
+    return "" if wanted == there else str(wanted)
 
 
 def _health_of_app(app: App, plan: Plan, rows: Iterable[Row]) -> Health | None:

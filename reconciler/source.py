@@ -9,8 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from jac_converge.config.load import App, ConfigError, Problem
+from jac_converge.reconciler.errors import ClusterError
+from jac_converge.reconciler.images import Images
 
 __all__ = ["Source"]
+
+type Bring = Callable[[str, Callable[[str], None]], None]
 
 type _Signature = tuple[tuple[int, int, int] | None, ...]
 
@@ -31,11 +35,25 @@ class Source:
     ) -> None:
         self._load = load
         self._parse = parse
+        self.bring: Bring = lambda _image, _say: None
+        """Sees to it that the cluster finds an image that was built here; says what it does."""
         self.app = load()
-        self.problem: ConfigError | None = None
+        self.problem: ConfigError | ClusterError | None = None
         """Why the files as they are now cannot be used."""
         # What was read may have changed since, so the first look reads once more.
         self._signature: _Signature | None = None
+
+    def build_with(self, images: Images) -> None:
+        """From now on, an app that names no image gets one that is built here.
+
+        Raises:
+            ConfigError: as `Images.built` does.
+            ClusterError: as `Images.built` does.
+        """
+        load = self._load
+        self.app = images.built(self.app)
+        self.bring = images.bring
+        self._load = lambda: images.built(load())
 
     def check_code(self) -> None:
         """Parse the app's own file: what cannot run is not deployed.
@@ -59,7 +77,7 @@ class Source:
         before = (self.app, self.problem)
         try:
             app = self._load()
-        except ConfigError as problem:
+        except (ConfigError, ClusterError) as problem:
             self.problem = problem
         else:
             obstacle = _unusable(self.app, app)

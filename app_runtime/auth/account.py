@@ -81,6 +81,12 @@ def document_of(
     return Document(id=id_, kind=KIND, body=body)
 
 
+def belongings(account: str) -> tuple[str, ...]:
+    """Return the ids of the documents that go with an account, beside its names and its graph."""
+    short = account.partition(":")[2]
+    return tuple(f"{what}:{short}" for what in ("sessions", "profile", "keys", "throttle"))
+
+
 def with_changes(stored: Document, **changes: Any) -> Document:
     """Change what the document of an account says."""
     return stored._replace(body={**stored.body, **changes})

@@ -4,6 +4,7 @@ It changes with what may become of an account.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,6 +14,7 @@ from jac_converge.app_runtime.auth.account import (
     USER,
     Account,
     account_of,
+    belongings,
     document_of,
     fitting,
     with_changes,
@@ -166,8 +168,9 @@ class Accounts:
         """
 
         def changed(stored: Document | None) -> Document | None:
-            gone = stored is None or stored.kind != KIND
-            return None if gone else with_changes(stored, **change(stored.body))
+            if stored is None or stored.kind != KIND:
+                return None
+            return with_changes(stored, **change(stored.body))
 
         rewrite(self._store, id_, changed, tries=ENDINGS)
 
@@ -188,7 +191,9 @@ class Accounts:
             raise Refused("the account has no such name")
         return self.set_names(account, [own for own in account.names if own.key != name.key])
 
-    def set_names(self, account: Account, names: Sequence[Name]) -> Account:
+    def set_names(
+        self, account: Account, names: Sequence[Name], *, beside: Beside = nothing
+    ) -> Account:
         """Give an account these names instead of its own, in one commit; tokens stay valid.
 
         Raises:
@@ -197,7 +202,14 @@ class Accounts:
         """
         names = fitting(names, has_password=account.has_password)
         new = [name for name in names if account.has(name) is None]
-        return account_of(take(self._store, new, lambda: self._renaming(account, names)).updates[0])
+
+        def batch() -> WriteBatch:
+            own, more = self._renaming(account, names), beside(account)
+            return replace(
+                own, creates=(*more.creates, *own.creates), updates=(*own.updates, *more.updates)
+            )
+
+        return account_of(take(self._store, new, batch).updates[0])
 
     def _renaming(self, account: Account, names: tuple[Name, ...]) -> WriteBatch:
         kept = {name.key for name in names}
@@ -217,35 +229,78 @@ class Accounts:
             ),
         )
 
-    def change_password(
-        self, account: Account, current: str, new: str, *, beside: Beside = nothing
-    ) -> Account:
-        """Set a new password, which ends every token handed out before, in one commit.
+    def prove(self, account: Account, password: str) -> None:
+        """Check the password of somebody whom a token speaks for.
 
         Raises:
-            WrongPassword: the current password is another one.
-            Refused: the new one is not fit.
+            WrongPassword: it is another one, or there is none.
         """
         stored = self._store.get([account.id]).get(account.id)
         known = stored.body.get("password") if stored is not None else None
-        if not passwords.matches(known, current) or stored is None:
+        if not passwords.matches(known, password):
             raise WrongPassword("the current password is wrong")
+
+    def change_password(
+        self, account: Account, current: str, new: str, *, beside: Beside = nothing
+    ) -> Account:
+        """Set a new password instead of the current one (see `set_password`).
+
+        Raises:
+            WrongPassword: the current password is another one.
+        """
+        self.prove(account, current)
+        return self.set_password(account, new, beside=beside)
+
+    def set_password(self, account: Account, new: str, *, beside: Beside = nothing) -> Account:
+        """Set a password, which ends every token handed out before, in one commit.
+
+        Raises:
+            Refused: it is not fit, or the account changed meanwhile.
+        """
         passwords.check_fit(new)
         hash_ = passwords.hashed(new)
         for _ in range(ENDINGS):
-            version = stored.body["version"] + 1
-            changed = with_changes(stored, password=hash_, version=version, ended={})
+            stored = self._store.get([account.id]).get(account.id)
+            if stored is None or stored.kind != KIND or stored.body["version"] != account.version:
+                break
+            changes = {"password": hash_, "version": account.version + 1, "ended": {}}
+            changed = with_changes(stored, **changes)
             more = beside(account_of(changed))
+            batch = WriteBatch(creates=more.creates, updates=(changed, *more.updates))
             try:
-                self._store.commit(
-                    WriteBatch(creates=more.creates, updates=(changed, *more.updates))
-                )
+                self._store.commit(batch)
             except Conflict:
-                stored = self._store.get([account.id]).get(account.id)
-                if stored is None or stored.body.get("password") != known:
-                    break
-            else:
-                return account_of(changed)
+                continue  # a session began or ended; what was proven is as true as before
+            return account_of(changed)
+        raise Refused(CHANGED)
+
+    def remove(self, account: Account, *, record: Document) -> None:
+        """Remove an account, its names and what `belongings` has of it, in one commit.
+
+        Args:
+            account: as it was read for whoever asks.
+            record: a new document that says what is left to do.
+
+        Raises:
+            Refused: it changed meanwhile.
+        """
+        names = [name.key for name in account.names]
+        for _ in range(ENDINGS):
+            found = self._store.get([account.id, *names, *belongings(account.id)])
+            stored = found.get(account.id)
+            if stored is None or not _is_still(account, stored):
+                break
+            gone = [
+                one
+                for one in found.values()
+                if one.kind != "name" or one.body["account"] == account.id
+            ]
+            removals = tuple(Removal(id=one.id, version=one.version) for one in gone)
+            try:
+                self._store.commit(WriteBatch(creates=(record,), removals=removals))
+            except Conflict:
+                continue  # a session began or ended
+            return
         raise Refused(CHANGED)
 
     def id_of(self, name: str) -> str | None:

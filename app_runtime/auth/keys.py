@@ -11,8 +11,9 @@ import hmac
 import json
 import os
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,12 @@ class Keyring:
 
     current: Key
     known: Mapping[str, Key]
+    older: Callable[[], Mapping[str, Key]] = dict
+    """Makes those that a secret may have stood for before: seldom needed, and slow to import."""
+
+    def find(self, name: str) -> Key | None:
+        """Return the key of an id."""
+        return self.known.get(name) or self.older().get(name)
 
     @property
     def published(self) -> dict[str, Any]:
@@ -82,10 +89,18 @@ def keyring(
     else:
         current = _from_secret(secrets_[0], algorithm)
     known = {current.id: current}
+    previous = tuple(previous)
     for number, text in enumerate((*secrets_, *previous)):
         for key in _checking(text, algorithm, number):
             known.setdefault(key.id, key)
-    return Keyring(current=current, known=known)
+
+    @cache
+    def older() -> Mapping[str, Key]:
+        secrets = [text for text in (*secrets_, *previous) if not _is_pem(text)]
+        keys = [_from_secret(text, name) for text in secrets for name in DERIVED]
+        return {key.id: key for key in keys}
+
+    return Keyring(current=current, known=known, older=older)
 
 
 def minted_secrets(file: Path) -> tuple[str, ...]:
@@ -120,13 +135,17 @@ def minted_secrets(file: Path) -> tuple[str, ...]:
 
 def _checking(text: str, algorithm: str, number: int) -> Iterable[Key]:
     """Every key that a secret or a PEM may have been: the algorithm may have changed since."""
-    if text.lstrip().startswith("-----BEGIN "):
+    if _is_pem(text):
         yield _from_pem(text, f"previous_secrets[{number}]")
         return
     # What needs `cryptography` is only made where it is in use.
     asymmetric = algorithm not in HASHES
     for name in (*HASHES, *(DERIVED if asymmetric else ())):
         yield _from_secret(text, name)
+
+
+def _is_pem(text: str) -> bool:
+    return text.lstrip().startswith("-----BEGIN ")
 
 
 def _from_secret(secret: str, algorithm: str) -> Key:

@@ -19,6 +19,7 @@ __all__ = [
     "Refused",
     "email",
     "from_stored",
+    "is_address",
     "sso",
     "typed",
     "username",
@@ -73,13 +74,18 @@ class Name:
         return self.stored | {"provider": provider, "value": subject}
 
 
+def is_address(value: str) -> bool:
+    """Say whether a user name is an e-mail address."""
+    return value.isascii() and _ADDRESS.fullmatch(value.strip().lower()) is not None
+
+
 def username(value: str) -> Name:
     """Make a user name; one that is an e-mail address is that, so that the two cannot differ.
 
     Raises:
         Refused: it is not fit.
     """
-    if value.isascii() and _ADDRESS.fullmatch(value.strip().lower()):
+    if is_address(value):
         return email(value)
     plain = unicodedata.normalize("NFKC", value).strip()
     folded = plain.casefold()

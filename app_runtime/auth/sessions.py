@@ -3,7 +3,7 @@
 All sessions of an account are one document beside it, which no call of the app reads: what a call
 has to know, the account says (`Accounts.check_stored`). A refresh token is used once. The next one
 follows from it and from a number that only the store knows, so whoever repeats a refresh within
-`GRACE` gets the same answer again; after that, a token that was used before means that two have
+the grace gets the same answer again; after that, a token that was used before means that two have
 it, and the session ends for both. It changes with the life of a session.
 """
 
@@ -16,14 +16,15 @@ from dataclasses import dataclass
 from time import time
 from typing import Any
 
-from jac_converge.app_runtime.auth.accounts import Account, Accounts
+from jac_converge.app_runtime.auth.account import Account
+from jac_converge.app_runtime.auth.accounts import Accounts
 from jac_converge.app_runtime.stores import Conflict, Document, DocumentStore, WriteBatch
 from jac_converge.app_runtime.stores.rewriting import rewrite
 
-__all__ = ["InvalidRefresh", "Reused", "Session", "Sessions"]
+__all__ = ["PREFIX", "InvalidRefresh", "Reused", "Session", "Sessions"]
 
 MOST = 32  # of one account; the one that was not used for longest makes room
-GRACE = 10.0  # s in which a used refresh token gives its successor again: two tabs, a lost answer
+FRESH = 600.0  # s after a login
 LONGEST = 200  # characters of a refresh token; ours have 134
 TRIES = 10  # against others who change the sessions of the same account
 PREFIX = "jacr"
@@ -75,6 +76,7 @@ class Sessions:
         idle: int,
         longest: int,
         access: int,
+        grace: float,
         clock: Callable[[], float] = time,
     ) -> None:
         """Keep sessions in the store of their accounts.
@@ -85,6 +87,8 @@ class Sessions:
             idle: s without a refresh after which a session ends.
             longest: s after which it ends in any case.
             access: s that an access token may live.
+            grace: s in which a used refresh token gives its successor again, for two tabs and for
+                a lost answer; longer than a client waits for one.
             clock: s since the epoch.
         """
         self._store = store
@@ -92,6 +96,7 @@ class Sessions:
         self._idle = idle
         self._longest = longest
         self._access = access
+        self._grace = grace
         self._clock = clock
 
     def open(self, account: Account) -> Session:
@@ -144,21 +149,8 @@ class Sessions:
             InvalidRefresh: it renews nothing.
         """
         token, now = _parsed(text), self._clock()
-        id_ = f"account:{token.account}"
         for _ in range(TRIES):
-            found = self._store.get([id_, _key(id_)])
-            stored, document = found.get(id_), found.get(_key(id_))
-            session = document.body["open"].get(token.session) if document is not None else None
-            account = self._accounts.current(stored)
-            if (
-                document is None
-                or account is None
-                or session is None
-                or session["version"] != account.version
-                or now >= min(session["idle"], session["end"])
-                or not _same(session["family"], token.family)
-            ):
-                raise InvalidRefresh("the refresh token renews nothing")
+            account, document, session = self._found(token, now)
             given = Session(account=account, id=token.session, refresh="")
             if not _same(session["secret"], token.secret):
                 return self._again(given, token, session, now)
@@ -177,7 +169,61 @@ class Sessions:
             except Conflict:
                 continue  # another tab was faster, most likely with the same token
             return Session(account=account, id=token.session, refresh=str(following))
-        raise Conflict([_key(id_)])
+        raise Conflict([_key(f"account:{token.account}")])
+
+    def end_by(self, text: str) -> Account:
+        """End a session by its refresh token, or by one of before: its owner wants it to end.
+
+        Raises:
+            InvalidRefresh: it is of no session.
+        """
+        token = _parsed(text)
+        account, _, _ = self._found(token, self._clock())
+        self.end(account, token.session)
+        return account
+
+    def lasting(self, account: Account, session: str) -> Session:
+        """Return a session that goes on, for an access token of it; it is not prolonged.
+
+        Raises:
+            InvalidRefresh: it has ended.
+        """
+        found = self._one(account, session)
+        if found is None or self._clock() >= min(found["idle"], found["end"]):
+            raise InvalidRefresh("the session has ended")
+        return Session(account=account, id=session, refresh="")
+
+    def is_fresh(self, account: Account, session: str) -> bool:
+        """Say whether somebody has just logged in, so that they need not prove once more who."""
+        found = self._one(account, session)
+        return found is not None and self._clock() - (found["end"] - self._longest) < FRESH
+
+    def _one(self, account: Account, session: str) -> dict[str, Any] | None:
+        document = self._store.get([_key(account.id)]).get(_key(account.id))
+        found = document.body["open"].get(session) if document is not None else None
+        return found if found is not None and found["version"] == account.version else None
+
+    def _found(self, token: _Token, now: float) -> tuple[Account, Document, dict[str, Any]]:
+        """Read the session of a refresh token, the last one or an older one.
+
+        Raises:
+            InvalidRefresh: there is none.
+        """
+        id_ = f"account:{token.account}"
+        found = self._store.get([id_, _key(id_)])
+        document = found.get(_key(id_))
+        session = document.body["open"].get(token.session) if document is not None else None
+        account = self._accounts.current(found.get(id_))
+        if (
+            document is None
+            or account is None
+            or session is None
+            or session["version"] != account.version
+            or now >= min(session["idle"], session["end"])
+            or not _same(session["family"], token.family)
+        ):
+            raise InvalidRefresh("the refresh token renews nothing")
+        return account, document, session
 
     def end(self, account: Account, session: str) -> None:
         """End one session, and the access tokens that it was given, now.
@@ -199,7 +245,7 @@ class Sessions:
 
     def _again(self, given: Session, token: _Token, session: dict[str, Any], now: float) -> Session:
         """Answer a token that is genuine, and not the last one."""
-        recent = now - session.get("rotated", 0.0) < GRACE
+        recent = now - session.get("rotated", 0.0) < self._grace
         if recent and _same(session.get("before", ""), token.secret):
             following = _following(token, session["salt"])
             return Session(account=given.account, id=given.id, refresh=str(following))

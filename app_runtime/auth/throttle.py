@@ -1,44 +1,50 @@
-"""Wrong logins cost time: each one more than the last, by name and by address.
+"""Wrong passwords cost time: each one more than the last, by account and address, and by address.
 
-The counts are documents, so that all workers and pods share them and a restart forgets none. They
-are bounded: a name that is nobody's, and an address, share one of `BUCKETS` documents by a keyed
-hash, which an attacker cannot aim at. It changes with how long somebody has to wait.
+Somebody who guesses must not lock out the owner. So what refuses is counted by account *and*
+address; of an account from everywhere it only slows; and an address that the owner has logged in
+from does not wait for what others do. It changes with how long somebody has to wait.
 """
 
-import hmac
 import ipaddress
-import secrets
+import logging
 from collections.abc import Callable
-from contextlib import suppress
+from dataclasses import dataclass
 from time import time
-from typing import Any
 
 from jac_converge.app_runtime.auth.accounts import Accounts
-from jac_converge.app_runtime.stores import Conflict, Document, DocumentStore, WriteBatch
-from jac_converge.app_runtime.stores.rewriting import rewrite
+from jac_converge.app_runtime.auth.tallying import Limit, Tallies, TooMany
+from jac_converge.app_runtime.stores import DocumentStore
 
-__all__ = ["Throttle", "TooMany", "counted"]
+__all__ = ["Attempt", "Throttle", "TooMany", "counted"]
 
-FREE = 5  # wrong logins by one name before anybody waits
+logger = logging.getLogger(__name__)
+
+FREE = 5  # wrong passwords for one account from one address before anybody waits
+LONGEST, DECAY = 300.0, 600.0  # s
 FREE_BY_ADDRESS = 20  # a household or an office has one address
-LONGEST = 300.0  # s between two tries by one name: its owner is locked out for no longer
-LONGEST_BY_ADDRESS = 900.0  # s
-FORGOTTEN = 86400.0  # s after the last wrong one
-BUCKETS = 4096
-TRIES = 5
-KEY = "throttle:key"
+LONGEST_BY_ADDRESS, DECAY_BY_ADDRESS = 900.0, 60.0  # s
+FREE_BY_ACCOUNT = 30  # from everywhere
+SLOWEST = 5.0  # s that a guess is held up, where the account is guessed at from everywhere
+SLOW_AT_FIRST = 0.1  # s
+FREE_REGISTRATIONS = 20  # by one address
+LONGEST_TO_REGISTER, DECAY_TO_REGISTER = 3600.0, 300.0  # s
 
 
-class TooMany(Exception):
-    """Too many logins went wrong; `wait` is how long the next one has to wait, in s."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One use of a password, counted as wrong until it was right."""
 
-    def __init__(self, wait: float) -> None:
-        super().__init__(f"too many logins went wrong; the next one may come in {wait:.0f} s")
-        self.wait = wait
+    account: str | None
+    """Id of the account that it is for; None: there is none of this name."""
+    slow: float
+    """s to wait before the password is looked at."""
+    pair: Limit
+    everywhere: Limit
+    address: Limit | None
 
 
 class Throttle:
-    """Counts wrong logins. Every method may wait for the store; call it from a thread."""
+    """Counts wrong passwords. Every method may wait for the store; call it from a thread."""
 
     def __init__(
         self, store: DocumentStore, accounts: Accounts, *, clock: Callable[[], float] = time
@@ -50,82 +56,109 @@ class Throttle:
             accounts: says whose a name is.
             clock: s since the epoch.
         """
-        self._store = store
+        self._tallies = Tallies(store, clock)
         self._accounts = accounts
-        self._clock = clock
-        self._key = b""
+        self._warned = False
 
-    def check(self, name: str, address: str | None) -> None:
-        """Let a login pass, before anything is hashed.
+    def begin(self, name: str, address: str | None) -> Attempt:
+        """Let a login pass, before anything is hashed, and count it.
 
         Args:
             name: as it was sent.
-            address: of the client; None: it does not count (see `counted`).
+            address: of the client; None: not known (see `counted`).
 
         Raises:
             TooMany: it has to wait.
         """
-        limits = self._limits(name, address)
-        found = self._store.get(list(limits))
-        now = self._clock()
-        waits = [document.body["until"] - now for document in found.values()]
-        if (longest := max(waits, default=0.0)) > 0:
-            raise TooMany(max(1.0, longest))
+        return self._begin(self._accounts.id_of(name), name, address)
 
-    def wrong(self, name: str, address: str | None) -> None:
-        """Count a wrong login."""
-        for key, (free, longest) in self._limits(name, address).items():
-            self._count(key, free, longest)
+    def begin_for(self, account: str, address: str | None) -> Attempt:
+        """Do the same for an account that a token speaks for."""
+        return self._begin(account, "", address)
 
-    def right(self, name: str) -> None:
-        """Forget the wrong logins by a name; its address may have others to answer for."""
-        (key,) = self._limits(name, None)
-        stored = self._store.get([key]).get(key)
-        if stored is None or not stored.body["count"]:
-            return
+    def _begin(self, account: str | None, name: str, address: str | None) -> Attempt:
+        pair, everywhere = self._by_account(account, name, address)
+        known = address is not None and self._tallies.known(pair.document, pair.entry)
+        by_address = None if known else self._by_address(address)
         try:
-            body = {"count": 0, "last": 0.0, "until": 0.0}
-            self._store.commit(WriteBatch(updates=(stored._replace(body=body),)))
-        except Conflict:
-            return  # a wrong one was counted just now: that stays
+            self._tallies.check(pair, *([by_address] if by_address else []))
+            if by_address is not None:
+                self._tallies.count(by_address)
+            counts = self._tallies.count(pair, everywhere)
+        except TooMany:
+            if address is None:
+                self._warn_once()
+            raise
+        over = counts[everywhere.entry] - FREE_BY_ACCOUNT
+        slow = 0.0 if known or over <= 0 else min(SLOWEST, SLOW_AT_FIRST * 2.0 ** min(over, 30))
+        return Attempt(
+            account=account, slow=slow, pair=pair, everywhere=everywhere, address=by_address
+        )
 
-    def _count(self, key: str, free: int, longest: float) -> None:
-        def counted_(stored: Document | None) -> Document:
-            found = stored or Document(id=key, kind="throttle", body={"count": 0, "last": 0.0})
-            now, body = self._clock(), found.body
-            count = 1 if now - body["last"] > FORGOTTEN else body["count"] + 1
-            # The exponent has a bound of its own: a float does not go up to 2 ** 1100.
-            wait = min(longest, 2.0 ** min(count - free, 30)) if count >= free else 0.0
-            return found._replace(body={"count": count, "last": now, "until": now + wait})
+    def right(self, attempt: Attempt) -> None:
+        """Forget what was counted: the password was right."""
+        pair, known = attempt.pair, attempt.pair.entry if attempt.account is not None else ""
+        self._tallies.take_back(pair.document, pair.entry, attempt.everywhere.entry, known=known)
+        if attempt.address is not None:
+            self._tallies.take_back(attempt.address.document, "", attempt.address.entry)
 
-        with suppress(Conflict):  # others count as well; what they write makes the wait no shorter
-            rewrite(self._store, key, counted_, tries=TRIES)
+    def registering(self, address: str | None) -> None:
+        """Let a registration pass, and count it.
 
-    def _limits(self, name: str, address: str | None) -> dict[str, tuple[int, float]]:
-        account = self._accounts.id_of(name)
-        by_name = account.partition(":")[2] if account else f"nobody-{self._bucket(name)}"
-        limits: dict[str, tuple[int, float]] = {f"throttle:{by_name}": (FREE, LONGEST)}
-        if address is not None:
-            key = f"throttle:address-{self._bucket(address)}"
-            limits[key] = (FREE_BY_ADDRESS, LONGEST_BY_ADDRESS)
-        return limits
+        Raises:
+            TooMany: it has to wait.
+        """
+        if address is None:
+            return
+        document = f"throttle:registrations-{self._tallies.bucket(address)}"
+        limit = Limit(
+            document=document,
+            entry=self._tallies.digest(address),
+            free=FREE_REGISTRATIONS,
+            longest=LONGEST_TO_REGISTER,
+            decay=DECAY_TO_REGISTER,
+        )
+        self._tallies.count(limit)
 
-    def _bucket(self, text: str) -> int:
-        if not self._key:
-            self._key = self._shared_key()
-        digest = hmac.digest(self._key, text.casefold().encode("utf-8", "replace"), "sha256")
-        return int.from_bytes(digest[:8]) % BUCKETS
+    def _by_account(
+        self, account: str | None, name: str, address: str | None
+    ) -> tuple[Limit, Limit]:
+        # A name of nobody is treated alike, or the waits would say which names there are.
+        who = account or f"nobody {name}"
+        short = account.partition(":")[2] if account else f"nobody-{self._tallies.bucket(who)}"
+        return Limit(
+            document=f"throttle:{short}",
+            entry=self._tallies.digest(who, address or "-"),
+            free=FREE,
+            longest=LONGEST,
+            decay=DECAY,
+        ), Limit(
+            document=f"throttle:{short}",
+            entry=self._tallies.digest(who),
+            free=FREE_BY_ACCOUNT,
+            longest=SLOWEST,
+            decay=DECAY_BY_ADDRESS,
+            strict=False,
+        )
 
-    def _shared_key(self) -> bytes:
-        """Return the key of the hash; the first of all workers makes it."""
-        while (stored := self._store.get([KEY]).get(KEY)) is None:
-            body: dict[str, Any] = {"key": secrets.token_hex(16), "until": 0.0}
-            try:
-                made = Document(id=KEY, kind="throttle", body=body)
-                self._store.commit(WriteBatch(creates=(made,)))
-            except Conflict:
-                continue  # another worker was faster
-        return bytes.fromhex(stored.body["key"])
+    def _warn_once(self) -> None:
+        if not self._warned:
+            logger.warning(
+                "the addresses of clients are not known, so who guesses at an account holds up its "
+                "owner; name the proxy in FORWARDED_ALLOW_IPS"
+            )
+        self._warned = True
+
+    def _by_address(self, address: str | None) -> Limit | None:
+        if address is None:
+            return None
+        return Limit(
+            document=f"throttle:address-{self._tallies.bucket(address)}",
+            entry=self._tallies.digest(address),
+            free=FREE_BY_ADDRESS,
+            longest=LONGEST_BY_ADDRESS,
+            decay=DECAY_BY_ADDRESS,
+        )
 
 
 def counted(address: str | None) -> str | None:

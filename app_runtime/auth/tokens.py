@@ -137,7 +137,7 @@ class Tokens:
     def _key(self, header: dict[str, Any]) -> Key:
         """Take the key that a token names, if it is one of ours and for the token's algorithm."""
         name = header.get("kid")
-        key = self._keys.known.get(name) if isinstance(name, str) else None
+        key = self._keys.find(name) if isinstance(name, str) else None
         if key is None or header.get("alg") != key.algorithm:
             raise InvalidToken("token check failed (UnknownKey): none of ours signs like this")
         return key

@@ -4,4 +4,9 @@ Everything else speaks of `Program`, specs and outcomes; another line of the run
 module here.
 """
 
+from jac_converge.app_runtime.bridge.built import use_built
+
 __all__: list[str] = []
+
+# Before any module here imports jaclang.
+use_built()

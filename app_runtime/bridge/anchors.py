@@ -20,7 +20,7 @@ from jaclang.jac0core.archetype import (
 )
 from jaclang.runtimelib.serializer import Serializer
 
-from jac_converge.app_runtime.bridge.edges import EdgeList, Pages, hex_of, unstored
+from jac_converge.app_runtime.bridge.edges import EdgeList, Pages, hex_of
 from jac_converge.app_runtime.bridge.fields import ATTIC, Layout, layout_of
 from jac_converge.app_runtime.bridge.values import CannotStore, ClassGone, same_by_name
 from jac_converge.app_runtime.stores import Document
@@ -29,13 +29,15 @@ __all__ = [
     "Known",
     "StoredEdge",
     "StoredNode",
+    "access_of",
     "as_stored",
     "body_of",
-    "edges_after",
     "edges_from",
     "fill",
+    "go_on_from",
     "kind_of",
     "make_new",
+    "own_edges",
     "own_part",
     "stored_class",
     "unchanged",
@@ -115,7 +117,7 @@ def _made(anchor: Any, name: str) -> Any:
     if "document" not in held:
         return Anchor.__getattr__(anchor, name)
     # One for all threads of the request, whoever made it.
-    return held.setdefault("access", _access_from(held["document"].body.get("access")))
+    return held.setdefault("access", access_of(held["document"]))
 
 
 def edges_from(document: Document, known: Known) -> EdgeList:
@@ -123,15 +125,29 @@ def edges_from(document: Document, known: Known) -> EdgeList:
     return EdgeList(*_stored_edges(document, known), known.edge)
 
 
-def edges_after(edges: list[Any], document: Document, known: Known) -> EdgeList:
-    """Return the list of a node's edges after a commit, with what that did not store yet."""
-    inline, read_pages = _stored_edges(document, known)
-    if isinstance(edges, EdgeList):
-        edges.restart(inline, read_pages)
-        return edges
-    made = EdgeList(inline, read_pages, known.edge)
-    made.extend(unstored(edges, inline))
+def own_edges(anchor: Any) -> EdgeList | None:
+    """Return the list of a node's edges; None if it is stored and nobody has asked for it.
+
+    A plain list that took its place is put into one of ours.
+    """
+    held = anchor.__dict__
+    given = held.get("edges")
+    if given is None or isinstance(given, EdgeList):
+        return given
+    document = held.get("document")
+    made = EdgeList() if document is None else edges_from(document, held["known"])
+    made[:] = given
+    held["edges"] = made
     return made
+
+
+def go_on_from(document: Document, anchor: Any, known: Known) -> None:
+    """Note what a commit has stored of an anchor; the edges of a node that it did not know stay."""
+    held = anchor.__dict__
+    held["document"], held["baseline"], held["known"] = document, document.body, known
+    held["hash"] = STORED_HASH
+    if isinstance(anchor, NodeAnchor) and (edges := own_edges(anchor)) is not None:
+        edges.restart(*_stored_edges(document, known), known.edge)
 
 
 def _stored_edges(document: Document, known: Known) -> tuple[list[str], Callable[[], Pages] | None]:
@@ -146,8 +162,8 @@ def make_new(anchor: Any) -> None:
     held["access"] = anchor.access
     held["persistent"], held["root"], held["hash"] = False, None, 0
     if isinstance(anchor, NodeAnchor):
-        edges = list.__iter__(held.get("edges", []))  # past an EdgeList, which would read
-        held["edges"] = [edge for edge in edges if "document" not in edge.__dict__]
+        edges = own_edges(anchor)
+        held.setdefault("edges", EdgeList()) if edges is None else edges.forget()
     for name in ("document", "baseline", "known", "made"):
         held.pop(name, None)
 
@@ -295,7 +311,9 @@ def _access_of(access: Permission) -> dict[str, Any]:
     return {"all": access.all.value, "roots": roots}
 
 
-def _access_from(body: Mapping[str, Any] | None) -> Permission:
+def access_of(document: Document) -> Permission:
+    """Return the access rights that a document grants."""
+    body = document.body.get("access")
     if body is None:
         return Permission()
     roots = {root: access_level_cast(level) for root, level in body["roots"].items()}

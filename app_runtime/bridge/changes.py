@@ -14,12 +14,11 @@ from typing import Any
 from jaclang.jac0core.archetype import Anchor, EdgeAnchor, NodeAnchor, Root
 from jaclang.jac0core.runtime import JacRuntimeInterface as Jac
 
-from jac_converge.app_runtime.bridge.anchors import body_of, kind_of, unchanged
+from jac_converge.app_runtime.bridge.anchors import body_of, kind_of, own_edges, unchanged
 from jac_converge.app_runtime.bridge.edges import (
     INLINE,
     EdgeList,
     Pages,
-    entry_of,
     hex_of,
     page_id,
     page_ids,
@@ -48,6 +47,9 @@ class Changes:
     """Entries added to nodes of which nothing else changed, and of whose edges none was looked at:
     they fit whatever others add meanwhile."""
 
+    followed: set[str] = field(default_factory=set)
+    """Nodes of which others made something before this was added."""
+
     @property
     def batch(self) -> WriteBatch:
         """Everything, as the store takes it."""
@@ -69,6 +71,7 @@ class Changes:
 
     def follow(self, fresh: Mapping[str, Document]) -> None:
         """Add the blind entries to documents that others have changed, read anew."""
+        self.followed |= fresh.keys()
         anchors = {it.id: anchor for anchor, it in self.written if it.id in fresh}
         self.written = [(anchor, it) for anchor, it in self.written if it.id not in fresh]
         self.updates = [it for it in self.updates if it.id not in fresh]
@@ -91,9 +94,9 @@ def collect(anchors: Iterable[Anchor], deleted: Iterable[Anchor | None], reader:
 
     Raises:
         CannotStore: a field holds what no document can.
+        ValueError: a root was deleted.
     """
-    documents = [gone.__dict__.get("document") for gone in deleted if gone is not None]
-    removed = [document for document in documents if document is not None]
+    removed = [gone.__dict__["document"] for gone in deleted if gone is not None and _may_go(gone)]
     unlinked = frozenset(document.id for document in removed if document.kind == "edge")
     changes, new = Changes(unlinked=unlinked), []
     for anchor in list(anchors):
@@ -111,6 +114,16 @@ def collect(anchors: Iterable[Anchor], deleted: Iterable[Anchor | None], reader:
     return changes
 
 
+def _may_go(gone: Anchor) -> bool:
+    """Whether a stored node or edge may be deleted; not every way here asks before."""
+    document = gone.__dict__.get("document")
+    if document is None:
+        return False  # never stored, or gone again
+    if document.kind == "root":
+        raise ValueError("a root cannot be deleted")  # its account would be lost
+    return bool(Jac.check_write_access(gone, op_hint="delete"))
+
+
 def _create(new: list[Anchor], changes: Changes) -> None:
     """Add documents of new anchors, in one group: that of the node they were connected to."""
     group = next((document.group for document in changes.updates if document.kind == "node"), "")
@@ -121,7 +134,8 @@ def _create(new: list[Anchor], changes: Changes) -> None:
         body = body_of(anchor)
         pages: Pages = {}
         if isinstance(anchor, NodeAnchor):
-            entries = [entry_of(edge, id_) for edge in anchor.edges]
+            edges = own_edges(anchor)
+            entries = [] if edges is None else edges.of_new_node(id_)
             pages = _fold(body, entries, 0, {})
         document = Document(
             id=id_, kind=kind_of(anchor), body=body, group=group, stamp=stamp + number
@@ -176,22 +190,22 @@ def _edges_now(
 ) -> tuple[list[str], Pages] | None:
     """Return a node's edges as they are to be stored; None if they are as they were.
 
-    Whoever could delete an edge may take it out of the lists of both its nodes. Everything else
-    needs the right to connect.
+    Whoever could delete an edge may take it out of the lists of both its nodes. To add one needs
+    the right to connect, and to take out any other the right to write.
     """
-    given = anchor.__dict__.get("edges")
-    if given is None:
-        return None  # nobody looked
-    if not isinstance(given, EdgeList):
-        del anchor.__dict__["edges"]  # a plain list took its place; what is stored is read anew
-        edges: EdgeList = anchor.edges
-        edges[:] = given
-        given = edges
-    now = given.now(document.id)
-    if now is None:
-        return None
-    lost = given.loss(unlinked, document.id)
-    return now if now == lost or Jac.check_connect_access(anchor) else lost
+    edges = own_edges(anchor)
+    now = None if edges is None else edges.now(document.id)
+    if edges is None or now is None:
+        return None  # nobody looked, or nothing is changed
+    if may_write(anchor):
+        return now
+    lost = edges.loss(unlinked, document.id)
+    if now == lost or not Jac.check_connect_access(anchor):
+        return lost
+    if edges.gone() <= unlinked:
+        return now
+    Jac.check_write_access(anchor, op_hint="edge_delete")  # for the warning
+    return edges.loss(unlinked, document.id, added=True)
 
 
 def _fold(body: dict[str, Any], inline: list[str], count: int, pages: Pages) -> Pages:
@@ -264,5 +278,5 @@ def _unreachable(anchor: Anchor) -> bool:
     return (
         isinstance(anchor, NodeAnchor)
         and not isinstance(anchor.archetype, Root)
-        and not anchor.edges
+        and not list.__len__(anchor.edges)  # past an EdgeList, which would take it for a look
     )

@@ -10,7 +10,7 @@ direction is `>` (to that node), `<` (from it) or `-` (either way). It changes w
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
@@ -24,7 +24,6 @@ __all__ = [
     "hex_of",
     "page_id",
     "page_ids",
-    "unstored",
 ]
 
 INLINE: Final = 128
@@ -71,38 +70,34 @@ def page_ids(node: str, count: int) -> dict[str, int]:
     return {page_id(node, number): number for number in range(1, count + 1)}
 
 
-def unstored(edges: Iterable[Any], inline: list[str]) -> list[Any]:
-    """Return those of a node's edges that a commit, which stored these entries, did not know of."""
-    new = [edge for edge in edges if "document" not in edge.__dict__]
-    if not new:
-        return new
-    known = {entry[:32] for entry in inline}
-    return [edge for edge in new if edge.id.hex not in known]
+def _nobody(id_: str) -> Any:
+    raise KeyError(id_)  # of a new node no edge is stored
 
 
 class EdgeList(list[EdgeAnchor]):
-    """The edges of a stored node: a list that reads what is stored when somebody looks.
+    """The edges of a node: a list that reads what is stored when somebody looks.
 
     Until then the list itself holds only what this request added. `append`, `extend` and `discard`
     do not look, so to connect a node with very many edges costs nothing. What list methods of C
     read behind our back is whole, because each way in that looks comes through `_whole`.
 
     Threads of one request share it: what takes several steps waits for its turn, and to append is
-    one step.
+    one step. So a node keeps the list it was born with, whatever is stored or forgotten: who took
+    hold of another one before it was replaced would add to what nobody stores.
     """
 
     __slots__ = (
-        "_anchor_of", "_dropped", "_inline", "_lock", "_pages", "_read_pages", "_storing", "looked",
-        "whole",
+        "_adding", "_anchor_of", "_dropped", "_dropping", "_inline", "_lock", "_pages",
+        "_read_pages", "looked", "whole",
     )  # fmt: skip
 
     def __init__(
         self,
-        inline: list[str],
-        read_pages: Callable[[], Pages] | None,
-        anchor_of: Callable[[str], Any],
+        inline: list[str] | None = None,
+        read_pages: Callable[[], Pages] | None = None,
+        anchor_of: Callable[[str], Any] = _nobody,
     ) -> None:
-        """Begin unread.
+        """Begin unread; without arguments, with the edges of a new node.
 
         Args:
             inline: the entries in the node's own document.
@@ -110,12 +105,13 @@ class EdgeList(list[EdgeAnchor]):
             anchor_of: gives the anchor of an edge id.
         """
         super().__init__()
-        self._inline = inline
+        self._inline = inline or []
         self._read_pages = read_pages
         self._pages: Pages = {}
         self._anchor_of = anchor_of
         self._dropped: set[str] = set()
-        self._storing: frozenset[str] = frozenset()
+        self._adding: frozenset[str] = frozenset()
+        self._dropping: frozenset[str] = frozenset()
         self._lock = threading.Lock()
         self.looked = False
         """Whether what this request does may depend on what was stored."""
@@ -139,19 +135,56 @@ class EdgeList(list[EdgeAnchor]):
             if not self.whole:
                 self._dropped.add(id_.hex)
 
-    def restart(self, inline: list[str], read_pages: Callable[[], Pages] | None) -> None:
+    def restart(
+        self,
+        inline: list[str],
+        read_pages: Callable[[], Pages] | None,
+        anchor_of: Callable[[str], Any],
+    ) -> None:
         """Go on from what a commit stored; what threads of the request changed meanwhile stays."""
         with self._lock:
             self._inline, self._read_pages, self._pages = inline, read_pages, {}
-            if self.whole:
-                return
-            self._dropped -= self._storing
-            edges = list(list.__iter__(self))
-            new = {id(edge) for edge in unstored(edges, inline)}
-            stored = {id(edge) for edge in edges} - new
-            for index in reversed(range(list.__len__(self))):  # others may append meanwhile
-                if id(list.__getitem__(self, index)) in stored:
-                    list.__delitem__(self, index)
+            self._anchor_of = anchor_of
+            if not self.whole:
+                stored = self._adding
+                # What was put there and is gone again was stored all the same.
+                cut = stored - {hex_of(edge) for edge in list.__iter__(self)}
+                self._dropped = (self._dropped - self._dropping) | cut
+                self._keep(lambda edge: hex_of(edge) not in stored)
+
+    def take_back(self) -> None:
+        """Go back to what is stored, unread; that somebody has looked at it stays."""
+        with self._lock:
+            self._dropped.clear()
+            self.whole = False
+            self._keep(lambda _: False)
+
+    def forget(self) -> None:
+        """Go on with what is new alone: the node, and with it all that was stored, is removed."""
+        with self._lock:
+            self._inline, self._read_pages, self._pages = [], None, {}
+            self._dropped.clear()
+            self.looked = self.whole = False
+            self._keep(lambda edge: "document" not in edge.__dict__)
+
+    def _keep(self, wanted: Callable[[Any], bool]) -> None:
+        for index in reversed(range(list.__len__(self))):  # others may append meanwhile
+            if not wanted(list.__getitem__(self, index)):
+                list.__delitem__(self, index)
+
+    def added(self) -> list[Any]:
+        """Return the anchors of all edges that were added, without a look at those before.
+
+        Where somebody has looked, those that were stored are among them.
+        """
+        return list(list.__iter__(self))
+
+    def of_new_node(self, node: str) -> list[str]:
+        """Return the entries of a node that is to be stored for the first time."""
+        with self._lock:
+            edges = self.added()
+            self._adding, self._dropping = frozenset(map(hex_of, edges)), frozenset()
+            return [entry_of(edge, node) for edge in edges]
 
     def only_added(self, node: str) -> list[str] | None:
         """Return the entries of new edges if nothing else changed and nobody looked, else None."""
@@ -166,22 +199,42 @@ class EdgeList(list[EdgeAnchor]):
             node: id of the node, for the entries of new edges.
         """
         with self._lock:
-            self._storing = frozenset(self._dropped)
+            self._dropping = frozenset(self._dropped)
             return self._now_whole(node) if self.whole else self._now_unread(node)
 
-    def loss(self, gone: AbstractSet[str], node: str) -> tuple[list[str], Pages] | None:
-        """Return as `now` does, but of all that changed only the loss of these edges."""
+    def gone(self) -> AbstractSet[str]:
+        """Return the ids of stored edges that were taken out."""
         with self._lock:
-            lost = gone & (self._lost() if self.whole else self._dropped)
-            return self._without(lost, node) if lost else None
+            return self._lost() if self.whole else frozenset(self._dropped)
+
+    def loss(
+        self, gone: AbstractSet[str], node: str, *, added: bool = False
+    ) -> tuple[list[str], Pages] | None:
+        """Return as `now` does, but of all that was taken out only these edges.
+
+        Args:
+            gone: ids; those that stand there still do so.
+            node: as for `now`.
+            added: whether what was added is to be there.
+        """
+        lost = gone & self.gone()
+        with self._lock:
+            inline, pages = self._without(lost, node) if lost else (self._inline, {})
+            if added:
+                stored = {entry[:32] for entry in self._stored()} if self.whole else ()
+                new = [edge for edge in self.added() if hex_of(edge) not in stored]
+                inline = inline + [entry_of(edge, node) for edge in new]
+            return (inline, pages) if pages or inline != self._inline else None
 
     def _now_unread(self, node: str) -> tuple[list[str], Pages] | None:
         inline = self._inline
         pages: Pages = {}
         if self._dropped:
             inline, pages = self._without(self._dropped, node)
-        if list.__len__(self):
-            inline = inline + [entry_of(edge, node) for edge in list.__iter__(self)]
+        edges = self.added()
+        self._adding = frozenset(map(hex_of, edges))
+        if edges:
+            inline = inline + [entry_of(edge, node) for edge in edges]
         return (inline, pages) if pages or inline != self._inline else None
 
     def _lost(self) -> AbstractSet[str]:

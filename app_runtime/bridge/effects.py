@@ -16,6 +16,8 @@ from typing import Any
 
 from jaclang.runtimelib.context import ExecutionContext
 
+from jac_converge.app_runtime.bridge.too_late import TooLate
+
 __all__ = ["Effects", "RequestContext"]
 
 logger = logging.getLogger(__name__)
@@ -69,16 +71,17 @@ class RequestContext(ExecutionContext):  # type: ignore[misc] # jaclang has no t
         """Run the effects that are due, in the order in which they were registered.
 
         What one changes in the graph is committed when it ends, and effects that it registered
-        follow. Neither is so after one that failed: it may have changed half of what it wanted to.
+        follow. What one that failed has changed is taken back: it may be half of what was wanted.
         """
-        memory, whole = self.mem, True
+        memory = self.mem
         while (effect := memory.effects.next()) is not None:
             try:
                 _run(effect)
-                if whole:
-                    memory.flush()
-            except (Exception, SystemExit, KeyboardInterrupt):
-                whole = False
+                memory.flush()
+            except TooLate:
+                raise
+            except BaseException:  # not even one that ends a process can undo a commit
+                memory.take_back()
                 logger.exception("an on_commit effect failed; what was committed before it stands")
 
 

@@ -1,4 +1,4 @@
-"""What anonymous callers left behind: removed as a walker would remove it, once it is old.
+"""What people left behind: removed as a walker would remove it, whoever may remove it.
 
 It changes with what removing a node means.
 """
@@ -8,9 +8,12 @@ from typing import Any
 from uuid import UUID
 
 from jaclang.jac0core.runtime import JacRuntime as Jac
+from jaclang.jac0core.runtime import JacRuntimeImpl
 
+from jac_converge.app_runtime.bridge import graph
 from jac_converge.app_runtime.bridge.introspect import FunctionSpec
 from jac_converge.app_runtime.bridge.program import GUEST_ROOT, Call, Run
+from jac_converge.app_runtime.bridge.restspecs import RestSpec
 from jac_converge.app_runtime.stores import Conflict, DocumentStore
 
 __all__ = ["remove_nodes"]
@@ -23,13 +26,16 @@ def remove_nodes(store: DocumentStore, ids: Collection[str]) -> int:
 
     Args:
         store: may be in use.
-        ids: of nodes; those that the app cannot read any more, or cannot unlink, stay.
+        ids: of nodes, and of roots of accounts that are gone; those that the app cannot read any
+            more, or cannot unlink, stay.
     """
     spec = FunctionSpec(
         name="remove_nodes",
         function=lambda: _destroy([UUID(id_) for id_ in ids]),
         fields=(),
         node_fields={},
+        files={},
+        rest=RestSpec(),
         doc="",
         public=False,
         asynchronous=False,
@@ -52,7 +58,9 @@ def _destroy(ids: Collection[UUID]) -> int:
     nodes = context.mem.batch_get(ids).values()
     removable = _removable(context.mem, nodes)
     for node in removable:
-        Jac.destroy(node)
+        graph.read_around(node)
+    # Not `Jac.destroy`, which takes no root: it belongs to an account, and that one is gone.
+    JacRuntimeImpl.destroy(removable)
     return len(removable)
 
 

@@ -6,27 +6,23 @@ call goes straight to whoever says it. It changes with the hooks of the runtime 
 """
 
 import contextvars
-import threading
 from collections.abc import Callable
 from typing import Any, Final
 
 from jaclang.jac0core import jaclib
-from jaclang.jac0core.archetype import Anchor, EdgeAnchor, NodeAnchor, Root
-from jaclang.jac0core.constant import EdgeDir
 from jaclang.jac0core.osp_kernel import _current_scope
 from jaclang.jac0core.runtime import JacRuntime, JacRuntimeImpl, plugin_manager
 from jaclang.jac0core.runtime import JacRuntimeInterface as Jac
 
-from jac_converge.app_runtime.bridge import graph, rights
-from jac_converge.app_runtime.bridge.edges import EdgeList
+from jac_converge.app_runtime.bridge import graph, rights, ties
 from jac_converge.app_runtime.bridge.memory import RequestMemory
 
 __all__ = ["install"]
 
 STRAIGHT: Final = (
-    "assign_all", "build_edge", "check_connect_access", "check_read_access",
-    "check_write_access", "commit", "connect", "detach", "filter_on", "get_context", "get_object",
-    "object_ref", "on_commit", "root", "save", "spawn", "spawn_call",
+    "assign_all", "check_connect_access", "check_read_access", "check_write_access", "commit",
+    "connect", "filter_on", "get_context", "get_object", "object_ref", "on_commit", "root", "spawn",
+    "spawn_call",
 )  # fmt: skip
 """Hooks of jaclang's own that a request calls often."""
 
@@ -46,7 +42,11 @@ def log_report(expr: Any, custom: bool = False) -> bool:  # noqa: FBT001, FBT002
 
 def thread_run(func: Any, args: tuple[Any, ...] = ()) -> Any:
     """Run `flow` in the context of its request; the stock one runs it as the superuser."""
-    return JacRuntime.pool.submit(contextvars.copy_context().run, func, *args)
+    thread = JacRuntime.pool.submit(contextvars.copy_context().run, func, *args)
+    memory = Jac.get_context().mem
+    if isinstance(memory, RequestMemory):
+        memory.flows.append(thread)
+    return thread
 
 
 def visit(walker: Any, expr: Any, insert_loc: int = -1) -> bool:
@@ -57,87 +57,19 @@ def visit(walker: Any, expr: Any, insert_loc: int = -1) -> bool:
     return bool(JacRuntimeImpl.visit(walker, expr, insert_loc))
 
 
-def remove_edge(nd: Any, edge: Any) -> bool:
-    """Take an edge out of a node's list, without reading all the others."""
-    if not graph.is_there(nd):
-        return True  # its list went with it
-    edges = nd.edges
-    if isinstance(edges, EdgeList):
-        edges.discard(edge)
-        return True
-    with _cutting:
-        for index in reversed(range(len(edges))):  # others may append meanwhile
-            if edges[index].id == edge.id:
-                del edges[index]
-    return True
-
-
-_cutting: Final = threading.Lock()
-"""Lists of new nodes have no lock of their own; to cut an edge takes no time."""
-
-
-def destroy(objs: Any) -> bool:
-    """Delete nodes and edges; what a node takes along is read at once, not one by one.
-
-    An edge that cannot be read, since others removed it or since its class is gone, is left alone.
-
-    Raises:
-        ValueError: one is a root.
-    """
-    readable = []
-    for thing in objs if isinstance(objs, list) else [objs]:
-        anchor = thing if isinstance(thing, Anchor) else getattr(thing, "__jac__", None)
-        if isinstance(anchor, NodeAnchor | EdgeAnchor) and not graph.is_there(anchor):
-            continue
-        if isinstance(anchor, NodeAnchor) and isinstance(anchor.archetype, Root):
-            raise ValueError("a root cannot be deleted")  # noqa: TRY004 - its account would be lost
-        if isinstance(anchor, NodeAnchor):
-            graph.read_around(anchor)
-        readable.append(thing)
-    JacRuntimeImpl.destroy(readable)
-    return True
-
-
-def disconnect(
-    left: Any,
-    right: Any,
-    dir: Any = EdgeDir.OUT,  # noqa: A002
-    filter: Any = None,  # noqa: A002
-) -> bool:
-    """Remove edges between nodes; what has to be looked at is read at once.
-
-    jaclang's own fails at an edge, or an end of one, that cannot be read.
-    """
-    found = False
-    ends = right if isinstance(right, list) else [right]
-    for node in left if isinstance(left, list) else [left]:
-        here = node.__jac__
-        graph.read_around(here)
-        for edge in list(here.edges):
-            if not graph.is_whole(edge) or (filter and not filter(edge.archetype)):
-                continue
-            for mark, near, far in (
-                (EdgeDir.OUT, edge.source, edge.target),
-                (EdgeDir.IN, edge.target, edge.source),
-            ):
-                if dir not in (mark, EdgeDir.ANY) or near != here or far.archetype not in ends:
-                    continue
-                if Jac.check_connect_access(far, op_hint="edge_delete"):
-                    (Jac.destroy if edge.persistent else Jac.detach)(edge)
-                    found = True
-    return found
-
-
 OURS: Final[dict[str, Callable[..., Any]]] = {
+    "build_edge": ties.build_edge,
     "check_access_level": rights.access_level,
-    "destroy": destroy,
-    "disconnect": disconnect,
+    "destroy": ties.destroy,
+    "detach": ties.detach,
+    "disconnect": ties.disconnect,
     "edges_to_nodes": graph.nodes_of,
     "get_edges": graph.edges_of,
     "get_edges_with_node": graph.edges_with_nodes,
     "log_report": log_report,
     "refs": graph.refs,
-    "remove_edge": remove_edge,
+    "remove_edge": ties.remove_edge,
+    "save": ties.save,
     "thread_run": thread_run,
     "visit": visit,
 }
@@ -156,6 +88,7 @@ def install() -> None:
         function._jac_hookimpl = True  # type: ignore[attr-defined] # noqa: SLF001
         setattr(_Plugin, name, staticmethod(function))
     plugin_manager.register(_Plugin)
+    ties.install()
     for name in (*OURS, *STRAIGHT):
         if name not in heard:
             _bind(name, OURS.get(name) or getattr(JacRuntimeImpl, name))

@@ -9,7 +9,14 @@ import inspect
 import logging
 import sys
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterator,
+    Mapping,
+)
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
@@ -18,8 +25,10 @@ from types import GenericAlias, ModuleType, UnionType
 from typing import Any
 
 from jaclang.jac0core.archetype import Archetype, NodeArchetype, WalkerArchetype
+from starlette.datastructures import UploadFile
 
 from jac_converge.app_runtime.bridge.access import AccessTable, access_table
+from jac_converge.app_runtime.bridge.restspecs import RestSpec, restspec_of
 
 __all__ = ["Callables", "FieldSpec", "FunctionSpec", "WalkerSpec", "find"]
 
@@ -52,6 +61,9 @@ class _Spec:
     node_fields: Mapping[str, tuple[type, ...]]
     """Fields that are nodes, or lists of them: a caller gives ids, the call gets nodes, each of
     one of these classes."""
+    files: Mapping[str, bool]
+    """Fields that are uploaded files; whether each is a list of them."""
+    rest: RestSpec
     public: bool
     """Callable without a token."""
     asynchronous: bool
@@ -71,6 +83,16 @@ class FunctionSpec(_Spec):
 
     function: Callable[..., Any]
     returns: Any
+
+    @property
+    def streams(self) -> bool:
+        """Whether it says that it gives a generator."""
+        kind = typing.get_origin(self.returns) or self.returns
+        return (
+            inspect.isgeneratorfunction(self.function)
+            or inspect.isasyncgenfunction(self.function)
+            or kind in (Generator, AsyncGenerator, Iterator, AsyncIterator)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +169,8 @@ def _walker(name: str, cls: type, *, public: bool) -> WalkerSpec:
         cls=cls,
         fields=tuple(specs),
         node_fields=nodes,
+        files=_files(specs),
+        rest=restspec_of(name, cls),
         public=public,
         asynchronous=bool(getattr(cls, "__jac_async__", False)),
         doc=_doc(cls),
@@ -179,11 +203,25 @@ def _function(name: str, function: Callable[..., Any], *, public: bool) -> Funct
         function=function,
         fields=tuple(specs),
         node_fields=nodes,
+        files=_files(specs),
+        rest=restspec_of(name, function),
         returns=hints.get("return", Any),
         public=public,
-        asynchronous=inspect.iscoroutinefunction(function),
+        asynchronous=inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function),
         doc=_doc(function),
     )
+
+
+def _files(fields: list[FieldSpec]) -> dict[str, bool]:
+    """Return the fields that are files, and whether they are many."""
+    found = {}
+    for field in fields:
+        many = typing.get_origin(field.annotation) is list
+        variants = typing.get_args(field.annotation) or (field.annotation,)
+        kinds = [one for one in variants if one is not type(None)]
+        if kinds and all(inspect.isclass(one) and issubclass(one, UploadFile) for one in kinds):
+            found[field.name] = many
+    return found
 
 
 def _hints(member: Any) -> dict[str, Any]:

@@ -10,6 +10,8 @@ to write.
 import logging
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID, SafeUUID
 
@@ -18,8 +20,8 @@ from jaclang.jac0core.archetype import Anchor, Root
 from jac_converge.app_runtime.bridge.anchors import (
     StoredEdge,
     StoredNode,
-    edges_after,
     fill,
+    go_on_from,
     make_new,
     own_part,
 )
@@ -27,10 +29,12 @@ from jac_converge.app_runtime.bridge.changes import Changes, collect
 from jac_converge.app_runtime.bridge.edges import Pages, page_ids
 from jac_converge.app_runtime.bridge.effects import Effects
 from jac_converge.app_runtime.bridge.reading import Reader
+from jac_converge.app_runtime.bridge.too_late import TooLate
+from jac_converge.app_runtime.bridge.undoing import take_back
 from jac_converge.app_runtime.stores import Conflict, Document, DocumentStore, UnknownOutcome
 from jac_converge.app_runtime.stores.turns import Turns
 
-__all__ = ["RequestMemory", "TooLate"]
+__all__ = ["RequestMemory"]
 
 logger = logging.getLogger(__name__)
 
@@ -52,13 +56,6 @@ def _uuid(id_: str) -> UUID:
     return made
 
 
-class TooLate(BaseException):
-    """Nobody waits for this request any more, so it ends, and nothing of it is stored.
-
-    An app that catches every `Exception` and goes on would never end.
-    """
-
-
 class RequestMemory:
     """jaclang's memory interface over a `DocumentStore`, for one request and its `flow` threads."""
 
@@ -76,7 +73,7 @@ class RequestMemory:
 
         Args:
             store: where documents are.
-            too_late: asked before a commit; says whether nothing may be written any more.
+            too_late: asked right before a commit happens; says whether it may not any more.
             given_up: asked whenever this memory is; says whether the request is to end.
         """
         self._store = store
@@ -87,6 +84,8 @@ class RequestMemory:
         self._given_up = given_up
         self.effects = Effects()
         """What waits for a commit."""
+        self.tying = threading.RLock()
+        """Held to tie or cut an edge, which is one step, and to see what has changed."""
         self._lock = threading.Lock()
         self._flushing = threading.Lock()
         self._anchors: dict[int, Anchor] = {}
@@ -94,6 +93,9 @@ class RequestMemory:
         self._deleted: dict[int, Anchor | None] = {}
         self._uuids: dict[str, UUID] = {}
         self._settled = False
+        self._mixed = False
+        self.flows: list[Future[Any]] = []
+        """Threads of the request, at work or done."""
         self.commits = 0
         """Commits that wrote something; after the first a replay would write it twice."""
 
@@ -253,24 +255,33 @@ class RequestMemory:
             Conflict: somebody else changed one of the documents; nothing was written.
             UnknownOutcome: it may have been written.
             Unavailable: the store cannot write.
+            TooLarge: the store cannot hold it.
             CannotStore: a field holds what no document can.
             TooLate: the request has been given up.
         """
+        self.go_on()
         with self._flushing:  # two threads would store the same
+            if self._mixed:
+                raise UnknownOutcome(
+                    "an on_commit effect failed while other threads of its call were at work, and "
+                    "what it changed cannot be told from what they did"
+                )
             waiting = self.effects.waiting()
-            deleted = dict(self._deleted)
-            changes = collect(self._anchors.values(), deleted.values(), self._reader)
+            with self.tying:
+                deleted = dict(self._deleted)
+                changes = collect(self._anchors.values(), deleted.values(), self._reader)
             answered = answer()
-            if self._too_late():
-                raise TooLate
-            if changes.batch:
+            if not changes.batch:
+                self._last_word()
+            else:
                 try:
                     self._commit(changes)
                 except UnknownOutcome:
                     self.commits += 1  # as far as anybody knows: to run again may write it twice
                     raise
                 self.commits += 1
-                self._rebase(changes, deleted)
+                with self.tying:
+                    self._rebase(changes, deleted)
             if self.commits or self._settled:  # else the call may still run again
                 self.effects.release(waiting)
             return answered
@@ -287,13 +298,19 @@ class RequestMemory:
                 if contested:
                     self._follow(changes, contested)
                 try:
-                    return self._store.commit(changes.batch)
+                    return self._store.commit(
+                        replace(changes.batch, go_on=self.go_on, last_word=self._last_word)
+                    )
                 except Conflict as conflict:
                     # A page that others made first is a change of its node.
                     contested = frozenset(id_.partition(".")[0] for id_ in conflict.ids)
                     if attempt == ADDITIONS - 1 or not contested <= changes.blind.keys():
                         raise
         return None
+
+    def _last_word(self) -> None:
+        if self._too_late():
+            raise TooLate
 
     def _follow(self, changes: Changes, nodes: frozenset[str]) -> None:
         """Add to what others made of nodes.
@@ -317,12 +334,9 @@ class RequestMemory:
         """
         self._reader.took(changes.batch)
         for anchor, document in changes.written:
-            held = anchor.__dict__
-            held["document"], held["baseline"], held["known"] = document, document.body, self
-            held["hash"] = 1
-        for anchor, document in changes.written:
-            if (edges := anchor.__dict__.get("edges")) is not None:
-                anchor.__dict__["edges"] = edges_after(edges, document, self)
+            if document.id in changes.followed and anchor.edges.looked:
+                continue  # another thread has seen the list without what others added: a conflict
+            go_on_from(document, anchor, self)
         for removal in changes.batch.removals:
             if "." not in removal.id:  # a page is no anchor
                 key = int(removal.id, 16)
@@ -333,6 +347,21 @@ class RequestMemory:
         self._missing.update(deleted)
         for key in deleted:
             self._deleted.pop(key, None)
+
+    def take_back(self) -> None:
+        """Forget what was changed since the last commit: whatever was read is as it is stored.
+
+        Other threads of the request may have changed a part of it. That must not be lost without
+        a word, so where there are any, nothing of the request is stored any more.
+        """
+        with self._flushing, self.tying:
+            self._mixed |= not all(thread.done() for thread in self.flows)
+            undeleted = {key: it for key, it in self._deleted.items() if it is not None}
+            self._deleted.clear()
+            self._anchors |= undeleted
+            for key, anchor in list(self._anchors.items()):
+                if not take_back(anchor):
+                    del self._anchors[key]
 
     # What else jaclang asks of a memory.
 

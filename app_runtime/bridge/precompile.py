@@ -23,6 +23,8 @@ from jaclang.jac0core.jir import (
 )
 from jaclang.jac0core.runtime import JacRuntime as Jac
 
+from jac_converge.app_runtime.bridge.access import write_table
+
 __all__ = ["precompile"]
 
 _ANNEXES = (".impl", ".test")
@@ -58,6 +60,7 @@ def precompile(folder: Path) -> list[str]:
         compiled.parent.mkdir(parents=True, exist_ok=True)
         key = compute_module_key(str(source))
         compiled.write_bytes(write_precompiled_jir(portable, key, FLAG_PRECOMPILED))
+        write_table(source, compiled, key)
     return failed
 
 

@@ -4,10 +4,10 @@ The seam to jaclang 0.16. A call runs in a context and a memory of its own; a co
 conflict runs the whole call again. It changes with the runtime line below it.
 """
 
-import inspect
 import logging
 import os
 import sys
+from asyncio import CancelledError
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from uuid import UUID, uuid5
 
 os.environ["JAC_TOPOLOGY_INDEX"] = "0"  # before jaclang looks; why: anchors.py
 
-from jaclang.jac0core.archetype import NodeAnchor, Root
+from jaclang.jac0core.archetype import AccessLevel, NodeAnchor, Root
 from jaclang.jac0core.constant import Constants
 from jaclang.jac0core.osp_kernel_sv import desc_for, isolate_request_walk_stack
 from jaclang.jac0core.runtime import JacRuntime as Jac
@@ -27,12 +27,17 @@ from jac_converge.app_runtime.bridge import hooks
 from jac_converge.app_runtime.bridge.anchors import body_of
 from jac_converge.app_runtime.bridge.effects import RequestContext
 from jac_converge.app_runtime.bridge.introspect import Callables, FunctionSpec, WalkerSpec, find
-from jac_converge.app_runtime.bridge.memory import RequestMemory, TooLate
+from jac_converge.app_runtime.bridge.memory import RequestMemory
+from jac_converge.app_runtime.bridge.restspecs import BadDeclaration
+from jac_converge.app_runtime.bridge.storable import unstorable
+from jac_converge.app_runtime.bridge.streaming import Stream, generator_in
+from jac_converge.app_runtime.bridge.too_late import TooLate
 from jac_converge.app_runtime.bridge.wire import CannotSend, to_text, to_wire
 from jac_converge.app_runtime.stores import (
     Conflict,
     Document,
     DocumentStore,
+    TooLarge,
     Unavailable,
     UnknownOutcome,
     WriteBatch,
@@ -55,6 +60,8 @@ __all__ = [
 SYSTEM_ROOT = UUID(Constants.SUPER_ROOT_UUID.value)
 GUEST_ROOT = uuid5(SYSTEM_ROOT, Constants.GUEST.value)
 
+COMMONS = {"all": AccessLevel.CONNECT.value, "roots": {}}
+
 type Place = tuple[str | int, ...]
 """A field, and the index in its list."""
 
@@ -67,7 +74,7 @@ class AppBroken(Exception):
 
 
 class Exited(Exception):
-    """The app told the process to end, which is for its operator alone to say."""
+    """The app raised what is no `Exception`, which is for the operator of its process alone."""
 
 
 class NodeNotFound(Exception):
@@ -106,6 +113,8 @@ class Outcome:
     warnings: list[dict[str, Any]]
     text: bytes
     """All of it as one object."""
+    stream: Stream | None = None
+    """What it gives piece by piece; then there is nothing else."""
 
 
 class Run:
@@ -148,16 +157,18 @@ class Run:
             self._context.call_state.set(CallState() if function else None)
             self._context.set_user_root(self._call.root(self._memory.read).hex)
             yield
-        except (SystemExit, KeyboardInterrupt) as error:
-            # In an event loop they would end it; nobody presses Ctrl-C in a thread of calls.
-            raise Exited(f"raised {type(error).__name__}") from error
         except UnknownOutcome:
             raise
-        except (Conflict, Unavailable) as error:
+        except (Conflict, TooLarge, Unavailable) as error:
             if not self.committed:
                 raise
             # Part of the call is stored, so neither "try again" nor "nothing was stored" is true.
             raise UnknownOutcome(f"a part was committed, and then: {error}") from error
+        except (Exception, TooLate, CancelledError):
+            raise  # the last may come from whoever waits for the call, who alone can tell
+        except BaseException as error:
+            # It would end an event loop, or a server; nobody presses Ctrl-C in a thread of calls.
+            raise Exited(f"raised {type(error).__name__}") from error
         finally:
             Jac.reset_request_context(token)
 
@@ -186,11 +197,21 @@ class Run:
             StoreError: nothing was written.
             TooLate: the call was given up.
         """
-        if inspect.isgenerator(result) or inspect.isasyncgen(result):
-            raise CannotSend("a generator result cannot be served; return a list")
-        outcome: Outcome = self._memory.flush(lambda: self._outcome(result))
+        result, reports = self._given(result)
+        items = generator_in(result, reports)
+        if items is not None:
+            self._memory.flush()
+            stream = Stream(items, within=self._within, end=self._end_stream)
+            return Outcome(result=None, reports=[], warnings=[], text=b"", stream=stream)
+        outcome: Outcome = self._memory.flush(lambda: self._outcome(result, reports))
         self._memory.settle()
         return outcome
+
+    def _end_stream(self) -> None:
+        self._memory.flush()
+        self._memory.settle()
+        self._context.run_pending_effects()
+        self._memory.end()
 
     @property
     def has_effects(self) -> bool:
@@ -199,21 +220,32 @@ class Run:
 
     def effects(self) -> None:
         """Run what waited for the commit; where that fails, the log says so."""
+        with self._within():
+            try:
+                self._context.run_pending_effects()
+            finally:
+                self._memory.end()
+
+    @contextmanager
+    def _within(self) -> Iterator[None]:
         token = Jac.push_request_context(self._context)
         try:
             isolate_request_walk_stack()
-            self._context.run_pending_effects()
+            yield
+        except (SystemExit, KeyboardInterrupt) as error:
+            raise Exited(f"raised {type(error).__name__}") from error
         finally:
-            self._memory.end()
             Jac.reset_request_context(token)
 
-    def _outcome(self, result: Any) -> "Outcome":
-        if self._started is None:
-            queue = self._context.call_state.get().reports
-            reports = [queue.get_nowait() for _ in range(queue.qsize())]
-        else:
-            result, reports = self._started, self._started.reports
-        sent = {"result": to_wire(result), "reports": to_wire(list(reports))}
+    def _given(self, result: Any) -> tuple[Any, list[Any]]:
+        """Return result and reports; the result of a walker is the walker."""
+        if self._started is not None:
+            return self._started, list(self._started.reports)
+        queue = self._context.call_state.get().reports
+        return result, [queue.get_nowait() for _ in range(queue.qsize())]
+
+    def _outcome(self, result: Any, reports: list[Any]) -> "Outcome":
+        sent = {"result": to_wire(result), "reports": to_wire(reports)}
         warnings = [diagnostic.to_dict() for diagnostic in self._context.diagnostics]
         text = to_text(sent | {"warnings": warnings} if warnings else sent)
         return Outcome(**sent, warnings=warnings, text=text)
@@ -250,7 +282,12 @@ class Program:
         """
         self.file = file
         module = _import(file)
-        callables: Callables = find(module, file.parent)
+        try:
+            callables: Callables = find(module, file.parent)
+        except BadDeclaration as error:
+            raise AppBroken(f"{file}: {error}") from error
+        if wrong := unstorable(callables.archetypes):
+            raise AppBroken("\n".join(f"{file}: {line}" for line in wrong))
         self.walkers = callables.walkers
         self.functions = callables.functions
         for archetype in callables.archetypes:
@@ -258,12 +295,24 @@ class Program:
 
     @staticmethod
     def ensure_guest(store: DocumentStore) -> None:
-        """Make the root that anonymous callers share, unless it is there."""
-        if not store.get([GUEST_ROOT.hex]):
-            try:
-                store.commit(WriteBatch(creates=(new_root(GUEST_ROOT),)))
-            except Conflict:
-                return  # another worker was faster: it is there
+        """Make the root that anonymous callers share, unless it is there.
+
+        It is `root.shared`, which everybody may read and add to. jaclang grants that when somebody
+        first looks; here only what is stored counts, so it is stored.
+        """
+        there = store.get([GUEST_ROOT.hex]).get(GUEST_ROOT.hex)
+        if there is None:
+            made = new_root(GUEST_ROOT)
+            batch = WriteBatch(creates=(made._replace(body={**made.body, "access": COMMONS}),))
+        elif "access" not in there.body:
+            body = {**there.body, "access": COMMONS}
+            batch = WriteBatch(updates=(there._replace(body=body),))
+        else:
+            return
+        try:
+            store.commit(batch)
+        except Conflict:
+            return  # another worker was faster: it is there
 
 
 def new_root(id_: UUID) -> Document:
@@ -334,3 +383,4 @@ def _import(file: Path) -> Any:
 
 
 hooks.install()
+Jac.set_shared_root_resolver(lambda: GUEST_ROOT.hex)

@@ -21,17 +21,21 @@ FEW: Final = 8
 AHEAD: Final = 256
 """Documents to read ahead at a time."""
 
+MOST: Final = 2048
+"""The same where all that was read ahead before was wanted: twice as many each time, up to this."""
+
 
 class Reader:
     """The documents that one request has read, by id."""
 
-    __slots__ = ("_ahead", "_hops", "_read", "_store")
+    __slots__ = ("_ahead", "_hops", "_read", "_store", "_width")
 
     def __init__(self, store: DocumentStore) -> None:
         self._store = store
         self._read: dict[str, Document] = {}
         self._ahead: dict[str, Document] = {}
         self._hops = 0
+        self._width = 0
 
     def read(self, ids: Collection[str]) -> Mapping[str, Document]:
         """Return documents; those not read before come in one round trip, or two to read ahead.
@@ -77,7 +81,9 @@ class Reader:
         if self._hops > PATIENCE:
             last = max(found.values(), key=lambda document: document.stamp, default=None)
             if last is not None and last.group:
-                for document in self._store.near(last.group, last.stamp, AHEAD):
+                more = min(2 * self._width, MOST) if not self._ahead else 0
+                self._width = max(more, AHEAD)
+                for document in self._store.near(last.group, last.stamp, self._width):
                     if document.id not in self._read and document.id not in found:
                         self._ahead[document.id] = document
         return found

@@ -24,6 +24,7 @@ from jaclang.jac0core.archetype import (
     WalkerArchetype,
 )
 from pydantic_core import to_json, to_jsonable_python
+from starlette.datastructures import UploadFile
 
 __all__ = ["CannotSend", "to_text", "to_wire"]
 
@@ -128,6 +129,8 @@ def _scalar(value: Any) -> Any:
         return to_jsonable_python(value)
     if isinstance(value, bytes | bytearray):
         return base64.b64encode(value).decode()
+    if isinstance(value, UploadFile):
+        return {"filename": value.filename, "content_type": value.content_type, "size": value.size}
     if isinstance(value, UUID | Decimal | PurePath):
         return str(value)
     for base, plain in _NUMBERS:

@@ -2,15 +2,16 @@
 
     StoreError
     |- Conflict      somebody else changed a document first; run the work again on fresh documents
+    |- TooLarge      no store of this kind can hold that; nothing was stored
     `- Unavailable   the store cannot be asked now; nothing was stored
        `- UnknownOutcome   unless this says that nobody knows
 
 It changes when the promise between the runtime and its stores changes.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "DocumentStore",
     "Removal",
     "StoreError",
+    "TooLarge",
     "Unavailable",
     "UnknownOutcome",
     "WriteBatch",
@@ -35,6 +37,10 @@ class Conflict(StoreError):
     def __init__(self, ids: Collection[str]) -> None:
         super().__init__(f"commit failed (Conflict): {', '.join(sorted(ids))} changed meanwhile")
         self.ids = frozenset(ids)
+
+
+class TooLarge(StoreError):
+    """Nothing was written: it is more than the store can hold in one document or one commit."""
 
 
 class Unavailable(StoreError):
@@ -74,6 +80,10 @@ class Removal:
     version: int
 
 
+def _go_on() -> None:
+    """Have nothing against it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteBatch:
     """Everything one unit of work changes; it happens as a whole or not at all."""
@@ -84,6 +94,11 @@ class WriteBatch:
     updates: tuple[Document, ...] = ()
     """New bodies; `version` is the one they were read at, and the store counts it up."""
     removals: tuple[Removal, ...] = ()
+    go_on: Callable[[], None] = field(default=_go_on, compare=False, repr=False)
+    """Called now and then by a store that takes long. What it raises ends the commit, and nothing
+    is written."""
+    last_word: Callable[[], None] = field(default=_go_on, compare=False, repr=False)
+    """The same, right before the write that makes it happen."""
 
     def __bool__(self) -> bool:
         return bool(self.creates or self.updates or self.removals)
@@ -133,6 +148,7 @@ class DocumentStore(Protocol):
 
         Raises:
             Conflict: a document of the batch is not at its version; nothing was written.
+            TooLarge: it is more than this store can hold; nothing was written.
             UnknownOutcome: it may have been written.
             Unavailable: the store cannot write now; nothing was written.
         """

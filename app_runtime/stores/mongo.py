@@ -30,6 +30,7 @@ from jac_converge.app_runtime.stores.document import (
 )
 from jac_converge.app_runtime.stores.mongo_commit import Commit
 from jac_converge.app_runtime.stores.mongo_locks import Locks
+from jac_converge.app_runtime.stores.mongo_parts import Parts
 from jac_converge.app_runtime.stores.mongo_rows import FIELDS, MANY, RECORD, Row
 from jac_converge.app_runtime.stores.mongo_sending import Patience, Unanswered
 from jac_converge.app_runtime.stores.tally import Tally
@@ -46,12 +47,15 @@ AT_ONCE = 10_000  # documents in one answer, as far as its 16 MB go; by default,
 class Mongo:
     """A `DocumentStore` in one collection."""
 
-    def __init__(self, client: "MongoClient[Row]", database: str, patience: Patience) -> None:
+    def __init__(
+        self, client: "MongoClient[Row]", database: str, patience: Patience, parts: Parts
+    ) -> None:
         self._client = client
         self._patience = patience
+        self._parts = parts
         chosen = client.get_default_database(default=database)
         self._rows: MongoCollection[Row] = chosen["documents"]
-        self._locks = Locks(self._rows, patience)
+        self._locks = Locks(self._rows, patience, parts)
 
     @classmethod
     def open(
@@ -60,6 +64,7 @@ class Mongo:
         *,
         database: str,
         patience: Patience | None = None,
+        parts: Parts | None = None,
         tally: Tally | None = None,
         wait: bool = True,
     ) -> "Mongo":
@@ -69,6 +74,7 @@ class Mongo:
             uri: of MongoDB; what it says wins over the time limits here.
             database: used where the URI names none.
             patience: how long to wait for what.
+            parts: what one command takes.
             tally: counts commands; its bytes stay 0, for the client tells none.
             wait: for as long as it takes; else it has to answer at once.
 
@@ -87,7 +93,7 @@ class Mongo:
                 f"MongoDB open failed ({type(error).__name__}): {error}; "
                 "check [converge.database] mongodb_uri or MONGODB_URI"
             ) from error
-        store, said = cls(client, database, patience), False
+        store, said = cls(client, database, patience, parts or Parts()), False
         while True:
             try:
                 store.ping()
@@ -145,7 +151,7 @@ class Mongo:
             return
         with _errors("write"):
             self._locks.tidy()
-            Commit(self._rows, self._locks, self._patience, batch).run()
+            Commit(self._rows, self._locks, self._patience, self._parts, batch).run()
 
     @contextmanager
     def exclusive(self) -> Iterator[DocumentStore]:

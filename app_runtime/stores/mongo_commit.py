@@ -7,7 +7,7 @@ has a commit record, and happens with the one update of that:
 
     step                          killed after it              what others make of it
     ----------------------------  ---------------------------  ---------------------------------
-    a  insert the record,         pending record, no locks     nothing, until the lease is over
+    a  insert the record,         pending record, no locks     nothing, until its lease is over
        pending, and new documents
     b  lock each old document:    pending record, locks        readers: the body, as before;
        set `lock` and `next`                                   writers: wait, then abort
@@ -22,12 +22,17 @@ was carried out and nothing carries its lock any more. Any process may abort it:
 fails in c. Who loses in b aborts its own record before it waits for that of the winner, so nobody
 waits for anybody who waits.
 
+What is too much for one command takes several (`mongo_parts`), in a, in b and in d. A writer that
+takes long for it renews its record between them (`mongo_lease`): it counts up `beat`, and aborting
+compares that, so nobody aborts a record that has changed since it was last seen.
+
 Every command may arrive twice or late (`mongo_sending`):
 
     a  each attempt has a record of its own, and a mark of its own that new documents carry: one
        that is there already with it is not a conflict, and one with that of an attempt that was
        lost is taken over. So what undoes a lost attempt finds nothing of the next, however late
-    b  matches what is unlocked at its version, or locked by this record already
+    b  matches what is unlocked at its version, or locked by this record already; a renewal matches
+       pending only, and one that is late makes others wait once more
     c  matches pending and committed; afterwards the record says how it ended
     d  matches its own lock only, and so does the undoing of b
     the one update of a simple batch leaves the writer's mark beside the version; it stays for seven
@@ -39,62 +44,63 @@ takes a look at the rest of the batch to tell whether it happened (`auth.account
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
-from pymongo import UpdateOne
+from pymongo import UpdateMany, UpdateOne
 from pymongo.collection import Collection as MongoCollection
-from pymongo.errors import BulkWriteError, PyMongoError
+from pymongo.errors import PyMongoError
 
-from jac_converge.app_runtime.stores.document import (
-    Conflict,
-    Document,
-    WriteBatch,
-)
+from jac_converge.app_runtime.stores.document import Conflict, Document, WriteBatch
+from jac_converge.app_runtime.stores.mongo_creates import Creates
+from jac_converge.app_runtime.stores.mongo_lease import Lease
 from jac_converge.app_runtime.stores.mongo_locks import Locks
+from jac_converge.app_runtime.stores.mongo_parts import Parts, check_body, check_record, locking
 from jac_converge.app_runtime.stores.mongo_rows import (
     SLOTS,
     Row,
     body_text,
     mark_field,
-    new_mark,
     new_record,
-    new_row,
 )
-from jac_converge.app_runtime.stores.mongo_sending import (
-    Patience,
-    Sent,
-    decisive,
-    send,
-    unconfirmed,
-    unknown,
-)
+from jac_converge.app_runtime.stores.mongo_sending import Patience, Sent, decisive, send, unknown
 
 __all__ = ["Commit"]
 
 logger = logging.getLogger(__name__)
-
-DUPLICATE = 11000  # server error: the _id is taken
-AT_ONCE = 50  # updates in one command; FerretDB 1.24 over SQLite hangs for ever on 100
 
 
 class Commit:
     """One commit of one batch."""
 
     def __init__(
-        self, rows: "MongoCollection[Row]", locks: Locks, patience: Patience, batch: WriteBatch
+        self,
+        rows: "MongoCollection[Row]",
+        locks: Locks,
+        patience: Patience,
+        parts: Parts,
+        batch: WriteBatch,
     ) -> None:
+        """Look at a batch; nothing is sent yet.
+
+        Raises:
+            TooLarge: MongoDB cannot hold it.
+        """
         self._rows = rows
         self._locks = locks
         self._patience = patience
+        self._parts = parts
         self._batch = batch
-        self._mark = new_mark()
-        self._lost_marks: list[str] = []
+        self._lease = Lease(patience)
         self._until = patience.clock() + patience.whole
+        self._creates = Creates(rows, batch.creates, parts)
         wanted: dict[str, tuple[int, str | None]] = {
             document.id: (document.version, body_text(document)) for document in batch.updates
         }
+        for id_, (_, body) in wanted.items():
+            check_body(id_, body or "")
         wanted |= {removal.id: (removal.version, None) for removal in batch.removals}
+        check_record(wanted)
         # In one order for all: of two batches with documents in common, one gets the first.
         self._wanted = dict(sorted(wanted.items()))
 
@@ -109,54 +115,26 @@ class Commit:
         if self._batch.removals or len(self._batch.updates) > 1:
             while not self._by_record():
                 self._patience.pause()
-                self._lost_marks.append(self._mark)
-                self._mark = new_mark()
-            return
-        creates = self._batch.creates
-        if not self._batch.updates:
-            if creates[:-1]:
-                self._send(lambda: self._create(creates[:-1]))
+                self._creates.begin_again()
+        elif self._batch.updates:
+            self._create(self._creates.parts())
+            self._ask(self._batch.last_word, self._creates.undo)
+            try:
+                self._change(self._batch.updates[0])
+            except Conflict:
+                self._send(self._creates.undo)
+                raise
+        else:
+            self._create(self._creates.parts(but_last=True))
+            self._ask(self._batch.last_word, self._creates.undo)
             with decisive():
-                self._send(lambda: self._create(creates[-1:]))
-            return
-        if creates:
-            self._send(lambda: self._create(creates))
-        try:
-            self._change(self._batch.updates[0])
-        except Conflict:
-            self._send(self._uncreate)
-            raise
+                self._create([self._creates.last()])
 
     # A simple batch: new documents, then at most one update.
 
-    def _create(self, documents: Sequence[Document], *record: Row) -> None:
-        rows = [*record, *(new_row(document, self._mark) for document in documents)]
-        try:
-            self._rows.insert_many(rows, ordered=False)
-        except BulkWriteError as error:
-            if unconfirmed(error):
-                raise
-            failures = error.details["writeErrors"]
-            if any(failure["code"] != DUPLICATE for failure in failures):
-                raise
-            self._check_taken({rows[failure["index"]]["_id"] for failure in failures})
-
-    def _check_taken(self, ids: set[str]) -> None:
-        """Let pass what we have created ourselves, now or before; the rest is a conflict."""
-        if self._lost_marks:
-            self._rows.update_many(
-                {"_id": {"$in": list(ids)}, mark_field(1): {"$in": self._lost_marks}},
-                {"$set": {mark_field(1): self._mark}},
-            )
-        ours = self._rows.find({"_id": {"$in": list(ids)}, mark_field(1): self._mark}, ("_id",))
-        if taken := ids - {row["_id"] for row in ours}:
-            self._uncreate()
-            raise Conflict(taken)
-
-    def _uncreate(self) -> None:
-        if self._batch.creates:
-            ids = [document.id for document in self._batch.creates]
-            self._rows.delete_many({"_id": {"$in": ids}, mark_field(1): self._mark})
+    def _create(self, parts: Iterable[list[Row]]) -> None:
+        for part in self._steps(parts, self._creates.undo):
+            self._send(partial(self._creates.write, part))
 
     def _change(self, document: Document) -> None:
         """Make the one update that counts, and find out whether it was ours where it is not clear.
@@ -168,7 +146,7 @@ class Commit:
         version = document.version
         free = {"_id": document.id, "version": version, "lock": None}
         new = {"body": body_text(document), "version": version + 1}
-        new[mark_field(version + 1)] = self._mark
+        new[mark_field(version + 1)] = self._creates.mark
         with decisive() as doubt:
             while True:
                 sent = self._send(lambda: self._rows.update_one(free, {"$set": new}).matched_count)
@@ -181,7 +159,7 @@ class Commit:
                 if row is None or not self._may_be_won(row, version):
                     break
                 if "lock" in row:
-                    self._locks.wait(row["lock"], [document.id])
+                    self._locks.wait(row["lock"], [document.id], self._until)
         known = row is not None and version < row["version"] <= version + SLOTS
         if doubt.sent_again and not known:
             raise unknown(f"{document.id} has changed too often since to tell")
@@ -190,7 +168,7 @@ class Commit:
     def _wrote(self, row: Row, version: int) -> bool:
         """Say whether a version of a row is ours, as far back as its marks go."""
         return version <= row["version"] < version + SLOTS and (
-            row.get(mark_field(version)) == self._mark
+            row.get(mark_field(version)) == self._creates.mark
         )
 
     def _may_be_won(self, row: Row, version: int) -> bool:
@@ -207,14 +185,21 @@ class Commit:
             Conflict: documents have moved on; nothing was written.
         """
         record = self._begin()
-        if self._lock_all(record) and self._decide(record):
-            self._finish(record)
-            return True
-        self._send(lambda: self._undo(record))
+        undo = partial(self._undo, record)
+        if self._lock_all(record) and self._renew(record):
+            self._ask(self._batch.last_word, undo)
+            if self._decide(record):
+                self._finish(record)
+                return True
+        self._lease.due()
+        if self._lease.grow():
+            # Perhaps we were taken for dead, which we are not: the next try says so.
+            self._until = self._patience.clock() + self._patience.whole
+        self._send(undo)
         rows = self._look()
         if locked := [row for row in rows.values() if "lock" in row]:
-            for row in locked:
-                self._locks.wait(row["lock"], [row["_id"]])
+            for record, ids in _by_lock(locked).items():
+                self._locks.wait(record, ids, self._until)
             rows = self._look()
         moved = {
             id_
@@ -226,22 +211,31 @@ class Commit:
         return False
 
     def _look(self) -> dict[str, Row]:
-        rows = self._rows.find({"_id": {"$in": list(self._wanted)}}, ("version", "lock"))
-        return {row["_id"]: row for row in rows}
+        return {
+            row["_id"]: row
+            for ids in self._parts.of_ids(self._wanted)
+            for row in self._rows.find({"_id": {"$in": ids}}, ("version", "lock"))
+        }
 
     def _begin(self) -> str:
-        record = ""
+        """Insert a record, and the new documents."""
+        record, parts = "", self._creates.parts()
+        first = next(parts, [])
 
         def insert() -> None:
             nonlocal record
-            row = new_record(self._wanted, self._mark)
+            row = new_record(self._wanted, self._creates.mark) | self._lease.begin()
             # One whose answer never came may turn up later: then nobody else looks after it.
             record = row["_id"]
-            self._locks.note(record, "pending")
-            self._create(self._batch.creates, row)
+            self._locks.note(row)
+            self._creates.write([row, *first])
 
         try:
             self._send(insert)
+            undo = partial(self._undo, record)
+            for part in self._steps(parts, undo, begun=True):
+                self._renew(record)
+                self._send(partial(self._creates.write, part))
         except Conflict:
             self._send(lambda: self._undo(record))
             raise
@@ -249,21 +243,26 @@ class Commit:
 
     def _lock_all(self, record: str) -> bool:
         """Lock every document at its version; False as soon as one of them is not to be had."""
-        free = {"lock": {"$in": [None, record]}}
-        updates = [
-            UpdateOne(
-                {"_id": id_, "version": version, **free}, {"$set": {"lock": record, "next": body}}
-            )
-            for id_, (version, body) in self._wanted.items()
-        ]
-        for first in range(0, len(updates), AT_ONCE):
-            part = updates[first : first + AT_ONCE]
-            if self._send(partial(self._matched, part)).answer < len(part):
+        parts = self._parts.of_changes(self._wanted)
+        for number, part in enumerate(self._steps(parts, partial(self._undo, record))):
+            if number and not self._renew(record):
+                return False
+            if self._send(partial(self._matched, locking(part, record))).answer < len(part):
                 return False
         return True
 
-    def _matched(self, updates: Sequence[UpdateOne]) -> int:
+    def _matched(self, updates: Sequence[UpdateOne | UpdateMany]) -> int:
         return self._rows.bulk_write(updates, ordered=False).matched_count
+
+    def _renew(self, record: str) -> bool:
+        """Tell those who wait that we are alive, where it is time to; False: they gave us up."""
+        if not self._lease.due():
+            return True
+        pending = {"_id": record, "state": "pending"}
+        says = {"$set": self._lease.renewal()}
+        sent = self._send(lambda: self._rows.update_one(pending, says).matched_count)
+        self._lease.due()
+        return bool(sent.answer)
 
     def _decide(self, record: str) -> bool:
         """Commit what is locked; False: somebody has aborted it.
@@ -296,15 +295,44 @@ class Commit:
             self._rows.delete_one({"_id": record})
         except PyMongoError as error:
             logger.warning("%s is committed, its locks are left to readers: %s", record, error)
-            self._locks.note(record, "committed")
+            self._locks.note({"_id": record, "state": "committed"})
         else:
             self._locks.forget(record)
 
     def _undo(self, record: str) -> None:
         self._rows.delete_one({"_id": record})
-        self._locks.release(record, list(self._wanted))
-        self._uncreate()
+        self._locks.release(record, self._wanted)
+        self._creates.undo()
         self._locks.forget(record)
+
+    # What both ways have in common.
+
+    def _steps[T](
+        self, parts: Iterable[T], undo: Callable[[], None], *, begun: bool = False
+    ) -> Iterator[T]:
+        """Go through parts, each with time of its own, while somebody waits for it."""
+        for part in parts:
+            if begun:
+                self._ask(self._batch.go_on, undo)
+                self._until = self._patience.clock() + self._patience.whole
+            begun = True
+            yield part
+
+    def _ask(self, question: Callable[[], None], undo: Callable[[], None]) -> None:
+        """Go on where nobody has anything against it; else undo what is written."""
+        try:
+            question()
+        except BaseException:
+            self._send(undo)
+            raise
 
     def _send[T](self, write: Callable[[], T]) -> Sent[T]:
         return send(write, patience=self._patience, until=self._until)
+
+
+def _by_lock(rows: Iterable[Row]) -> dict[str, list[str]]:
+    """Return the ids of locked rows, by the record that has them."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        found.setdefault(row["lock"], []).append(row["_id"])
+    return found

@@ -2,19 +2,23 @@
 
 The record decides, see `mongo_commit`. Records of processes that died are dealt with by whoever
 meets them, on the way to something else: there is no thread for it. Time is measured from when
-this process has first seen a record in its state, since clocks of other machines say nothing.
+this process has first seen a record say what it says, since clocks of other machines say nothing.
+Aborting compares that once more: a writer that has just shown life keeps its record.
 It changes with the rules for records that are not one's own.
 """
 
 import logging
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import PyMongoError
 
 from jac_converge.app_runtime.stores.document import Document
+from jac_converge.app_runtime.stores.mongo_lease import lease_of
+from jac_converge.app_runtime.stores.mongo_parts import Parts
 from jac_converge.app_runtime.stores.mongo_rows import FIELDS, RECORD, Row, changed, unchanged
 from jac_converge.app_runtime.stores.mongo_sending import Patience
 
@@ -23,16 +27,28 @@ __all__ = ["Locks"]
 logger = logging.getLogger(__name__)
 
 
+SAYS = ("state", "beat", "lease")
+"""What there is to know of a record, without the ids."""
+
+
+class _Seen(NamedTuple):
+    says: tuple[str, int]
+    since: float
+    limit: float
+    """For how many s it may go on to say so."""
+
+
 class Locks:
     """The commit records of one collection, and the locks that lead to them."""
 
-    def __init__(self, rows: "MongoCollection[Row]", patience: Patience) -> None:
+    def __init__(self, rows: "MongoCollection[Row]", patience: Patience, parts: Parts) -> None:
         self._rows = rows
         self._patience = patience
+        self._parts = parts
         self._lock = threading.Lock()
         self._tidying = threading.Lock()
         self._look_again = 0.0  # by the clock: no call goes through all that is known before
-        self._known: dict[str, tuple[str, float]] = {}  # record -> its state, seen since
+        self._known: dict[str, _Seen] = {}
 
     def read(self, rows: Sequence[Row]) -> list[Document]:
         """Turn rows into documents, in the same order; locked ones as their records say."""
@@ -63,8 +79,11 @@ class Locks:
         """
         if not before:
             return []
-        ids = [row["_id"] for row in before]
-        now = {row["_id"]: row for row in self._rows.find({"_id": {"$in": ids}}, FIELDS)}
+        now = {
+            row["_id"]: row
+            for ids in self._parts.of_ids([row["_id"] for row in before])
+            for row in self._rows.find({"_id": {"$in": ids}}, FIELDS)
+        }
         for row in before:
             fresh = now.get(row["_id"])
             if fresh is None:
@@ -86,54 +105,64 @@ class Locks:
 
     def carry_out(self, record: str, kept: Collection[str], removed: Collection[str]) -> None:
         """Make what a committed record wants the present; again and by several is the same."""
-        if removed:
-            self._rows.delete_many({"_id": {"$in": list(removed)}, "lock": record, "next": None})
-        if kept:
+        for ids in self._parts.of_ids(removed):
+            self._rows.delete_many({"_id": {"$in": ids}, "lock": record, "next": None})
+        for ids in self._parts.of_ids(kept):
             self._rows.update_many(
-                {"_id": {"$in": list(kept)}, "lock": record, "next": {"$ne": None}},
+                {"_id": {"$in": ids}, "lock": record, "next": {"$ne": None}},
                 {"$rename": {"next": "body"}, "$inc": {"version": 1}, "$unset": {"lock": ""}},
             )
 
     def release(self, record: str, ids: Collection[str]) -> None:
         """Unlock what a record that is no more has locked; nothing if it was carried out."""
-        self._rows.update_many(
-            {"_id": {"$in": list(ids)}, "lock": record}, {"$unset": {"lock": "", "next": ""}}
-        )
+        for some in self._parts.of_ids(ids):
+            self._rows.update_many(
+                {"_id": {"$in": some}, "lock": record}, {"$unset": {"lock": "", "next": ""}}
+            )
 
-    def wait(self, record: str, ids: Collection[str]) -> None:
-        """Wait until a record is decided, at most for the lease, and free these documents of it."""
-        while True:
-            row = self._rows.find_one({"_id": record})
+    def wait(self, record: str, ids: Collection[str], until: float) -> None:
+        """Wait until a record is decided, and free these documents of it.
+
+        One that does not change for the length of its lease is aborted; one whose writer is alive
+        is waited for until that time, by the clock.
+        """
+        for _ in self._patience.pauses():
+            row = self._rows.find_one({"_id": record}, SAYS)
             if row is None:
                 self.release(record, ids)
                 return
+            over = self.note(row)
             if row["state"] == "committed":
-                self.note(record, "committed")
                 self.carry_out(record, ids, ids)
                 return
-            if self.note(record, "pending") < self._patience.lease:
-                self._patience.pause()
-            elif self._abort(row):
+            if over and self._abort(row):
+                return
+            if self._patience.clock() >= until:
                 return
 
-    def _abort(self, row: Row) -> bool:
-        """Abort a pending record for its writer; False: it has been decided meanwhile."""
-        pending = {"_id": row["_id"], "state": "pending"}
-        if not self._rows.delete_one(pending).deleted_count:
+    def _abort(self, seen: Row) -> bool:
+        """Abort a pending record for its writer; False: it has changed since it was seen."""
+        still = {"_id": seen["_id"], "state": "pending", "beat": seen.get("beat")}
+        row = self._rows.find_one(still, ("ids",))
+        if row is None or not self._rows.delete_one(still).deleted_count:
             return False
-        logger.info("%s aborted: its writer let %g s pass", row["_id"], self._patience.lease)
+        waited = lease_of(seen, self._patience)
+        logger.info("%s aborted: its writer let %g s pass", row["_id"], waited)
         self.release(row["_id"], row["ids"])
         self.forget(row["_id"])
         return True
 
-    def note(self, record: str, state: str) -> float:
-        """Remember a record; returns for how many s it has been known in this state."""
+    def note(self, record: Row) -> bool:
+        """Remember what a record says; say whether it has said the same for too long."""
+        says = record["state"], record.get("beat", 0)
         now = self._patience.clock()
         with self._lock:
-            known, since = self._known.get(record, (state, now))
-            since = since if known == state else now
-            self._known[record] = (state, since)
-        return now - since
+            seen = self._known.get(record["_id"])
+            if seen is None or seen.says != says:
+                pending = record["state"] == "pending"
+                limit = lease_of(record, self._patience) if pending else self._patience.keep
+                seen = self._known[record["_id"]] = _Seen(says, now, limit)
+        return now - seen.since >= seen.limit
 
     def forget(self, record: str) -> None:
         """Let go of a record that is no more."""
@@ -142,11 +171,11 @@ class Locks:
 
     def discover(self) -> None:
         """Take note of all records, also of those whose documents nobody reads."""
-        for row in self._rows.find({"few": RECORD}, ("state",)):
-            self.note(row["_id"], row["state"])
+        for row in self._rows.find({"few": RECORD}, SAYS):
+            self.note(row)
 
     def tidy(self) -> None:
-        """Decide, carry out and delete the records that have been known for too long."""
+        """Decide, carry out and delete the records that have been the same for too long."""
         now, lease = self._patience.clock(), self._patience.lease
         if not self._known or now < self._look_again or not self._tidying.acquire(blocking=False):
             return
@@ -157,39 +186,36 @@ class Locks:
         finally:
             self._tidying.release()
 
-    def _clear(self, due: Mapping[str, str]) -> None:
-        found = {row["_id"]: row for row in self._rows.find({"_id": {"$in": list(due)}})}
+    def _clear(self, due: Collection[str]) -> None:
+        found = {row["_id"]: row for row in self._rows.find({"_id": {"$in": list(due)}}, SAYS)}
         with _left_to_the_next("old records"):
             for record in due:
-                self._clear_one(record, due[record], found.get(record))
+                self._clear_one(record, found.get(record))
 
-    def _clear_one(self, record: str, state: str, row: Row | None) -> None:
+    def _clear_one(self, record: str, row: Row | None) -> None:
         if row is None:
             self.forget(record)
-        elif row["state"] != state:
-            self.note(record, row["state"])
-        elif state == "pending":
+        elif not self.note(row):
+            return  # it has changed
+        elif row["state"] == "pending":
             self._abort(row)
-        else:
-            self.carry_out(record, row["ids"], row["ids"])
+        elif (whole := self._rows.find_one({"_id": record}, ("ids",))) is not None:
+            self.carry_out(record, whole["ids"], whole["ids"])
             self._rows.delete_one({"_id": record})
             self.forget(record)
 
-    def _due(self) -> dict[str, str]:
-        now, lease, keep = self._patience.clock(), self._patience.lease, self._patience.keep
+    def _due(self) -> list[str]:
+        now = self._patience.clock()
         with self._lock:
-            return {
-                record: state
-                for record, (state, since) in self._known.items()
-                if now - since >= (lease if state == "pending" else keep)
-            }
+            return [
+                record for record, seen in self._known.items() if now - seen.since >= seen.limit
+            ]
 
     def _states(self, records: Iterable[str]) -> dict[str, str]:
-        found = self._rows.find({"_id": {"$in": list(records)}}, ("state",))
-        states = {row["_id"]: row["state"] for row in found}
-        for record, state in states.items():
-            self.note(record, state)
-        return states
+        found = list(self._rows.find({"_id": {"$in": list(records)}}, SAYS))
+        for row in found:
+            self.note(row)
+        return {row["_id"]: row["state"] for row in found}
 
 
 @contextmanager

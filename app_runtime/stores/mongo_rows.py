@@ -9,9 +9,12 @@
     lock, next           the commit record that wants to change it, and the body it would give it;
                          null: it would remove it
 
-A commit record is a row too, of the kind "commit": it has a state, and the ids of the documents it
-locks. No index by `partialFilterExpression`: it took until MongoDB 6 to understand `$in`, and a
-sparse index does the same on every one.
+A commit record is a row too, of the kind "commit": it has a state, the ids of the documents it
+locks, and, of a writer that takes long, the number of its last sign of life (`beat`) and for how
+many s to wait for the next one (`lease`).
+
+No index by `partialFilterExpression`: it took until MongoDB 6 to understand `$in`, and a sparse
+index does the same on every one.
 """
 
 import secrets

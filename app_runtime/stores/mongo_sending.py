@@ -27,6 +27,7 @@ from jac_converge.app_runtime.stores.document import UnknownOutcome
 __all__ = ["Doubt", "Patience", "Sent", "Unanswered", "decisive", "send", "unconfirmed", "unknown"]
 
 NOT_SENT = (ServerSelectionTimeoutError, WaitQueueTimeoutError)
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.008, 0.1  # s
 
 
 class Unanswered(PyMongoError):
@@ -42,9 +43,13 @@ class Patience:
     answer: float = 5.0
     """For one answer."""
     whole: float = 10.0
-    """For one commit, with everything that is sent again."""
+    """For one commit, with everything that is sent again; for each part of a large one."""
     lease: float = 1.0
-    """How long a pending record may be known before it is aborted: its writer is dead or stuck."""
+    """How long a pending record may stay as it is before it is aborted: its writer is dead or
+    stuck."""
+    longest_lease: float = 10.0
+    """The same for a writer that has been slow, and has said so. Twice `answer`, so nobody who
+    gets answers at all is taken for dead."""
     keep: float = 30.0
     """How long a committed record is known before others than its writer delete it. Well over
     `whole`: a writer that lost its connection still finds out that it won."""
@@ -52,9 +57,17 @@ class Patience:
     sleep: Callable[[float], None] = time.sleep
     rng: random.Random = field(default_factory=random.Random)
 
-    def pause(self, longest: float = 0.008) -> None:
+    def pause(self, longest: float = SHORTEST_PAUSE) -> None:
         """Wait for a moment, up to the `longest` s."""
         self.sleep(self.rng.uniform(longest / 4, longest))
+
+    def pauses(self) -> Iterator[None]:
+        """Wait for a moment before each but the first, and for a longer one each time."""
+        longest = SHORTEST_PAUSE
+        while True:
+            yield
+            self.pause(longest)
+            longest = min(longest * 1.5, LONGEST_PAUSE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Collection
 
 from jac_converge.app_runtime.stores import shelf_sql
-from jac_converge.app_runtime.stores.document import Conflict, Document, WriteBatch
+from jac_converge.app_runtime.stores.document import Document, WriteBatch
 
 __all__ = ["Writer"]
 
@@ -95,8 +95,9 @@ class Writer:
             self.begin()  # else each statement would be a commit of its own
         try:
             shelf_sql.write(self._connection, batch)
+            batch.last_word()
             self._connection.execute("COMMIT")
-        except (Conflict, sqlite3.Error):
+        except BaseException:
             self._roll_back()
             raise
         for document in batch.updates:

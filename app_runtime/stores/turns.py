@@ -6,11 +6,12 @@ Other processes take their chances, as do calls that have lost nothing yet.
 It changes with what is fair among them.
 """
 
+import asyncio
 import threading
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
-__all__ = ["Turns"]
+__all__ = ["AsyncTurns", "Turns"]
 
 LOCKS = 256
 PATIENCE = 1.0  # s; one that runs for longer does not hold up who may be done at once
@@ -29,11 +30,40 @@ class Turns:
         if not contested:
             yield
             return
-        # One lock of one document is enough to take turns, and two could be waited for crosswise.
-        lock = self._locks[hash(min(contested)) % LOCKS]
+        lock = self._locks[_place(contested)]
         mine = lock.acquire(timeout=PATIENCE)
         try:
             yield
         finally:
             if mine:
                 lock.release()
+
+
+class AsyncTurns:
+    """The same for the tasks of one event loop, which no lock of threads may stop."""
+
+    def __init__(self) -> None:
+        self._locks = tuple(asyncio.Lock() for _ in range(LOCKS))
+
+    @asynccontextmanager
+    async def of(self, contested: Collection[str]) -> AsyncIterator[None]:
+        """Wait for one's turn, for a while, and have it inside; at once where nothing was lost."""
+        if not contested:
+            yield
+            return
+        lock, mine = self._locks[_place(contested)], False
+        try:
+            async with asyncio.timeout(PATIENCE):
+                mine = await lock.acquire()
+        except TimeoutError:
+            pass  # whoever has it takes too long to be waited for
+        try:
+            yield
+        finally:
+            if mine:
+                lock.release()
+
+
+def _place(contested: Collection[str]) -> int:
+    # One lock of one document is enough to take turns, and two could be waited for crosswise.
+    return hash(min(contested)) % LOCKS

@@ -17,6 +17,7 @@ from jac_converge.reconciler.console import CONVERGED, usage
 from jac_converge.reconciler.converge import WATCHED, Converger
 from jac_converge.reconciler.errors import Refused
 from jac_converge.reconciler.fleet import Fleet, Member
+from jac_converge.reconciler.images import Images, Parse
 from jac_converge.reconciler.kube_cluster import KubeCluster, connect
 from jac_converge.reconciler.lease import DURATION, RENEWAL
 from jac_converge.reconciler.loop import Loop, Parts
@@ -49,18 +50,19 @@ RENEWALS: Final = 5.0
 type LoadApp = Callable[[Path], App]
 
 
-def watch_apps(workspace: Path, flags: dict[str, Any], load: LoadApp) -> int:
+def watch_apps(workspace: Path, flags: dict[str, Any], load: LoadApp, parse: Parse) -> int:
     """Keep every app below a folder converged until a signal; returns the exit code.
 
     Args:
         workspace: the folder.
         flags: of the command.
         load: reads one app anew, by its main file.
+        parse: finds what is wrong with such a file.
     """
     for name in ("image", "namespace"):
         if flags[name] is not None:
             raise ConfigError(usage(f"--{name} is for one app; write it into each jac.toml"))
-    started = _Starter(flags, load, _views(workspace, flags))
+    started = _Starter(flags, load, parse, _views(workspace, flags))
     if not started.expect(app_folders(workspace)):
         nothing = f"there is no app below {workspace}: no jac.toml with a [converge] table"
         raise ConfigError(usage(nothing))
@@ -131,9 +133,10 @@ class _Site:
 class _Starter:
     """Makes members of folders."""
 
-    def __init__(self, flags: dict[str, Any], load: LoadApp, views: _Views) -> None:
+    def __init__(self, flags: dict[str, Any], load: LoadApp, parse: Parse, views: _Views) -> None:
         self._flags = flags
         self._load = load
+        self._parse = parse
         self.views = views
         self._sites: dict[str | None, _Site] = {}
         self._many: set[str | None] = set()
@@ -173,12 +176,13 @@ class _Starter:
         file = main_file(folder)
         if file is None:
             return None
-        source = Source(lambda: self._load(file))
-        app = source.app
-        context = app.settings.kubernetes.context
-        site = self._site(context)
-        scope = self._scope(site, context, app.namespace)
         trigger, stop = Trigger(time.monotonic), Event()
+        source = Source(lambda: self._load(file))
+        context = source.app.settings.kubernetes.context
+        site = self._site(context)
+        source.build_with(Images(site.base.target.context, parse=self._parse, stop=stop))
+        app = source.app
+        scope = self._scope(site, context, app.namespace)
         cluster = site.base.beside(
             namespace=app.namespace,
             selector=selector_of(app.name),

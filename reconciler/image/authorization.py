@@ -8,6 +8,7 @@ Source: distribution/distribution, docs/content/spec/auth/{token,oauth}.md.
 import json
 import re
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -28,10 +29,17 @@ _CLIENT = "jac-converge"
 class Authorization:
     """The login to one repository; a token serves until the registry takes it no more."""
 
-    def __init__(self, pool: PoolManager, reference: Reference, login: Login | None) -> None:
+    def __init__(
+        self,
+        pool: PoolManager,
+        reference: Reference,
+        login: Login | None,
+        looked_in: tuple[Path, ...],
+    ) -> None:
         self._pool = pool
         self._repository = reference.repository
         self._login = login
+        self._looked_in = looked_in
         self._headers: dict[bool, str] = {}
         """Whether it may write -> header."""
         self._sources: set[str] = set()
@@ -40,7 +48,8 @@ class Authorization:
     def told(self) -> str:
         """Who we are, in words."""
         if self._login is None:
-            return "without a login"
+            places = " or ".join(map(str, self._looked_in))
+            return f"without a login: none in {places}" if places else "without a login"
         return f"as {self._login.user} of {self._login.origin}"
 
     def header(self, *, writes: bool) -> dict[str, str]:

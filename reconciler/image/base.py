@@ -23,6 +23,9 @@ from jac_converge.reconciler.image.registry import Registry
 
 __all__ = ["Base", "base_from_layout", "base_from_registry"]
 
+_LOOKED_UP_FOR = 86400.0
+"""Seconds that a tag is taken to mean what it meant: a run with nothing to do asks nobody."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
@@ -49,7 +52,7 @@ def base_from_layout(path: Path, platform: str, blobs: Blobs) -> Base:
 def base_from_registry(
     reference: Reference, platform: str, blobs: Blobs, registry: Registry
 ) -> Base:
-    """Look the base up, and read its manifest and configuration.
+    """Look the base up, at most once a day, and read its manifest and configuration.
 
     Where the registry cannot be reached, the version that it had the last time stands in for it.
 
@@ -58,8 +61,8 @@ def base_from_registry(
     """
     name = f"base-{reference}-{platform}".replace("/", "-").replace(":", "-")
     notes: tuple[str, ...] = ()
-    if reference.digest:
-        digest = reference.digest
+    if known := reference.digest or blobs.noted(name, within=_LOOKED_UP_FOR):
+        digest = known
     else:
         try:
             found = registry.find(reference.version)
@@ -73,8 +76,8 @@ def base_from_registry(
                 advice = "check [converge.kubernetes.image_build] base"
                 raise Missing(f"base image {reference} lookup", "there is none", advice)
             digest = found.digest
+            blobs.note(name, digest)
     image = _image(reference, digest, platform, blobs, registry)
-    blobs.note(name, digest)
 
     def layer(descriptor: Descriptor) -> Path:
         path = blobs.path(descriptor.digest)

@@ -8,6 +8,7 @@ import hashlib
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,10 +95,13 @@ class Blobs:
         new.write_text(text, encoding="utf-8")
         new.replace(path)
 
-    def noted(self, name: str) -> str | None:
-        """What was remembered under it; None: nothing."""
+    def noted(self, name: str, *, within: float | None = None) -> str | None:
+        """What was remembered under it; None: nothing, or not within so many seconds."""
+        path = self.folder / "notes" / name
         try:
-            return (self.folder / "notes" / name).read_text(encoding="utf-8")
+            if within is not None and time.time() - path.stat().st_mtime > within:
+                return None
+            return path.read_text(encoding="utf-8")
         except FileNotFoundError:
             return None
 

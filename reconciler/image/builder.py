@@ -22,15 +22,20 @@ from jac_converge.reconciler.image.files import entries_of, fingerprint, our_fil
 from jac_converge.reconciler.image.layer import Layer, write_layer
 from jac_converge.reconciler.image.manifest import Image, Run, built_on
 
-__all__ = ["APP_FOLDER", "Recipe", "build_image"]
+__all__ = ["APP_FOLDER", "FORM", "Recipe", "build_image"]
 
 APP_FOLDER: Final = "/app"
 
 _HOME: Final = "/home/jac"
 
+_PREFIX: Final = "/opt/jac"
+
+_CACHES: Final = f"{_PREFIX}/cache"
+"""What jaclang compiles of itself is there, so that no pod does."""
+
 _USER: Final = (10001, 10001)
 
-_FORM: Final = "1"
+FORM: Final = "2"
 """Goes into every key: what an older version made in another way is not taken."""
 
 
@@ -38,8 +43,8 @@ _FORM: Final = "1"
 class Recipe:
     """Everything that an image is made from, but its base."""
 
-    files: Mapping[str, Path]
-    """Of the app: path below `/app` -> file."""
+    files: Mapping[str, Path | bytes]
+    """Of the app: path below `/app` -> file, or what is in it."""
     main: str
     """Of these, the one that is served."""
     lock: Lock
@@ -59,7 +64,7 @@ def build_image(base: Image, recipe: Recipe, blobs: Blobs) -> tuple[Image, tuple
     Raises:
         ClusterError: pip cannot install what is needed.
     """
-    libraries = f"/opt/jac/lib/python{recipe.python}/site-packages"
+    libraries = f"{_PREFIX}/lib/python{recipe.python}/site-packages"
     maker = _Maker(recipe, libraries, blobs)
     layers = (
         ("dependencies", maker.dependencies()),
@@ -73,7 +78,12 @@ def build_image(base: Image, recipe: Recipe, blobs: Blobs) -> tuple[Image, tuple
             f"{APP_FOLDER}/{recipe.main}",
         ),
         arguments=("--host", "0.0.0.0", "--port", str(recipe.port)),  # noqa: S104 - of a pod
-        environment={"HOME": _HOME, "PYTHONPATH": libraries, "PYTHONUNBUFFERED": "1"},
+        environment={
+            "HOME": _HOME,
+            "PYTHONPATH": libraries,
+            "PYTHONUNBUFFERED": "1",
+            "XDG_CACHE_HOME": _CACHES,
+        },
         user=":".join(map(str, _USER)),
         folder=APP_FOLDER,
         port=recipe.port,
@@ -97,12 +107,16 @@ class _Maker:
         recipe = self._recipe
 
         def fill(folder: Path) -> None:
-            install(recipe.lock, python=recipe.python, platform=recipe.platform, target=folder)
-            _prune(folder, recipe.python)
-            self._compile(folder, self._libraries)
+            packages = folder / self._libraries.removeprefix(f"{_PREFIX}/")
+            packages.mkdir(parents=True)
+            install(recipe.lock, python=recipe.python, platform=recipe.platform, target=packages)
+            _prune(packages, recipe.python)
+            self._compile(packages, self._libraries)
+            if self._compiles:
+                self._compile_jaclang(packages, folder / "cache")
 
-        key = f"{_FORM}-dependencies-{recipe.lock.key(recipe.python, recipe.platform)}"
-        return self._layer(key, fill, self._libraries)
+        key = f"{FORM}-dependencies-{recipe.lock.key(recipe.python, recipe.platform)}"
+        return self._layer(key, fill, _PREFIX)
 
     def ours(self) -> Layer:
         files = our_files()
@@ -111,7 +125,7 @@ class _Maker:
             place(files, folder)
             self._compile(folder, self._libraries)
 
-        key = f"{_FORM}-ours-{fingerprint(files, self._recipe.python)}"
+        key = f"{FORM}-ours-{fingerprint(files, self._recipe.python)}"
         return self._layer(key, fill, self._libraries)
 
     def app(self) -> Layer:
@@ -124,7 +138,7 @@ class _Maker:
                 self._compile_jac(folder)
 
         compiler = next((pin for pin in self._recipe.lock.pins if pin.startswith("jaclang==")), "")
-        key = f"{_FORM}-app-{fingerprint(files, self._recipe.python, compiler)}"
+        key = f"{FORM}-app-{fingerprint(files, self._recipe.python, compiler)}"
         return self._layer(key, fill, APP_FOLDER, folders=(APP_FOLDER, _HOME))
 
     def _layer(
@@ -159,6 +173,14 @@ class _Maker:
         ]
         # A file that does not compile fails when it is imported, as it always did.
         _run(command, folder)
+
+    def _compile_jaclang(self, packages: Path, cache: Path) -> None:
+        module = "jac_converge.app_runtime.bridge.bootstrap"
+        command = [sys.executable, "-m", module, str(packages), self._libraries, str(cache)]
+        done = _run(command, packages.parent)
+        if done.returncode:
+            last = done.stderr.strip().rpartition("\n")[2]
+            self.notes += (f"jaclang is not compiled ahead, so pods start slower: {last}",)
 
     def _compile_jac(self, folder: Path) -> None:
         done = _run(

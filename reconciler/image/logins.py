@@ -19,7 +19,7 @@ from typing import Any
 from jac_converge.reconciler.errors import Refused
 from jac_converge.reconciler.image.reference import DOCKER_HUB
 
-__all__ = ["Login", "find_login"]
+__all__ = ["Login", "find_login", "login_files"]
 
 _HUB = "https://index.docker.io/v1/"
 _TOKEN_USER = "<token>"  # noqa: S105 - how a helper says that the secret is an identity token
@@ -50,7 +50,7 @@ def find_login(registry: str, repository: str, environ: Mapping[str, str]) -> Lo
         Refused: a credential helper that a file names is not there, or fails.
     """
     names = list(_names(registry, repository))
-    for file in _files(environ):
+    for file in login_files(environ):
         try:
             config = json.loads(file.read_bytes())
         except (OSError, ValueError):
@@ -63,7 +63,8 @@ def find_login(registry: str, repository: str, environ: Mapping[str, str]) -> Lo
     return None
 
 
-def _files(environ: Mapping[str, str]) -> Iterator[Path]:
+def login_files(environ: Mapping[str, str]) -> Iterator[Path]:
+    """Every file that may have a login, whether it is there or not; the first one counts most."""
     home = Path.home()
     if given := environ.get("REGISTRY_AUTH_FILE"):
         yield Path(given)

@@ -20,6 +20,7 @@ __all__ = [
     "Image",
     "Run",
     "built_on",
+    "config_of",
     "descriptor_of",
     "image_from",
     "python_of",
@@ -109,6 +110,11 @@ def digest_of(content: bytes) -> str:
 def descriptor_of(media_type: str, content: bytes) -> Descriptor:
     """Refer to a blob."""
     return Descriptor(media_type=media_type, digest=digest_of(content), size=len(content))
+
+
+def config_of(image: Image) -> Descriptor:
+    """Refer to the configuration of an image."""
+    return _descriptor(json.loads(image.manifest)["config"])
 
 
 def image_from(manifest: bytes, config: bytes, media_type: str) -> Image:

@@ -10,7 +10,7 @@ import ssl
 from collections.abc import Mapping
 from typing import Any
 
-from urllib3.exceptions import HTTPError, MaxRetryError, SSLError
+from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, SSLError
 
 from jac_converge.reconciler.errors import (
     UNKNOWN_BODY_LIMIT,
@@ -72,6 +72,10 @@ def broken(subject: str, exc: Exception) -> ClusterError:
             return Refused(subject, cause, "name the file of its authority in SSL_CERT_FILE")
     if isinstance(reason, HTTPError) and "Name or service not known" in str(reason):
         return Unreachable(subject, str(reason), "check the name of the registry")
+    if isinstance(reason, NewConnectionError):
+        cause = str(reason).rpartition(": ")[2]
+        advice = "check that the registry runs, and its name and port in jac.toml"
+        return Unreachable(subject, cause, advice)
     return Unreachable(subject, f"{type(reason).__name__}: {reason}")
 
 

@@ -6,7 +6,7 @@ everything else. It changes when registries turn out to answer in another way.
 Source: OCI distribution specification v1.1; distribution/distribution, token authentication.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from functools import partial
 from http import HTTPStatus
@@ -19,7 +19,7 @@ from urllib3 import BaseHTTPResponse, PoolManager, Retry, Timeout
 from urllib3.exceptions import HTTPError, LocationParseError
 
 from jac_converge.reconciler.image.authorization import Authorization
-from jac_converge.reconciler.image.logins import Login
+from jac_converge.reconciler.image.logins import Login, find_login, login_files
 from jac_converge.reconciler.image.manifest import (
     INDEXES,
     MANIFESTS,
@@ -31,7 +31,7 @@ from jac_converge.reconciler.image.reference import Reference
 from jac_converge.reconciler.image.refusals import answered, broken
 from jac_converge.reconciler.retry import retried
 
-__all__ = ["Registry"]
+__all__ = ["Registry", "open_registry"]
 
 CHUNK: Final = 8 << 20
 """bytes of one part, where a registry does not take a blob whole"""
@@ -39,12 +39,32 @@ CHUNK: Final = 8 << 20
 _PATIENCE = 60.0
 """Seconds to keep trying one request while its error is transient."""
 
+_FIRST_PATIENCE = 3.0
+"""The same before the registry answered once: then it is more likely a wrong address."""
+
 _TIMEOUT = Timeout(connect=10.0, read=60.0)
 
 _REDIRECTS = Retry(connect=0, read=0, status=0, other=0, redirect=5)
 
 _TLS = 443
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def open_registry(
+    reference: Reference, environ: Mapping[str, str], *, plain_http: bool, stop: Event
+) -> "Registry":
+    """Open a repository with the login that docker, podman or buildah would use.
+
+    Raises:
+        Refused: a credential helper is not there, or fails.
+    """
+    return Registry(
+        reference,
+        login=find_login(reference.registry, reference.repository, environ),
+        plain_http=plain_http,
+        stop=stop,
+        looked_in=tuple(login_files(environ)),
+    )
 
 
 class Registry:
@@ -55,19 +75,27 @@ class Registry:
         login: who we are; None: nobody.
         plain_http: speak without TLS; on the loopback that is so anyway.
         stop: ends every wait.
+        looked_in: where a login was looked for, to be told when one is missing.
     """
 
     def __init__(
-        self, reference: Reference, *, login: Login | None, plain_http: bool, stop: Event
+        self,
+        reference: Reference,
+        *,
+        login: Login | None,
+        plain_http: bool,
+        stop: Event,
+        looked_in: tuple[Path, ...] = (),
     ) -> None:
         self.reference = reference
         self._stop = stop
+        self._patience = _FIRST_PATIENCE
         self._pool = PoolManager(timeout=_TIMEOUT, retries=False)
         parts = urlsplit(f"//{reference.server}")
         loopback = parts.hostname in _LOOPBACK and parts.port != _TLS
         scheme = "http" if plain_http or loopback else "https"
         self._url = f"{scheme}://{reference.server}/v2/{reference.repository}/"
-        self._authorization = Authorization(self._pool, reference, login)
+        self._authorization = Authorization(self._pool, reference, login, looked_in)
 
     def close(self) -> None:
         """Close the connections."""
@@ -129,9 +157,8 @@ class Registry:
     def upload(self, descriptor: Descriptor, path: Path) -> None:
         """Send a blob; whole, or in parts where the registry does not take so much at once."""
         subject = f"{self._named(descriptor.digest)} push"
-        retried(
-            partial(self._upload, descriptor, path, subject), stop=self._stop, patience=_PATIENCE
-        )
+        call = partial(self._upload, descriptor, path, subject)
+        retried(call, stop=self._stop, patience=self._patience)
 
     def put(self, image: Image, version: str) -> None:
         """Write a manifest, when every blob that it names is there."""
@@ -214,7 +241,7 @@ class Registry:
         call = partial(
             self._once, method, url, subject, headers or {}, body=body, ok=ok, writes=writes
         )
-        return retried(call, stop=self._stop, patience=_PATIENCE)
+        return retried(call, stop=self._stop, patience=self._patience)
 
     def _once(
         self,
@@ -243,6 +270,7 @@ class Registry:
                 )
             except (HTTPError, LocationParseError, OSError) as exc:
                 raise broken(subject, exc) from exc
+            self._patience = _PATIENCE
             if answer.status in ok:
                 return answer
             text = _text(answer)

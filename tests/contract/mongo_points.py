@@ -1,8 +1,8 @@
 """The writes of a commit to MongoDB at which tests break it, and what must be there afterwards."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import pymongo
@@ -14,6 +14,7 @@ from jac_converge.app_runtime.stores import (
     WriteBatch,
 )
 from jac_converge.app_runtime.stores.mongo import Mongo
+from jac_converge.app_runtime.stores.mongo_parts import Parts
 from jac_converge.app_runtime.stores.mongo_sending import Patience
 from tests.servers.committer import DATABASE
 from tests.servers.mongo_proxy import MongoProxy
@@ -38,7 +39,12 @@ __all__ = [
 
 SHORT = Patience(lease=0.15, keep=0.3)
 # A writer that has to win a race against the lease must not be aborted because the machine is slow.
-CALM = Patience(lease=60, keep=60)
+CALM = {"lease": 60.0, "keep": 60.0}
+# One that shows life before every step it may do so.
+LIVELY = {"lease": 0.0, "longest_lease": 0.0, "keep": 60.0}
+
+
+WHOLE = Parts()
 
 
 def doc(id_: str, text: str = "old", version: int = 0) -> Document:
@@ -46,7 +52,7 @@ def doc(id_: str, text: str = "old", version: int = 0) -> Document:
     return Document(id=id_, kind="node", body={"text": text}, version=version)
 
 
-OLD = ("a", "b", "c")
+OLD = ("a", "b", "c", "d")
 NEW = (doc("x", "new"), doc("y", "new"))
 BEFORE = {id_: doc(id_, "old", 1) for id_ in OLD}
 
@@ -58,6 +64,13 @@ class Shape:
     batch: WriteBatch
     writes: int
     point: int
+    parts: Parts = WHOLE
+    patience: Mapping[str, float] = field(default_factory=lambda: CALM)
+    """Of its writer."""
+
+    def opened(self, url: str) -> AbstractContextManager[Mongo]:
+        """Open the store of its writer."""
+        return opened(url, Patience(**self.patience), self.parts)
 
     @property
     def after(self) -> dict[str, Document]:
@@ -68,15 +81,26 @@ class Shape:
 
 
 A, B = doc("a", "newer", 1), doc("b", "newer", 1)
+C, D = Removal(id="c", version=1), Removal(id="d", version=1)
 SHAPES = {
-    "several": Shape(
-        WriteBatch(creates=NEW, updates=(A, B), removals=(Removal(id="c", version=1),)), 6, 3
-    ),
+    "several": Shape(WriteBatch(creates=NEW, updates=(A, B), removals=(C, D)), 6, 3),
     "updates": Shape(WriteBatch(updates=(A, B)), 5, 3),
-    "removal": Shape(WriteBatch(removals=(Removal(id="c", version=1),)), 5, 3),
+    "removal": Shape(WriteBatch(removals=(C,)), 5, 3),
     "creates-and-one": Shape(WriteBatch(creates=NEW, updates=(A,)), 2, 2),
     "creates": Shape(WriteBatch(creates=NEW), 2, 2),
     "create": Shape(WriteBatch(creates=NEW[:1]), 1, 1),
+    # The record and x, a sign of life, y; a, b, c and d locked with signs of life before, but for
+    # the first, and before the decision; that; c, d, a, b carried out; the record deleted.
+    "parts": Shape(
+        WriteBatch(creates=NEW, updates=(A, B), removals=(C, D)),
+        17,
+        12,
+        Parts(ids=1, new=1, updates=1),
+        LIVELY,
+    ),
+    "creates-in-parts": Shape(
+        WriteBatch(creates=(*NEW, doc("z", "new")), updates=(A,)), 4, 4, Parts(new=1)
+    ),
 }
 
 
@@ -105,7 +129,7 @@ def points(*sides: str) -> pytest.MarkDecorator:
         "point",
         [
             pytest.param(Point(SHAPES[name], side, write), id=f"{name}-{side}-{write}")
-            for name in ("several", "creates-and-one", "creates")
+            for name in ("several", "creates-and-one", "creates", "parts")
             for write in range(1, SHAPES[name].writes + 1)
             for side in sides
         ],
@@ -113,9 +137,10 @@ def points(*sides: str) -> pytest.MarkDecorator:
 
 
 @contextmanager
-def opened(url: str, patience: Patience = CALM) -> Iterator[Mongo]:
+def opened(url: str, patience: Patience | None = None, parts: Parts = WHOLE) -> Iterator[Mongo]:
     """Open a store."""
-    store = Mongo.open(url, database=DATABASE, patience=patience)
+    patience = patience or Patience(**CALM)
+    store = Mongo.open(url, database=DATABASE, patience=patience, parts=parts)
     try:
         yield store
     finally:
@@ -124,7 +149,7 @@ def opened(url: str, patience: Patience = CALM) -> Iterator[Mongo]:
 
 def happened(store: Mongo, shape: Shape) -> bool:
     """Say whether a batch has happened; a batch that has done so by half is a failure."""
-    found = store.get([*OLD, *(new.id for new in NEW)])
+    found = store.get({*OLD, *(new.id for new in shape.batch.creates)})
     if found == shape.after:
         return True
     created = {new.id for new in shape.batch.creates}
@@ -153,7 +178,7 @@ def check_clean(server: MongoServer, store: Mongo) -> None:
 
 @contextmanager
 def proxied(server: MongoServer) -> Iterator[MongoProxy]:
-    """Give a proxy before a server that gets three documents."""
+    """Give a proxy before a server that gets the old documents."""
     with opened(server.url) as store:
         store.commit(WriteBatch(creates=tuple(doc(id_) for id_ in OLD)))
     with MongoProxy(server.port) as proxy:

@@ -47,6 +47,15 @@ walker chain { has count: int; can go with Root entry {
     at = here;
     for i in range(self.count) { new = Item(n=i); at ++> new; at = new; }
 } }
+walker chain_among_others { has count: int, others: int; can go with Root entry {
+    at = here;
+    for i in range(self.count) {
+        new = Item(n=i);
+        at ++> new;
+        for j in range(self.others) { new <++ Other(n=j); }
+        at = new;
+    }
+} }
 walker hops { has seen: int = 0;
     can go with Root entry { visit [-->]; }
     can see with Item entry { self.seen += 1; visit [-->]; }
@@ -209,6 +218,22 @@ def test_chain_is_read_ahead(user: User) -> None:
     user.call("chain", count=50)
     assert [50] == user.call("hops")
     assert user.store.trips <= 8
+
+
+def test_deleting_many_children_reads_ahead_ever_further(user: User) -> None:
+    """The edge of each is needed, and those of all come in few round trips, each once."""
+    user.call("seed", count=1000)
+    user.call("clear")
+    assert user.store.trips <= 14  # 22 where it is 256 documents each time
+    assert user.store.documents <= 4100  # the nodes are among those that were read ahead
+    assert [[]] == user.call("listed")
+
+
+def test_reading_ahead_goes_no_further_where_it_was_in_vain(user: User) -> None:
+    """A chain among many other nodes wants few of those that come along."""
+    user.call("chain_among_others", count=40, others=300)
+    assert [40] == user.call("hops")
+    assert user.store.documents <= 40 * (256 + 3)
 
 
 PAIRS = st.lists(

@@ -100,6 +100,81 @@ walker give_away { has id: str, root_id: str; can go with Root entry {
     import from uuid { UUID }
     setattr(jobj(self.id).__jac__, "root", UUID(self.root_id));
 } }
+walker forget { has id: str; can go with Root entry {
+    import from jaclang.jac0core.runtime { JacRuntimeInterface }
+    import from uuid { UUID }
+    it = jobj(self.id);
+    JacRuntimeInterface.get_context().mem.delete(UUID(self.id));
+} }
+walker forget_below { has id: str; can go with Root entry {
+    import from jaclang.jac0core.runtime { JacRuntimeInterface }
+    for one in [edge jobj(self.id) -->] {
+        JacRuntimeInterface.get_context().mem.delete(one.__jac__.id);
+    }
+} }
+walker reset { has root_id: str, id: str; can go with Root entry {
+    import from jaclang.jac0core.runtime { JacRuntimeInterface }
+    it = jobj(self.id);
+    seen = [it -->];
+    JacRuntimeInterface.reset_graph(jobj(self.root_id));
+} }
+walker drop_it { has id: str; can go with Root entry { it = jobj(self.id); del it; } }
+walker drop_all { has id: str; can go with Root entry {
+    import from jaclang.jac0core.runtime { JacRuntimeInterface }
+    JacRuntimeInterface.destroy([jobj(self.id)] + [jobj(self.id) -->]);
+} }
+walker cut_below { has id: str; can go with Root entry {
+    at = jobj(self.id);
+    at del--> [at -->];
+} }
+walker cut_from_root { has id: str, root_id: str; can go with Root entry {
+    jobj(self.root_id) del--> jobj(self.id);
+} }
+walker drop_edges { has id: str; can go with Root entry {
+    for one in [edge jobj(self.id) -->] { del one; }
+} }
+walker detach_below { has id: str; can go with Root entry {
+    import from jaclang.jac0core.runtime { JacRuntimeInterface }
+    for one in [edge jobj(self.id) -->] { JacRuntimeInterface.detach(one.__jac__); }
+} }
+walker remove_below { has id: str; can go with Root entry {
+    import from jaclang.jac0core.runtime { JacRuntimeInterface }
+    at = jobj(self.id);
+    for one in [edge at -->] { JacRuntimeInterface.remove_edge(at.__jac__, one.__jac__); }
+} }
+walker clear_list { has id: str; can go with Root entry {
+    it = jobj(self.id).__jac__;
+    it.edges.clear();
+} }
+walker replace_list { has id: str; can go with Root entry {
+    it = jobj(self.id).__jac__;
+    it.edges = [];
+} }
+walker tie_and_clear { has id: str; can go with Root entry {
+    it = jobj(self.id).__jac__;
+    it.edges.clear();
+    it.archetype ++> Thing(name="his");
+} }
+walker tie_and_remove { has id: str; can go with Root entry {
+    import from jaclang.jac0core.runtime { JacRuntimeInterface }
+    at = jobj(self.id);
+    for one in [edge at -->] { JacRuntimeInterface.remove_edge(at.__jac__, one.__jac__); }
+    at ++> Thing(name="his");
+} }
+walker cut_as_new { has id: str; can go with Root entry {
+    at = jobj(self.id);
+    for one in [edge at -->] { one.__jac__.persistent = False; }
+    at del--> [at -->];
+} }
+walker untie_by_grant { has id: str; can go with Root entry {
+    at = jobj(self.id);
+    for one in [edge at -->] { grant(one, WritePerm); }
+    at del--> [at -->];
+} }
+walker drop_own_root { can go with Root entry {
+    import from jaclang.jac0core.runtime { JacRuntimeInterface }
+    JacRuntimeInterface.get_context().mem.delete(here.__jac__.id);
+} }
 walker ids_below { has id: str; can go with Root entry {
     report jid([jobj(self.id) -->][0]);
 } }
@@ -236,3 +311,66 @@ def test_reading_asks_for_nothing_to_know_the_rights(ann: User) -> None:
     assert (2, 11, 0) == (ann.store.trips, ann.store.documents, ann.store.written)
     ann.call("put", name="new")
     assert (1, 1, 3) == (ann.store.trips, ann.store.documents, ann.store.written)
+
+
+DELETERS = [
+    "drop_it", "drop_all", "drop_edges", "cut_below", "cut_from_root", "detach_below",
+    "remove_below", "clear_list", "replace_list", "cut_as_new", "untie_by_grant", "forget",
+    "forget_below", "reset",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("level", ["READ", "CONNECT"])
+@pytest.mark.parametrize("walker", DELETERS)
+def test_stranger_deletes_nothing_without_the_right_to_write(
+    ann: User, bob: User, walker: str, level: str
+) -> None:
+    """By whatever way, and on whatever nodes it may connect: all of it is as it was."""
+    (hub,) = ann.call("put", name="hub")
+    ann.call("put_below", id=hub, name="below")
+    (below,) = ann.call("ids_below", id=hub)
+    ann.call("share_root", level=level)
+    before = everything(ann)
+    fields: dict[str, Any] = {"id": hub}
+    if walker in ("reset", "cut_from_root"):
+        fields["root_id"] = ann.root.hex
+    for id_ in (hub, below) if walker in ("drop_it", "forget") else (hub,):
+        bob.call(walker, **fields | {"id": id_})
+        assert before == everything(ann)
+    assert [["below"]] == ann.call("reach", id=hub)
+
+
+@pytest.mark.parametrize("walker", ["tie_and_clear", "tie_and_remove"])
+def test_stranger_ties_what_is_theirs_and_cuts_nothing_else(
+    ann: User, bob: User, walker: str
+) -> None:
+    """With the right to connect, in one call: the one is stored, the other told."""
+    (hub,) = ann.call("put", name="hub")
+    ann.call("put_below", id=hub, name="below")
+    ann.call("share_root", level="CONNECT")
+    bob.call(walker, id=hub)
+    assert {"edge_delete"} == {warning["operation"] for warning in bob.warnings}
+    entries = stored(ann, hub).body["edges"]
+    assert 3 == len(entries)
+    assert all(len(ann.store.get([it[:32], it[33:]])) == 2 for it in entries)
+
+
+def test_root_is_deleted_by_nobody(ann: User) -> None:
+    """Its account would have nothing to stand on."""
+    with pytest.raises(ValueError, match="a root cannot be deleted"):
+        ann.call("drop_own_root")
+    assert "root" == stored(ann, ann.root.hex).kind
+
+
+@pytest.mark.parametrize("walker", ["drop_it", "forget"])
+def test_owner_deletes(ann: User, walker: str) -> None:
+    """A node of one's own, also past the checks of jaclang."""
+    (id_,) = ann.call("put", name="hers")
+    ann.call(walker, id=id_)
+    assert not ann.store.get([id_.replace("-", "")])
+
+
+def everything(user: User) -> dict[str, Document]:
+    """Return all that is stored, but for the root of a stranger."""
+    found = {it.id: it for it in user.store.scan("", 100)}
+    return {id_: it for id_, it in found.items() if it.kind != "root" or it.id == user.root.hex}

@@ -39,7 +39,7 @@ from tests.servers.process import wait_until
 
 @pytest.fixture
 def proxy(mongo_server: MongoServer) -> Iterator[MongoProxy]:
-    """Give a proxy before a server that has three documents."""
+    """Give a proxy before a server that has the old documents."""
     with proxied(mongo_server) as proxy:
         yield proxy
 
@@ -54,7 +54,7 @@ def direct(mongo_server: MongoServer) -> Iterator[Mongo]:
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_commit_takes_the_writes_that_are_broken_below(proxy: MongoProxy, shape: Shape) -> None:
     """There is no write that these tests leave out, and nothing is read before."""
-    with opened(proxy.url) as store:
+    with shape.opened(proxy.url) as store:
         proxy.reset()
         store.commit(shape.batch)
         assert shape.writes == proxy.commands.total()
@@ -68,7 +68,8 @@ def test_commit_is_whole_when_its_process_is_killed(
     mongo_server: MongoServer, proxy: MongoProxy, point: Point
 ) -> None:
     """Killed with -9: others see all of it or nothing, and go on from there."""
-    with committer(proxy.url, point.shape.batch) as child:
+    shape = point.shape
+    with committer(proxy.url, shape.batch, patience=shape.patience, parts=shape.parts) as child:
 
         def kill() -> None:
             child.kill()
@@ -81,9 +82,9 @@ def test_commit_is_whole_when_its_process_is_killed(
         assert child.stdout is not None
         assert "" == child.stdout.read()
     with opened(mongo_server.url, SHORT) as store:
-        assert point.won == happened(store, point.shape)
+        assert point.won == happened(store, shape)
         change_all(store)
-        left = {id_ for id_ in OLD if not point.won or id_ in point.shape.after}
+        left = {id_ for id_ in OLD if not point.won or id_ in shape.after}
         found = store.get(OLD)
         assert dict.fromkeys(left, "newest") == {i: d.body["text"] for i, d in found.items()}
         check_clean(mongo_server, store)
@@ -94,7 +95,7 @@ def test_commit_happens_once_when_its_connection_breaks(
     mongo_server: MongoServer, proxy: MongoProxy, direct: Mongo, point: Point
 ) -> None:
     """The writer finds out what became of its command, and sends it again if need be."""
-    with opened(proxy.url) as store:
+    with point.shape.opened(proxy.url) as store:
         point.arm(proxy, cut)
         store.commit(point.shape.batch)
         assert happened(direct, point.shape)
@@ -111,7 +112,7 @@ def test_commit_happens_once_when_a_command_arrives_late(
     def late() -> None:
         raise Late(release)
 
-    with opened(proxy.url) as store:
+    with point.shape.opened(proxy.url) as store:
         point.arm(proxy, late)
         store.commit(point.shape.batch)
         done = proxy.done
@@ -133,7 +134,7 @@ def test_commit_is_whole_when_the_server_dies(
         mongo_server.start()
         cut()
 
-    with opened(proxy.url) as store:
+    with point.shape.opened(proxy.url) as store:
         point.arm(proxy, restart)
         store.commit(point.shape.batch)
     with opened(mongo_server.url, SHORT) as store:
@@ -155,7 +156,7 @@ def test_stalled_writer_is_overtaken(
         stalled.set()
         release.wait()
 
-    with opened(proxy.url) as store, ThreadPoolExecutor(1) as thread:
+    with point.shape.opened(proxy.url) as store, ThreadPoolExecutor(1) as thread:
         point.arm(proxy, stall)
         commit: Future[None] = thread.submit(store.commit, point.shape.batch)
         try:

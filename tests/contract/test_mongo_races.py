@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pymongo
@@ -37,7 +38,7 @@ from tests.servers.process import wait_until
 
 @pytest.fixture
 def proxy(mongo_server: MongoServer) -> Iterator[MongoProxy]:
-    """Give a proxy before a server that has three documents."""
+    """Give a proxy before a server that has the old documents."""
     with proxied(mongo_server) as proxy:
         yield proxy
 
@@ -105,11 +106,16 @@ def test_racing_increments_are_counted_once_when_answers_get_lost(
         assert 16 - unknown <= document.body["n"] <= 16
 
 
+def hasty(shape: Shape) -> Patience:
+    """Give little patience with the server to the writer of a batch."""
+    patience = Patience(**shape.patience)
+    return replace(patience, select=0.3, answer=0.3, whole=0.6, keep=2)
+
+
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_commit_gives_up_when_the_server_hangs(mongo_server: MongoServer, shape: Shape) -> None:
     """It accepts and never answers: not acknowledged, and afterwards all of it or nothing."""
-    hasty = Patience(select=0.3, answer=0.3, whole=0.6, lease=0.15, keep=2)
-    with opened(mongo_server.url, hasty) as store:
+    with opened(mongo_server.url, hasty(shape), shape.parts) as store:
         store.commit(WriteBatch(creates=tuple(doc(id_) for id_ in OLD)))
         mongo_server.freeze()
         with pytest.raises(Unavailable, match="MongoDB write failed"):
@@ -146,12 +152,12 @@ def test_reader_of_a_removed_document_finds_nothing(proxy: MongoProxy, direct: M
         commit = thread.submit(store.commit, removal)
         try:
             assert stalled.wait(10)
-            scanned = [document.id for document in direct.scan("", 2)]
+            scanned = [document.id for document in direct.scan("", 3)]
             found = [document.id for document in direct.find("node")]
         finally:
             release.set()
         commit.result(timeout=20)
-    assert ["a", "c"] == scanned == found
+    assert ["a", "c", "d"] == scanned == found
 
 
 def lock_by_a_dead_writer(server: MongoServer, id_: str) -> None:
@@ -228,7 +234,6 @@ def test_late_insert_of_a_lost_try_is_taken_over_by_the_next_one(
     check_clean(mongo_server, direct)
 
 
-HASTY = Patience(select=0.3, answer=0.3, whole=0.6, lease=0.15, keep=2)
 WRITES = [
     pytest.param(shape, write, side, id=f"{name}-{side}-{write}")
     for name, shape in SHAPES.items()
@@ -250,7 +255,7 @@ def test_commit_says_whether_its_outcome_is_known(
         mongo_server.freeze()
         cut()
 
-    with opened(proxy.url, HASTY) as store:
+    with opened(proxy.url, hasty(shape), shape.parts) as store:
         proxy.reset()
         (proxy.before if side == "before" else proxy.after)(write, hang)
         with pytest.raises(Unavailable) as failure:

@@ -192,7 +192,7 @@ def test_registration_and_its_session_are_one_commit(store: DocumentStore) -> No
 
     counted: DocumentStore = Counted()  # type: ignore[assignment] # all that is asked of it
     accounts = accounts_of(counted)
-    sessions = Sessions(counted, accounts, idle=60, longest=60, access=60)
+    sessions = Sessions(counted, accounts, idle=60, longest=60, access=60, grace=60)
     begun: list[Session] = []
 
     def beside(account: Account, *, first: bool) -> WriteBatch:

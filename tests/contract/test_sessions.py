@@ -14,7 +14,6 @@ from argon2 import PasswordHasher
 from jac_converge.app_runtime.auth.account import Account
 from jac_converge.app_runtime.auth.accounts import MOST_ENDED, Accounts, Refused
 from jac_converge.app_runtime.auth.sessions import (
-    GRACE,
     MOST,
     InvalidRefresh,
     Reused,
@@ -30,7 +29,7 @@ from tests.servers.mongo_server import MongoServer
 from tests.servers.redis_server import RedisServer
 
 NAME, PASSWORD = "ann", "correct horse"
-IDLE, LONGEST, ACCESS = 100, 250, 60
+IDLE, LONGEST, ACCESS, GRACE = 100, 250, 60, 30
 
 
 @dataclass(slots=True)
@@ -51,6 +50,7 @@ class World:
             idle=IDLE,
             longest=LONGEST,
             access=ACCESS,
+            grace=GRACE,
             clock=lambda: self.now,
         )
         self.account = self.accounts.register(NAME, PASSWORD)
@@ -182,6 +182,30 @@ def test_login_that_began_before_log_out_everywhere_ends_with_it(world: World) -
     late = world.sessions.open(world.account)
     assert not world.speaks(late)
     assert not world.renews(late.refresh)
+
+
+def test_refresh_token_ends_its_session(world: World) -> None:
+    """Also one that was used up: who has it wants the session to end. A forged one ends nothing."""
+    one, other = world.sessions.open(world.account), world.sessions.open(world.account)
+    two = world.sessions.refresh(one.refresh)
+    with pytest.raises(InvalidRefresh):
+        world.sessions.end_by(f"{one.refresh.rpartition('.')[0]}x.{'0' * 43}")
+    assert world.speaks(two)
+    assert world.account == world.sessions.end_by(one.refresh)
+    assert [False, True] == [world.speaks(it) for it in (two, other)]
+    assert not world.renews(two.refresh)
+    with pytest.raises(InvalidRefresh):
+        world.sessions.end_by(two.refresh)
+
+
+def test_access_token_does_not_prolong_its_session(world: World) -> None:
+    """It is exchanged as long as the session goes on by its refresh tokens."""
+    begun = world.sessions.open(world.account)
+    world.now += IDLE - 1
+    assert begun.id == world.sessions.lasting(world.account, begun.id).id
+    world.now += 1
+    with pytest.raises(InvalidRefresh):
+        world.sessions.lasting(world.account, begun.id)
 
 
 def test_new_password_ends_all_other_sessions(world: World) -> None:

@@ -226,6 +226,13 @@ def test_admin_is_made_by_whoever_runs_the_server(tmp_path: Path, command: str) 
         assert password not in server.log_text()
 
 
+@pytest.mark.parametrize("flag", ["--create-admin", "--export", "--import"])
+def test_job_without_a_value_starts_no_server(tmp_path: Path, flag: str) -> None:
+    """A variable of a script that was not set is a mistake, and not the wish to serve."""
+    ended = run(tmp_path / "new", flag, "", stdin="a password\n")
+    assert (2, True) == (ended.returncode, "need a value" in ended.stderr)
+
+
 @pytest.mark.parametrize("given", ["", "short\n"])
 def test_admin_without_a_password_is_not_made(tmp_path: Path, given: str) -> None:
     """There is no default one."""

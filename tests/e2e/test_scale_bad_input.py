@@ -67,11 +67,6 @@ def kubeconfig_file(folder: Path, server: str) -> Path:
             id="several replicas on a shelf",
         ),
         pytest.param("[converge.kubernetes\n", ["jac.toml:1"], id="not TOML"),
-        pytest.param(
-            "[converge.kubernetes]\nreplicas = 1\n",
-            ["jac.toml", "converge.kubernetes.image", "--image"],
-            id="no image",
-        ),
     ],
 )
 def test_scale_names_file_key_and_fix_of_a_wrong_setting(

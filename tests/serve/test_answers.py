@@ -1,6 +1,7 @@
 """Odd answers, on a real server: what cannot be sent is not stored either."""
 
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,48 @@ def test_call_that_exits_ends_no_server(server: JacServer, path: str) -> None:
     assert "raised SystemExit" in answer.body["error"]["message"]
     assert before == server.call("/walker/notes").reports
     assert 500 == server.call(path).status
+
+
+KINDS = [
+    "CancelledError", "SystemExit", "KeyboardInterrupt", "GeneratorExit", "BaseExceptionGroup",
+    "OwnEnd",
+]  # fmt: skip
+
+GROUP = "/walker/ending_async group"
+PLACES = [
+    "/function/ending_function",
+    "/function/ending_function_async",
+    *(f"/walker/ending {how}" for how in ("here", "flow", "inner")),
+    *(f"/walker/ending_async {how}" for how in ("here", "task", "group", "cancel")),
+]
+
+
+@pytest.mark.parametrize(
+    ("place", "kind"),
+    # A group takes no notice of a task of its own that was cancelled.
+    [it for it in product(PLACES, KINDS) if it != (GROUP, "CancelledError")],
+)
+def test_whatever_a_call_raises_is_an_error_of_the_app(
+    server: JacServer, place: str, kind: str
+) -> None:
+    """Also what no `except Exception` sees: it has the envelope, and the server lives on."""
+    before = server.call("/walker/notes").reports
+    path, _, how = place.partition(" ")
+    answer = server.call(path, kind=kind, **({"how": how} if how else {}))
+    assert (500, "EXECUTION_ERROR") == (answer.status, answer.code)
+    assert " raised " in answer.body["error"]["message"]
+    assert "42" not in str(answer.body)
+    assert before == server.call("/walker/notes").reports
+    assert f"{path.rpartition('/')[2]} raised" in server.log_text()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("how", ["effect", "effect_async"])
+def test_whatever_an_effect_raises_denies_no_answer(server: JacServer, how: str, kind: str) -> None:
+    """The commit stands."""
+    (before,) = server.call("/walker/notes").reports
+    assert 200 == server.call("/walker/ending", kind=kind, how=how).status
+    assert [before + 1] == server.call("/walker/notes").reports
 
 
 def test_number_that_is_not_finite_is_null(server: JacServer) -> None:

@@ -188,7 +188,8 @@ def test_registration_that_would_be_ignored_in_part_is_refused(
 
 @pytest.mark.parametrize("path", ["/walker/nope", "/walker/nope/0", "/function/nope"])
 def test_call_of_what_is_not_there_is_not_found(server: JacServer, path: str) -> None:
-    """404, as for any other path."""
+    """404, as for any other path; a description is told to those who may call."""
     answer = post(server, path, "{}")
     assert (404, "NOT_FOUND") == (answer.status, answer.code)
-    assert 404 == server.get(path).status
+    token = server.register(f"asks{path.replace('/', '-')}")
+    assert 404 == server.get(path, token=token).status

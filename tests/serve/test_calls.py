@@ -218,15 +218,18 @@ def test_only_what_the_app_defines_is_a_route(server: JacServer) -> None:
         "wait_for",
     ]
     assert expected == functions
+    token = server.register("looks-for-helpers")
     for name in ("jobj", "grant", "uuid4", "__init__"):
-        assert 404 == server.get(f"/function/{name}").status
+        assert 401 == server.get(f"/function/{name}").status
+        assert 404 == server.get(f"/function/{name}", token=token).status
         assert server.call(f"/function/{name}").status in (404, 405)
 
 
 def test_routes_describe_walkers_and_functions(server: JacServer) -> None:
     """As jaclang's introspection does."""
     assert "increment" in server.get("/walkers").body["data"]["walkers"]
-    info = server.get("/walker/put").body["data"]
+    assert 401 == server.get("/walker/put").status
+    info = server.get("/walker/put", token=server.register("describes")).body["data"]
     label = {"type": "str", "required": True, "default": None}
     assert ("put", label) == (info["name"], info["info"]["fields"]["label"])
     signature = server.get("/function/nap").body["data"]["signature"]
@@ -278,20 +281,19 @@ def test_late_call_is_refused_and_not_stored(server: JacServer) -> None:
     assert [before + 1] == server.call("/walker/increment").reports
 
 
-def test_call_that_was_being_stored_when_its_time_was_up_is_not_told_as_refused(
+def test_call_that_waits_to_be_stored_when_its_time_is_up_is_not_stored(
     server: JacServer,
 ) -> None:
-    """Somebody holds the shelf while it commits; it goes on when they let go."""
+    """Somebody holds the shelf meanwhile; it is called off, whenever they let go."""
     before = server.call("/walker/increment").reports[0]
     file = server.file.parent / ".jac" / "converge" / "shelf.db"
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         answer = server.call("/walker/increment")
         other.execute("ROLLBACK")
-    assert (504, "OUTCOME_UNKNOWN") == (answer.status, answer.code)
-    assert "may or may not have been stored" in answer.body["error"]["message"]
-    seen = server.call("/walker/increment").reports[0]
-    assert seen in (before + 1, before + 2)
+    assert (504, "TIMEOUT") == (answer.status, answer.code)
+    assert "request_timeout of 3 s is over" in answer.body["error"]["message"]
+    assert [before + 1] == server.call("/walker/increment").reports
 
 
 def running(server: JacServer) -> int:

@@ -51,7 +51,7 @@ def test_openapi_describes_each_walker_by_its_fields(server: JacServer) -> None:
     assert {"type": "string", "format": "date-time"} in body["properties"]["due"]["anyOf"]
     assert "Effort" == body["properties"]["effort"]["$ref"].rpartition("/")[2]
     assert "Add a task to the project that this walker starts at." == call["description"]
-    assert {"200", "401", "404", "409", "413", "422", "500", "503", "504"} == (
+    assert {"200", "401", "403", "404", "409", "413", "422", "500", "503", "504"} == (
         call["responses"].keys()
     )
 

@@ -289,7 +289,7 @@ def _build(go: Path, program: str, destination: Path) -> None:
 
 
 def _changed_module(go: Path, change: Path, directory: Path) -> str:
-    """Change one file of a copy of a module, and return the flag that builds with the copy."""
+    """Change files of a copy of a module, and return the flag that builds with the copy."""
     wanted = tomllib.loads(change.read_text())
     module, environment = wanted["module"], go_environment(go)
     run([str(go), "mod", "download", module], env=environment, cwd=SOURCES)
@@ -299,11 +299,12 @@ def _changed_module(go: Path, change: Path, directory: Path) -> str:
     )
     copy = directory / "module"
     shutil.copytree(found.stdout.strip(), copy, copy_function=shutil.copyfile)
-    file = copy / wanted["file"]
-    text = file.read_text()
-    if text.count(wanted["before"]) != 1:
-        raise ServerMissing(f"{file} is not as {change} expects it; bring that up to date")
-    file.write_text(text.replace(wanted["before"], wanted["after"]))
+    for one in wanted["changes"]:
+        file = copy / one["file"]
+        text = file.read_text()
+        if text.count(one["before"]) != 1:
+            raise ServerMissing(f"{file} is not as {change} expects it; bring that up to date")
+        file.write_text(text.replace(one["before"], one["after"]))
     for name in ("go.mod", "go.sum"):
         shutil.copyfile(SOURCES / name, directory / name)
     with (directory / "go.mod").open("a") as written:

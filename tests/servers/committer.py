@@ -1,4 +1,4 @@
-"""A process that makes one commit and can be killed at it: `python committer.py URI BATCH`.
+"""A process that makes one commit and can be killed at it: `python committer.py URI ORDERS`.
 
 It says "ready" once it is connected, commits when a line comes in, and then says "done".
 """
@@ -6,12 +6,15 @@ It says "ready" once it is connected, commits when a line comes in, and then say
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 from jac_converge.app_runtime.stores import Document, Removal, WriteBatch
 from jac_converge.app_runtime.stores.mongo import Mongo
+from jac_converge.app_runtime.stores.mongo_parts import Parts
+from jac_converge.app_runtime.stores.mongo_sending import Patience
 
 __all__ = ["committer"]
 
@@ -19,14 +22,28 @@ DATABASE = "test"
 
 
 @contextmanager
-def committer(uri: str, batch: WriteBatch) -> Iterator[subprocess.Popen[str]]:
-    """Start it, wait until it is ready, and kill it in the end."""
+def committer(
+    uri: str,
+    batch: WriteBatch,
+    *,
+    patience: Mapping[str, float] | None = None,
+    parts: Parts | None = None,
+) -> Iterator[subprocess.Popen[str]]:
+    """Start it, wait until it is ready, and kill it in the end.
+
+    Args:
+        uri: of MongoDB.
+        batch: what to commit.
+        patience: fields of `Patience` that differ from the default.
+        parts: how to cut it.
+    """
     given = {
         "creates": [_given(document) for document in batch.creates],
         "updates": [_given(document) for document in batch.updates],
         "removals": [{"id": removal.id, "version": removal.version} for removal in batch.removals],
     }
-    command = [sys.executable, __file__, uri, json.dumps(given)]
+    orders = {"batch": given, "patience": dict(patience or {}), "parts": asdict(parts or Parts())}
+    command = [sys.executable, __file__, uri, json.dumps(orders)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as child:
@@ -43,8 +60,12 @@ def _given(document: Document) -> dict[str, Any]:
     return {name: getattr(document, name) for name in names}
 
 
-def _main(uri: str, batch: dict[str, Any]) -> None:
-    store = Mongo.open(uri, database=DATABASE)
+def _main(uri: str, orders: dict[str, Any]) -> None:
+    patience, parts = Patience(**orders["patience"]), Parts(**orders["parts"])
+    store, batch = (
+        Mongo.open(uri, database=DATABASE, patience=patience, parts=parts),
+        orders["batch"],
+    )
     print("ready", flush=True)
     sys.stdin.readline()
     store.commit(

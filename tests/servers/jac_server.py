@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.servers.process import Process, free_port, wait_until
 
-__all__ = ["Answer", "JacServer"]
+__all__ = ["COMMAND", "Answer", "JacServer"]
 
 HOST = "127.0.0.1"
 COMMAND = str(Path(sys.executable).with_name("jac-converge"))

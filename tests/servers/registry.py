@@ -1,26 +1,33 @@
 """A registry of one's own: distribution v3, with its data in a folder that goes with it."""
 
 import json
+import re
 import socket
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from tests.servers import build
+from tests.servers.certificates import Authority
 from tests.servers.process import Process, free_port
 
 __all__ = ["RegistryServer"]
 
-HOST = "127.0.0.1"
+_REQUEST = re.compile(
+    r'msg="response completed.* http\.request\.method=(\w+) .*http\.request\.uri="?([^ "]+)'
+)
+
+HOST, HOST_WITH_TLS = "127.0.0.1", "127.0.0.2"
 
 
 class RegistryServer(Process):
     """The registry as a context manager; open to all, unless told otherwise."""
 
-    def __init__(self, **more: Any) -> None:
+    def __init__(self, *, authority: Authority | None = None, **more: Any) -> None:
         """Describe it; nothing runs before `with`.
 
         Args:
+            authority: signs its certificate; None: it has no TLS.
             more: further tables of its configuration, such as `auth`.
 
         Raises:
@@ -28,15 +35,16 @@ class RegistryServer(Process):
         """
         program = build.registry()
         self.port = free_port()
-        self.host = f"{HOST}:{self.port}"
+        # To clients the first address of the loopback is one without TLS.
+        self._address = HOST if authority is None else HOST_WITH_TLS
+        self.host = f"{self._address}:{self.port}"
         directory = tempfile.TemporaryDirectory(prefix="registry-")
         folder = Path(directory.name)
         log = folder / "registry.log"
         configuration = {
             "version": "0.1",
-            "log": {"accesslog": {"disabled": False}, "level": "warn"},
             "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
-            "http": {"addr": self.host},
+            "http": {"addr": self.host, **(_tls(authority) if authority else {})},
             **more,
         }
         file = folder / "config.yml"
@@ -52,11 +60,14 @@ class RegistryServer(Process):
 
     @property
     def requests(self) -> list[str]:
-        """Method and path of every request so far."""
-        lines = self.log.read_text().splitlines()
-        quoted = [line.split('"') for line in lines if " HTTP/1.1" in line]
-        return [parts[1].removesuffix(" HTTP/1.1") for parts in quoted if len(parts) > 1]
+        """Method and path of every request so far that had a right to an answer."""
+        return [" ".join(found) for found in _REQUEST.findall(self.log.read_text())]
 
     def _answers(self) -> bool:
-        with socket.create_connection((HOST, self.port), timeout=1):
+        with socket.create_connection((self._address, self.port), timeout=1):
             return self.listens_on(self.port)
+
+
+def _tls(authority: Authority) -> dict[str, Any]:
+    certificate, key = authority.issue("registry", "registry", addresses=[HOST_WITH_TLS])
+    return {"tls": {"certificate": str(certificate), "key": str(key)}}

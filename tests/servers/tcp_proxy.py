@@ -43,6 +43,7 @@ class TcpProxy:
         self._thread = threading.Thread(target=self._loop.run_forever, name="tcp-proxy")
         self._server: asyncio.Server | None = None
         self._flowing = asyncio.Event()
+        self._delay = 0.0
         self._connections: set[asyncio.Task[None]] = set()
 
     def __enter__(self) -> Self:
@@ -75,6 +76,10 @@ class TcpProxy:
     def stall(self) -> None:
         """Go mute: connections stay, and new ones are accepted, but not a byte passes."""
         self._do(self._hold())
+
+    def slow(self, seconds: float) -> None:
+        """Let everything that passes from now on take so many s more, in either direction."""
+        self._delay = seconds
 
     def refuse(self) -> None:
         """Reset every connection and refuse new ones."""
@@ -141,6 +146,8 @@ class TcpProxy:
     ) -> None:
         while data := await source.read(CHUNK):
             await self._flowing.wait()
+            if self._delay:
+                await asyncio.sleep(self._delay)
             sink.write(data)
             await sink.drain()
             setattr(self, counter, getattr(self, counter) + len(data))

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from jac_converge.app_runtime import problems
@@ -16,7 +16,8 @@ def test_client_that_hangs_up_while_sending_leaves_no_error(
 ) -> None:
     """Neither a traceback nor a line that asks for a human."""
 
-    async def answer(*_: Any) -> Response:
+    async def answer(request: Request) -> Response:
+        await request.body()
         raise AssertionError("the body never came")
 
     app = FastAPI()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -187,3 +188,16 @@ def test_close_forgets_what_has_not_begun() -> None:
 
     with pool() as threads:
         asyncio.run(close())
+
+
+def test_one_call_at_a_time_is_not_looked_at() -> None:
+    """A thread is on its way to each, so there is nothing to widen for."""
+    looks = itertools.count()
+
+    async def one_by_one(threads: Pool) -> None:
+        for _ in range(20):
+            await threads.run(lambda: None)
+
+    with pool(processor=lambda: float(next(looks))) as threads:
+        asyncio.run(one_by_one(threads))
+    assert next(looks) == 0

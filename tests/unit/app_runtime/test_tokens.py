@@ -191,6 +191,17 @@ def test_rotation_logs_nobody_out(name: str) -> None:
     assert before != after
 
 
+@pytest.mark.parametrize("before", ["HS512", "ES256", "EdDSA"])
+def test_another_algorithm_for_the_same_secret_logs_nobody_out(before: str) -> None:
+    """Back from keys that followed from it, too; nothing of them is published any more."""
+    old = tokens(keys=keyring(algorithm=before, secrets_=(SECRET,)))
+    now = tokens(keys=keyring(algorithm="HS256", secrets_=(SECRET,)))
+    assert CLAIMS == now.check(old.sign(CLAIMS))
+    rotated = tokens(keys=keyring(algorithm="HS256", secrets_=("t" * 64,), previous=(SECRET,)))
+    assert CLAIMS == rotated.check(old.sign(CLAIMS))
+    assert [] == now.published["keys"]
+
+
 def test_key_that_is_not_listed_any_more_ends_its_tokens() -> None:
     """The way to end everything."""
     with pytest.raises(InvalidToken):

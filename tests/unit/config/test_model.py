@@ -78,6 +78,18 @@ def test_settings_hide_secrets_in_repr() -> None:
         ({"kubernetes": {"image": "shop:"}}, "kubernetes.image"),
         ({"kubernetes": {"image": "https://registry.example/shop"}}, "kubernetes.image"),
         ({"kubernetes": {"image": "UPPER/x:1"}}, "kubernetes.image"),
+        (
+            {"kubernetes": {"image_build": {"repository": "registry.example/shop:1"}}},
+            "kubernetes.image_build.repository",
+        ),
+        (
+            {"kubernetes": {"image_build": {"base": "Python:3.12"}}},
+            "kubernetes.image_build.base",
+        ),
+        (
+            {"kubernetes": {"image_build": {"builder": "kaniko"}}},
+            "kubernetes.image_build.builder",
+        ),
         ({"kubernetes": {"image": "Registry.example/x:1"}}, "kubernetes.image"),
         ({"kubernetes": {"image": "team_a.example/x:1"}}, "kubernetes.image"),
         ({"kubernetes": {"image": "team//x"}}, "kubernetes.image"),
@@ -379,3 +391,13 @@ def test_settings_report_every_broken_rule_at_once() -> None:
 def test_settings_accept_what_agrees(table: dict[str, Any]) -> None:
     """The neighbours of each rule are not hit by it."""
     assert [] == list(broken_rules(Settings.model_validate(table)))
+
+
+@pytest.mark.parametrize(
+    "base",
+    ["python:3.12-slim", "./base.tar", "/srv/layout", "..\\base.tar", "C:\\images\\base.tar", ""],
+)
+def test_base_is_a_reference_or_a_path(base: str) -> None:
+    """A path begins as no reference can; nothing means the default."""
+    settings = Settings.model_validate({"kubernetes": {"image_build": {"base": base}}})
+    assert (base or None) == settings.kubernetes.image_build.base

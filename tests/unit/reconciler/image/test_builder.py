@@ -84,6 +84,7 @@ def test_build_lays_out_what_a_pod_needs(tmp_path: Path) -> None:
         "app/app.jac",
         "app/beside.py",
         f"app/__pycache__/beside.{version}.pyc",
+        f"app/_precompiled/{version}/app.access.json",
         f"app/_precompiled/{version}/app.jir",
     } == names
     run = image.settings["config"]

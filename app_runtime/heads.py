@@ -1,0 +1,60 @@
+"""The largest head of a request, enforced while it arrives: uvicorn's parser keeps all of it.
+
+It changes with what a request may cost before it is one.
+"""
+
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+__all__ = ["MOST_BYTES", "MOST_HEADERS", "BoundedHeads"]
+
+MOST_BYTES = 32 * 1024  # request line and headers
+MOST_HEADERS = 100
+TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"content-length: 0\r\nconnection: close\r\n\r\n"
+)
+
+
+class BoundedHeads(HttpToolsProtocol):
+    """uvicorn's protocol, but a head that is too large is cut off, whether it ends or not."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._arrived = 0  # bytes of a head that is not complete, about
+        self._complete = self._refused = False
+
+    def data_received(self, data: bytes) -> None:
+        """Hand on what arrives, as long as there is a head worth waiting for."""
+        if self._refused:
+            return
+        self._arrived += len(data)
+        super().data_received(data)
+        if self._refused or (not self._complete and self._arrived > MOST_BYTES):
+            self._refused = True
+            self.transport.write(TOO_LARGE)
+            self.transport.close()
+
+    def on_message_begin(self) -> None:
+        """Begin to count."""
+        self._arrived, self._complete = 0, False
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Look at what there is before anybody else does."""
+        self._complete = True
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        self._refused |= size > MOST_BYTES or len(self.headers) > MOST_HEADERS
+        if not self._refused:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Hand on a body of a head that was."""
+        if not self._refused:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Hand on the end."""
+        if not self._refused:
+            super().on_message_complete()

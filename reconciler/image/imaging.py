@@ -1,0 +1,231 @@
+"""An app without an image -> the same app with one, and that image where its cluster finds it.
+
+Building comes before a plan, because the plan names the image; bringing it comes after, because a
+plan changes nothing. It changes when there is another way to get an image to a cluster.
+"""
+
+import os
+import platform as machine
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from threading import Event
+from typing import Final
+
+from jac_converge.config.load import App, ConfigError, Problem
+from jac_converge.reconciler.build import check
+from jac_converge.reconciler.image.archive import write_archive
+from jac_converge.reconciler.image.blobs import Blobs, cache_folder
+from jac_converge.reconciler.image.destination import (
+    LocalCluster,
+    content_tag,
+    local_cluster,
+    local_reference,
+)
+from jac_converge.reconciler.image.engines import Engine
+from jac_converge.reconciler.image.production import Made, make, sources_of
+from jac_converge.reconciler.image.programs import found, run
+from jac_converge.reconciler.image.push import push_image
+from jac_converge.reconciler.image.reference import Reference
+from jac_converge.reconciler.image.registry import open_registry
+from jac_converge.reconciler.kubeconfig import cluster_of, context_name
+
+__all__ = ["Imaging"]
+
+type Say = Callable[[str], None]
+
+_HERE: Final = {"arm64": "linux/arm64", "aarch64": "linux/arm64"}
+
+_REMEMBERED: Final = 8
+"""Images of one watch that may still be asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Built:
+    reference: str
+    bring: Callable[[Say], None]
+    notes: tuple[str, ...]
+
+
+class Imaging:
+    """Builds the images of one app, and brings them to its cluster.
+
+    Args:
+        context: of the kubeconfig; None for its current one.
+        parse: finds what is wrong with the app's own file.
+        stop: ends every wait.
+        environ: of this process.
+    """
+
+    def __init__(
+        self,
+        context: str | None,
+        *,
+        parse: Callable[[Path], list[Problem]],
+        stop: Event,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        chosen = context_name(context, None)
+        self._local = local_cluster(chosen, *cluster_of(chosen))
+        self._context = chosen
+        self._parse = parse
+        self._stop = stop
+        self._environ = environ
+        self._blobs = Blobs(cache_folder(dict(environ)) / "images")
+        self._to_bring: dict[str, Callable[[Say], None]] = {}
+
+    def built(self, app: App) -> App:
+        """Give an app its image, and watch its sources; one that has an image stays as it is.
+
+        Raises:
+            ConfigError: it cannot be built, or there is nowhere to bring it.
+            ClusterError: the base image, or a package, cannot be had.
+        """
+        if app.settings.kubernetes.image is not None:
+            return app
+        # Before anything slow: what could not be deployed is not built.
+        check(_with_image(app, "unbuilt"))
+        build = app.settings.kubernetes.image_build
+        local = None if build.repository else self._cluster_of_this_machine(app)
+        platform = build.platform or (_platform_of_this_machine() if local else "linux/amd64")
+        if build.builder == "builtin":
+            done = self._builtin(app, platform, local)
+        else:
+            done = self._by_engine(app, platform, local)
+        self._to_bring.setdefault(done.reference, done.bring)
+        while len(self._to_bring) > _REMEMBERED:
+            del self._to_bring[next(iter(self._to_bring))]
+        return replace(
+            _with_image(app, done.reference),
+            files=(*app.files, *_watched(app.root, sources_of(app).values())),
+            notes=(*app.notes, *done.notes),
+        )
+
+    def bring(self, reference: str, say: Say) -> None:
+        """Push or load an image, once; one that was not built here is somebody else's matter.
+
+        Raises:
+            ClusterError: it could not be done.
+        """
+        if bring := self._to_bring.get(reference):
+            bring(say)
+            self._to_bring[reference] = _nothing
+
+    def _builtin(self, app: App, platform: str, local: LocalCluster | None) -> _Built:
+        made = make(
+            app,
+            platform,
+            self._blobs,
+            environ=self._environ,
+            parse=self._parse,
+            tell=_tell,
+            stop=self._stop,
+        )
+        digest = made.image.digest
+        if local:
+            reference = str(local_reference(app.name, digest))
+            bring = partial(self._load, local, reference, partial(_archive, made, reference))
+            return _Built(reference=reference, bring=bring, notes=made.notes)
+        build = app.settings.kubernetes.image_build
+        place = Reference.parse(build.repository or "")
+        return _Built(
+            reference=str(place.at(digest=digest)),
+            bring=partial(self._push, place, build.plain_http, made),
+            notes=made.notes,
+        )
+
+    def _by_engine(self, app: App, platform: str, local: LocalCluster | None) -> _Built:
+        build = app.settings.kubernetes.image_build
+        engine = Engine(name=build.builder, plain_http=build.plain_http)
+        digest = engine.build(app, platform)
+        notes = (f"image built by {build.builder}",)
+        if local:
+            reference = str(local_reference(app.name, digest))
+            engine.tag(digest, reference)
+            save = partial(engine.save, reference)
+            return _Built(
+                reference=reference, bring=partial(self._load, local, reference, save), notes=notes
+            )
+        reference = f"{build.repository}:{content_tag(digest)}"
+        engine.tag(digest, reference)
+        return _Built(reference=reference, bring=partial(_push_by, engine, reference), notes=notes)
+
+    def _push(self, place: Reference, plain_http: bool, made: Made, say: Say) -> None:  # noqa: FBT001
+        registry = open_registry(place, self._environ, plain_http=plain_http, stop=self._stop)
+        try:
+            tag = content_tag(made.image.digest)
+            push_image(registry, made.image, tag, layer=made.layer, base=made.base, say=say)
+        finally:
+            registry.close()
+
+    def _load(
+        self, local: LocalCluster, reference: str, write: Callable[[Path], None], say: Say
+    ) -> None:
+        say(f"loading {reference} into {local.name}")
+        with tempfile.TemporaryDirectory(prefix="jac-converge-") as folder:
+            archive = Path(folder, "image.tar")
+            write(archive)
+            run(local.loading(str(archive)), f"{reference} load")
+
+    def _cluster_of_this_machine(self, app: App) -> LocalCluster:
+        local = self._local
+        if local is None:
+            message = (
+                f"is not given, and context {self._context} is none of a cluster of this machine; "
+                "set [converge.kubernetes.image_build] repository, where a built one is pushed to, "
+                "or name a finished one here or by --image"
+            )
+            raise _problem(app, "image", message)
+        program = local.command[0]
+        if found(program) is None:
+            message = (
+                f"is not given, and {program}, which loads a built one into {local.name}, is not "
+                f"on PATH; install it ({local.install}), or set "
+                "[converge.kubernetes.image_build] repository"
+            )
+            raise _problem(app, "image", message)
+        return local
+
+
+def _nothing(say: Say) -> None:
+    """The image is where it has to be."""
+    del say
+
+
+def _push_by(engine: Engine, reference: str, say: Say) -> None:
+    say(f"pushing {reference} by {engine.name}")
+    engine.push(reference)
+
+
+def _archive(made: Made, reference: str, archive: Path) -> None:
+    write_archive(made.image, reference, made.layer, archive)
+
+
+def _platform_of_this_machine() -> str:
+    return _HERE.get(machine.machine().lower(), "linux/amd64")
+
+
+def _with_image(app: App, image: str) -> App:
+    kubernetes = app.settings.kubernetes.model_copy(update={"image": image})
+    return replace(app, settings=app.settings.model_copy(update={"kubernetes": kubernetes}))
+
+
+def _watched(root: Path, sources: Iterable[Path]) -> tuple[Path, ...]:
+    """The files, and the folders in which others may come or go."""
+    files = tuple(sources)
+    return (*files, *dict.fromkeys((root, *(file.parent for file in files))))
+
+
+def _tell(message: str) -> None:
+    """Say what takes a while; not on standard output, which may be for a program."""
+    sys.stderr.write(f"{message}\n")
+    sys.stderr.flush()
+
+
+def _problem(app: App, key: str, message: str) -> ConfigError:
+    place = f"converge.kubernetes.{key}"
+    file = str(app.files[0]) if app.files else None
+    return ConfigError(Problem(file=file, line=None, key=place, message=message))

@@ -1,0 +1,210 @@
+"""An app -> its image, by our own builder; at once, where nothing changed since the last time.
+
+It changes when something else decides what is in an image.
+"""
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Final
+
+from jac_converge.config.load import App, ConfigError, Problem
+from jac_converge.reconciler.image.base import Base, base_from_layout, base_from_registry
+from jac_converge.reconciler.image.blobs import Blobs
+from jac_converge.reconciler.image.builder import FORM, Recipe, build_image
+from jac_converge.reconciler.image.dependencies import lock_of
+from jac_converge.reconciler.image.files import app_files, our_files
+from jac_converge.reconciler.image.manifest import (
+    MANIFESTS,
+    Descriptor,
+    Image,
+    config_of,
+    image_from,
+    python_of,
+)
+from jac_converge.reconciler.image.pod_settings import for_pods
+from jac_converge.reconciler.image.reference import Reference
+from jac_converge.reconciler.image.registry import open_registry
+
+__all__ = ["Made", "make", "sources_of"]
+
+_LARGEST: Final = 256_000_000
+"""bytes of all files of an app; more of them are somebody's downloads."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A finished image, on this machine."""
+
+    image: Image
+    layer: Callable[[Descriptor], Path]
+    """Gives the file of a layer; one of the base's is downloaded the first time."""
+    base: Reference | None
+    """Where the layers below came from, if that was a registry."""
+    notes: tuple[str, ...]
+
+
+def sources_of(app: App) -> dict[str, Path]:
+    """List the files that go into an app's image.
+
+    Raises:
+        ConfigError: there is more than an app can be.
+    """
+    manifests = {file for file in app.files if file.suffix in {".yaml", ".yml"}}
+    # What holds on this machine alone stays on it.
+    left_out = {*manifests, app.root / "jac.local.toml"}
+    files = app_files(app.root, left_out)
+    size = sum(file.stat().st_size for file in files.values())
+    if size > _LARGEST:
+        message = (
+            f"{app.root} has {len(files)} files of {size / 1e6:.0f} MB, and all of them would go "
+            "into the image; keep the app in a folder of its own, with a jac.toml in it"
+        )
+        raise ConfigError(Problem(file=str(app.file), line=None, key=None, message=message))
+    return files
+
+
+def make(
+    app: App,
+    platform: str,
+    blobs: Blobs,
+    *,
+    environ: Mapping[str, str],
+    parse: Callable[[Path], list[Problem]],
+    tell: Callable[[str], None],
+    stop: Event,
+) -> Made:
+    """Build the image, or find the one that was built of the same.
+
+    Args:
+        app: with the settings of its build.
+        platform: `linux/amd64`.
+        blobs: everything that was built or downloaded before.
+        environ: of this process.
+        parse: finds what is wrong with the app's own file; called before something is built.
+        tell: says what takes a while.
+        stop: ends every wait.
+
+    Raises:
+        ConfigError: the app cannot be parsed, or its dependencies cannot be read.
+        ClusterError: there is no base, or no package.
+    """
+    base = _base(app, platform, blobs, environ, stop)
+    sources = sources_of(app)
+    key = _key(app, platform, base, sources)
+    kept = _kept(key, blobs)
+    if kept is None:
+        if problems := parse(app.file):
+            raise ConfigError(*problems)
+        tell(f"building the image of {app.name}; what was built before is taken as it is")
+        recipe = Recipe(
+            files=_contents(sources),
+            main=app.file.relative_to(app.root).as_posix(),
+            lock=lock_of(app.root),
+            python=python_of(base.image) or _here(),
+            platform=platform,
+            port=app.settings.kubernetes.container_port,
+        )
+        kept = build_image(base.image, recipe, blobs)
+        _keep(key, *kept, blobs)
+    image, notes = kept
+    ours = {layer.digest for layer in image.layers} - {it.digest for it in base.image.layers}
+
+    def layer(descriptor: Descriptor) -> Path:
+        return (
+            blobs.path(descriptor.digest) if descriptor.digest in ours else base.layer(descriptor)
+        )
+
+    report = _report(image, base)
+    return Made(image=image, layer=layer, base=base.origin, notes=(*base.notes, *notes, report))
+
+
+def _here() -> str:
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def _base(app: App, platform: str, blobs: Blobs, environ: Mapping[str, str], stop: Event) -> Base:
+    settings = app.settings.kubernetes.image_build
+    named = settings.base or f"python:{_here()}-slim-bookworm"
+    if named.startswith((".", "/", "\\")) or named[1:3] in {":\\", ":/"}:
+        return base_from_layout(app.root / named, platform, blobs)
+    reference = Reference.parse(named)
+    ours = Reference.parse(settings.repository).registry if settings.repository else ""
+    plain = settings.plain_http and reference.registry == ours
+    registry = open_registry(reference, environ, plain_http=plain, stop=stop)
+    return base_from_registry(reference, platform, blobs, registry)
+
+
+def _contents(sources: Mapping[str, Path]) -> dict[str, Path | bytes]:
+    """The files, with those of the configuration as pods read them."""
+    return {
+        inside: for_pods(file.read_text(encoding="utf-8")).encode()
+        if file.name.startswith("jac.") and file.suffix == ".toml"
+        else file
+        for inside, file in sources.items()
+    }
+
+
+def _key(app: App, platform: str, base: Base, sources: Mapping[str, Path]) -> str:
+    """Name the circumstances: what is the same leads to the same image.
+
+    By time and size of the files, as `make` does, because reading them all takes longer than all
+    else that a run with nothing to do does. Of jac.toml, what pods read counts.
+    """
+    contents = _contents({name: file for name, file in sources.items() if file.suffix == ".toml"})
+    told = [
+        FORM,
+        sys.version,
+        platform,
+        base.image.digest,
+        app.settings.kubernetes.container_port,
+        app.file.relative_to(app.root).as_posix(),
+        {
+            name: content.decode() if isinstance(content, bytes) else _stamp(content)
+            for name, content in contents.items()
+        },
+        {name: _stamp(file) for name, file in sources.items() if name not in contents},
+        {name: _stamp(file) for name, file in our_files().items() if isinstance(file, Path)},
+        # Where packages come and go, the folders that they lie in change.
+        {folder: _stamp(Path(folder)) for folder in sys.path if Path(folder).is_dir()},
+    ]
+    return f"image-{hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()}"
+
+
+def _stamp(file: Path) -> list[int]:
+    found = os.stat(file)  # noqa: PTH116 - some hundred of them
+    return [found.st_mtime_ns, found.st_size, found.st_mode]
+
+
+def _keep(key: str, image: Image, notes: tuple[str, ...], blobs: Blobs) -> None:
+    subject = "image build"
+    blobs.keep(image.digest, [image.manifest], subject=subject)
+    blobs.keep(config_of(image).digest, [image.config], subject=subject)
+    blobs.note(key, json.dumps([image.digest, config_of(image).digest, notes]))
+
+
+def _kept(key: str, blobs: Blobs) -> tuple[Image, tuple[str, ...]] | None:
+    """The image that was built under the same circumstances, if all of it is still here."""
+    if (noted := blobs.noted(key)) is None:
+        return None
+    digest, config, notes = json.loads(noted)
+    manifest, settings = blobs.read(digest), blobs.read(config)
+    if manifest is None or settings is None:
+        return None
+    image = image_from(manifest, settings, MANIFESTS[0])
+    if not all(blobs.path(layer.digest).exists() for layer in image.layers[-3:]):
+        return None
+    return image, tuple(notes)
+
+
+def _report(image: Image, base: Base) -> str:
+    sizes = [("base", sum(layer.size for layer in base.image.layers))]
+    names = ("dependencies", "jac-converge", "app")
+    sizes += [(name, layer.size) for name, layer in zip(names, image.layers[-3:], strict=True)]
+    told = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in sizes)
+    return f"image of {sum(size for _, size in sizes) / 1e6:.1f} MB: {told}"

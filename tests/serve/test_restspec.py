@@ -1,0 +1,279 @@
+"""`@restspec`: methods, paths, queries, forms and files; on a real server."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from tests.servers.jac_server import Answer, JacServer
+from tests.servers.process import ServerFailed
+
+BOUNDARY = "the-boundary"
+FORM = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+
+
+def part(name: str, content: bytes, filename: str | None = None) -> bytes:
+    """Return one part of a form."""
+    more = f'; filename="{filename}"' if filename else ""
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n'
+    return head.encode() + content + b"\r\n"
+
+
+def send_form(server: JacServer, path: str, *parts: bytes, token: str | None = None) -> Answer:
+    """Send a form."""
+    raw = b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()
+    return server.send("POST", path, raw=raw, headers=FORM, token=token)
+
+
+def test_fields_come_from_path_and_query(api: JacServer) -> None:
+    """Each as the type it has; objects as JSON, lists item by item."""
+    query = f"status=open&limit=3&tags=a&tags=b&level=2&since=2030-01-02&near={quote('{"x": 4}')}"
+    answer = api.get(f"/users/ann%20b/orders?{query}")
+    expected = {
+        "user": "ann b",
+        "status": "open",
+        "limit": 3,
+        "tags": ["a", "b"],
+        "level": True,
+        "since": "2030-01-02",
+        "near": 4,
+    }
+    assert [expected] == answer.reports
+
+
+def test_query_may_be_left_out(api: JacServer) -> None:
+    """Then fields have their defaults."""
+    (report,) = api.get("/users/ann/orders").reports
+    assert ("all", 10, [], None) == (
+        report["status"],
+        report["limit"],
+        report["tags"],
+        report["near"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("/users/ann/orders?limit=many", ["query", "limit"]),
+        ("/users/ann/orders?near=%7B", ["query", "near"]),
+        ("/users/ann/orders?near=%7B%22x%22:%22a%22%7D", ["query", "near", "x"]),
+        ("/users/ann/orders?level=9", ["query", "level"]),
+    ],
+)
+def test_wrong_query_is_refused_with_its_place(api: JacServer, path: str, place: list[str]) -> None:
+    """As a wrong body is."""
+    answer = api.get(path)
+    assert (422, [place]) == (
+        answer.status,
+        [detail["loc"] for detail in answer.body["error"]["details"]],
+    )
+
+
+def test_path_and_body_make_one_call(api: JacServer) -> None:
+    """A number in a path is a number; what is in the path is not in the body."""
+    put = api.send("PUT", "/shelves/a/books/7", {"title": "Emma"})
+    assert ["a", 7, "Emma", 1] == put.result
+    for body, place in (
+        ({"title": "Emma", "number": 8}, ["body", "number"]),
+        ({}, ["body", "title"]),
+        ({"title": "Emma", "more": 1}, ["body", "more"]),
+    ):
+        answer = api.send("PUT", "/shelves/a/books/7", body)
+        assert 422 == answer.status
+        assert [place] == [detail["loc"] for detail in answer.body["error"]["details"]]
+    answer = api.send("PUT", "/shelves/a/books/x", {"title": "Emma"})
+    assert [["path", "number"]] == [detail["loc"] for detail in answer.body["error"]["details"]]
+
+
+def test_restspec_keeps_the_token(api: JacServer) -> None:
+    """A path of one's own is as private as the walker."""
+    assert 401 == api.send("DELETE", "/shelves/a").status
+    assert ["a"] == api.send("DELETE", "/shelves/a", token=api.register("clears")).reports
+
+
+def test_walker_with_a_path_of_its_own_keeps_the_one_of_its_name(api: JacServer) -> None:
+    """That is what jaclang's client calls."""
+    (report,) = api.call("/walker/orders", user_id="ann", limit=2).reports
+    assert ("ann", 2) == (report["user"], report["limit"])
+
+
+def test_subclass_has_no_path_of_its_base(api: JacServer) -> None:
+    """Two walkers would want one path."""
+    paths = api.get("/openapi.json").body["paths"]
+    assert "/walker/orders_again" in paths
+    assert "walker_orders_get" == paths["/users/{user_id}/orders"]["get"]["operationId"]
+
+
+def test_get_walker_starts_at_the_node_of_its_path(api: JacServer) -> None:
+    """Or of its query; other methods are told as such."""
+    (note,) = api.call("/walker/keep_note", text="here").reports
+    assert ["here"] == api.get(f"/walker/look/{note}").reports
+    assert ["here"] == api.get(f"/walker/look?_jac_spawn_node={note}").reports
+    assert [5] == api.get("/walker/look?n=5").reports
+    answer = api.send("PATCH", "/walker/look", {})
+    assert (405, "METHOD_NOT_ALLOWED") == (answer.status, answer.code)
+
+
+def test_description_tells_where_fields_go(api: JacServer) -> None:
+    """In path, query, form or body."""
+    paths = api.get("/openapi.json").body["paths"]
+    parameters = paths["/users/{user_id}/orders"]["get"]["parameters"]
+    places = {one["name"]: one["in"] for one in parameters}
+    assert {"user_id": "path", "limit": "query", "near": "query"} == {
+        name: places[name] for name in ("user_id", "limit", "near")
+    }
+    put = paths["/shelves/{shelf}/books/{number}"]["put"]
+    assert ["shelf", "number"] == [one["name"] for one in put["parameters"]]
+    (media,) = paths["/walker/upload"]["post"]["requestBody"]["content"]
+    assert "multipart/form-data" == media
+
+
+def test_file_is_streamed_to_the_walker(api: JacServer) -> None:
+    """Beyond a megabyte it is on disk; other fields come along as text."""
+    content = b"0123456789abcdef" * 200_000
+    answer = send_form(
+        api,
+        "/walker/upload",
+        part("file", content, "big.bin"),
+        part("label", b"large"),
+        part("numbers", b"1"),
+        part("numbers", b"2"),
+        part("at", b'{"x": 3}'),
+    )
+    expected = {
+        "name": "big.bin",
+        "size": len(content),
+        "label": "large",
+        "numbers": [1, 2],
+        "x": 3,
+        "on_disk": True,
+    }
+    assert [expected] == answer.reports
+    assert {"filename": "big.bin", "content_type": None, "size": len(content)} == (
+        answer.result["file"]
+    )
+
+
+def test_upload_costs_no_memory(api: JacServer) -> None:
+    """The process grows by far less than what it was sent."""
+    send_form(api, "/walker/upload", part("file", b"warm", "a"))
+    before = resident(api)
+    with ThreadPoolExecutor(4) as pool:
+        form = part("file", b"x" * 18_000_000, "a")
+        answers = list(pool.map(lambda _: send_form(api, "/walker/upload", form), range(4)))
+    assert [200] * 4 == [answer.status for answer in answers]
+    assert resident(api) - before < 30_000_000
+
+
+def resident(server: JacServer) -> int:
+    """Return the most memory that the server had, in bytes."""
+    (line,) = [
+        line
+        for line in Path(f"/proc/{server.pid}/status").read_text().splitlines()
+        if line.startswith("VmHWM:")
+    ]
+    return int(line.split()[1]) * 1024
+
+
+def test_many_files_are_a_list(api: JacServer) -> None:
+    """And one that may be left out is None."""
+    files = [part("files", b"a", "a.txt"), part("files", b"b", "b.txt")]
+    assert [["a.txt", "b.txt"], True] == send_form(api, "/walker/upload_many", *files).reports
+    maybe = part("maybe", b"c", "c.txt")
+    answer = send_form(api, "/walker/upload_many", *files, maybe)
+    assert [["a.txt", "b.txt"], False] == answer.reports
+
+
+def test_file_is_read_again_by_a_call_that_runs_again(api: JacServer) -> None:
+    """A lost race costs no byte of it."""
+    form = part("file", b"x" * 1000, "a")
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(
+            pool.map(lambda _: send_form(api, "/walker/upload_and_count", form), range(12))
+        )
+    sizes = [answer.reports for answer in answers if answer.status == 200]
+    assert sizes
+    assert [[1000]] * len(sizes) == sizes
+
+
+@pytest.mark.parametrize(
+    ("parts", "place"),
+    [
+        pytest.param((part("label", b"a"),), ["body", "file"], id="missing"),
+        pytest.param((part("file", b"a"),), ["body", "file"], id="no-file"),
+        pytest.param(
+            (part("file", b"a", "a"), part("label", b"a", "b")), ["body", "label"], id="a-file"
+        ),
+        pytest.param((part("file", b"a", "a"), part("more", b"a")), ["body", "more"], id="unknown"),
+        pytest.param(
+            (part("file", b"a", "a"), part("numbers", b"x")), ["body", "numbers", 0], id="type"
+        ),
+    ],
+)
+def test_wrong_form_is_refused_with_its_place(
+    api: JacServer, parts: tuple[bytes, ...], place: list[str]
+) -> None:
+    """By the name of the field."""
+    answer = send_form(api, "/walker/upload", *parts)
+    assert 422 == answer.status
+    assert [place] == [detail["loc"] for detail in answer.body["error"]["details"]]
+
+
+@pytest.mark.parametrize("raw", [b"", b"no form", b"--the-boundary\r\nnonsense"])
+def test_form_that_is_none_is_refused(api: JacServer, raw: bytes) -> None:
+    """Whatever it is instead."""
+    assert 422 == api.send("POST", "/walker/upload", raw=raw, headers=FORM).status
+    assert 422 == api.send("POST", "/walker/upload", {"file": "x"}).status
+
+
+def test_upload_has_a_limit_of_its_own(api: JacServer) -> None:
+    """No other call may send as much."""
+    large = b"x" * 300_000
+    assert 200 == send_form(api, "/walker/upload", part("file", large, "a")).status
+    assert 413 == api.call("/function/shout", word=large.decode()).status
+    too_large = FORM | {"Content-Length": "20000001"}
+    assert 413 == api.send("POST", "/walker/upload", raw=b"", headers=too_large).status
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        pytest.param(
+            '@restspec(path="/a/{x}")\nwalker:pub one { has y: int = 0; }\n',
+            "path /a/{x} of one names what is no field of it: x",
+            id="no-field",
+        ),
+        pytest.param(
+            '@restspec(path="/a")\nwalker:pub one {}\n@restspec(path="/a")\nwalker:pub two {}\n',
+            "POST /a is wanted by one and by two",
+            id="same-path",
+        ),
+        pytest.param(
+            '@restspec(path="a")\nwalker:pub one {}\n', "has to begin with /", id="no-slash"
+        ),
+        pytest.param(
+            '@restspec(method="FETCH")\nwalker:pub one {}\n', "method FETCH is none of", id="method"
+        ),
+        pytest.param(
+            "import from fastapi { UploadFile }\n"
+            '@restspec(method="GET")\nwalker:pub one { has f: UploadFile; }\n',
+            "can take no file: f",
+            id="file",
+        ),
+        pytest.param(
+            '@restspec(path="/user/login")\nwalker:pub one {}\n',
+            "POST /user/login of one is a path of the server's own",
+            id="ours",
+        ),
+    ],
+)
+def test_what_cannot_be_served_is_told_at_the_start(tmp_path: Path, source: str, told: str) -> None:
+    """By the name of the walker."""
+    app = tmp_path / "bad.jac"
+    app.write_text(source)
+    server = JacServer(app, tmp_path / "served")
+    with pytest.raises(ServerFailed), server:
+        pass
+    assert told in server.log_text()
