@@ -115,7 +115,13 @@ class LyingProxy:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 sent = self.rfile.read(int(self.headers.get("content-length", 0)))
-                exchange = proxy._pass(target, self.command, self.path, sent, dict(self.headers))
+                try:
+                    exchange = proxy._pass(
+                        target, self.command, self.path, sent, dict(self.headers)
+                    )
+                except OSError:
+                    self.close_connection = True  # as one that is not there
+                    return
                 self.send_response_only(exchange.status)
                 for name, value in exchange.answer_headers:
                     self.send_header(name, value)
