@@ -77,7 +77,7 @@ def test_asynchronous_walkers_that_run_again_meet(
     from jac_converge.app_runtime.calls import Calls, Order  # noqa: PLC0415
 
     program.functions["begin"].function()
-    calls = Calls(Contested(shelf, *lost), max_attempts=3, timeout=20)  # type: ignore[arg-type]
+    calls = Calls(Contested(shelf, *lost), max_attempts=3, timeout=20)
 
     async def call(name: str) -> list[Any]:
         root = uuid.uuid4()
@@ -87,7 +87,7 @@ def test_asynchronous_walkers_that_run_again_meet(
         return (await calls.execute(order)).reports
 
     async def both() -> list[list[Any]]:
-        return await asyncio.gather(call("one"), call("two"))
+        return list(await asyncio.gather(call("one"), call("two")))
 
     assert [[2], [2]] == asyncio.run(both())
     assert 2 == calls.replays

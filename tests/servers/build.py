@@ -106,8 +106,8 @@ def redis_server() -> Path:
     Raises:
         ServerMissing: there is none.
     """
-    if given := os.environ.get("JAC_CONVERGE_REDIS_SERVER"):
-        return given("JAC_CONVERGE_REDIS_SERVER", Path(given))
+    if named := os.environ.get("JAC_CONVERGE_REDIS_SERVER"):
+        return given("JAC_CONVERGE_REDIS_SERVER", Path(named))
     if found := shutil.which("redis-server"):
         return Path(found)
     if _fetched_redis().exists():
@@ -117,8 +117,8 @@ def redis_server() -> Path:
 
 def _given_or_built(program: str) -> Path:
     variable = PROGRAMS[program]
-    given = os.environ.get(variable)
-    return given(variable, Path(given)) if given else _built(program)
+    named = os.environ.get(variable)
+    return given(variable, Path(named)) if named else _built(program)
 
 
 def given(variable: str, path: Path) -> Path:
@@ -247,8 +247,8 @@ def pip_fetch(*arguments: str) -> None:
 def build_go_programs() -> None:
     """Build what is neither built nor given by the environment."""
     for program, variable in PROGRAMS.items():
-        if given := os.environ.get(variable):
-            say(f"{program}: not built, {variable}={given}")
+        if named := os.environ.get(variable):
+            say(f"{program}: not built, {variable}={named}")
     wanted = [program for program, variable in PROGRAMS.items() if not os.environ.get(variable)]
     if not wanted:
         return

@@ -60,7 +60,7 @@ def tampered(token: str) -> str:
 def unsigned(token: str) -> str:
     """Sign with nothing."""
     payload = jwt.decode(token, options={"verify_signature": False})
-    return jwt.encode(payload, None, algorithm="none")
+    return jwt.encode(payload, "", algorithm="none")
 
 
 def shared(secret: str) -> Callable[[str], str]:
