@@ -147,23 +147,17 @@ def test_node_of_another_class_is_refused_with_its_field(server: JacServer) -> N
     assert [["body", "others", 1]] == places(server.call("/walker/like_all", others=[dog, root]))
     assert 404 == server.call("/walker/like_all", others=["0" * 32]).status
     fields = server.get("/walker/like_all").body["data"]["info"]["fields"]
-    assert ["list[str]", "str | None"] == [fields[name]["type"] for name in ("others", "maybe")]
+    assert ["list", "str | None"] == [fields[name]["type"] for name in ("others", "maybe")]
 
 
 @pytest.mark.parametrize(
     ("change", "place", "supported"),
     [
         pytest.param(
-            {"identities": [{"type": "username", "value": name} for name in ("one", "two")]},
-            ["body", "identities"],
-            "at most 1 item",
-            id="two-names",
-        ),
-        pytest.param(
-            {"identities": [{"type": "email", "value": "a@example.org"}]},
+            {"identities": [{"type": "telephone", "value": "112"}]},
             ["body", "identities", 0, "type"],
             "'username'",
-            id="email",
+            id="telephone",
         ),
         pytest.param(
             {"credential": {"type": "otp", "value": "correct horse"}},
