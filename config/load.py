@@ -79,6 +79,11 @@ class App:
         """The folder that relative paths in the settings start from: that of jac.toml."""
         return _root(self.file, self.files)
 
+    def problem(self, key: str, message: str) -> Problem:
+        """Say what is wrong with a key of jac.toml, `converge.kubernetes.image`."""
+        file = str(self.files[0]) if self.files else None
+        return Problem(file=file, line=None, key=key, message=message)
+
 
 def _root(file: Path, files: Sequence[Path]) -> Path:
     return files[0].parent if files else file.parent

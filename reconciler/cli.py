@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from jac_converge.config.load import App, ConfigError, Problem, load_app
+from jac_converge.config.load import App, ConfigError, load_app
 from jac_converge.config.logs import configure_logging, wants_json
 from jac_converge.reconciler.build import check
 from jac_converge.reconciler.console import (
@@ -191,10 +191,5 @@ def _carry_out(
 def _check_image(app: App) -> None:
     if app.settings.kubernetes.image is not None:
         return
-    problem = Problem(
-        file=str(app.files[0]) if app.files else None,
-        line=None,
-        key="converge.kubernetes.image",
-        message="no image is given, and an export builds none; name one here or by --image",
-    )
-    raise ConfigError(problem)
+    message = "no image is given, and an export builds none; name one here or by --image"
+    raise ConfigError(app.problem("converge.kubernetes.image", message))

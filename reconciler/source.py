@@ -89,8 +89,7 @@ class Source:
 def _unusable(before: App, app: App) -> Problem | None:
     """What keeps a good configuration from taking the place of the one before."""
     if before.configured and not app.configured:
-        return _problem(
-            app,
+        return app.problem(
             "converge",
             "the table is gone; nothing is changed or deleted for that: restore it, "
             "or run jac scale --destroy",
@@ -101,18 +100,12 @@ def _unusable(before: App, app: App) -> Problem | None:
         ("context", before.settings.kubernetes.context, app.settings.kubernetes.context),
     ):
         if was != now:
-            return _problem(
-                app,
+            return app.problem(
                 f"converge.kubernetes.{key}",
                 f'was "{was or ""}" when this began, and names another app or place now; '
                 "put it back, or end this and begin again",
             )
     return None
-
-
-def _problem(app: App, key: str, message: str) -> Problem:
-    file = str(app.files[0]) if app.files else None
-    return Problem(file=file, line=None, key=key, message=message)
 
 
 def _signature(files: tuple[Path, ...]) -> _Signature:

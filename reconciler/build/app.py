@@ -11,7 +11,7 @@ from typing import Any
 
 from jac_converge.config.load import App
 from jac_converge.config.model import KubernetesSettings
-from jac_converge.config.problems import ConfigError, Problem
+from jac_converge.config.problems import ConfigError
 from jac_converge.reconciler.build.credentials import Credentials, encoded
 from jac_converge.reconciler.build.manifest import manifest, selector_labels
 from jac_converge.reconciler.build.mongo import mongodb_uri
@@ -122,7 +122,7 @@ def _container(app: App, folders: Mapping[str, str]) -> dict[str, Any]:
     kubernetes = app.settings.kubernetes
     if kubernetes.image is None:
         message = "is not given; name the image that runs jac serve on this app"
-        raise ConfigError(_problem(app, "converge.kubernetes.image", message))
+        raise ConfigError(app.problem("converge.kubernetes.image", message))
     sized = resources(
         requests={"cpu": kubernetes.cpu_request, "memory": kubernetes.memory_request},
         limits={"cpu": kubernetes.cpu_limit, "memory": kubernetes.memory_limit},
@@ -160,14 +160,8 @@ def _shelf_folder(app: App) -> dict[str, str]:
     )
     if posixpath.commonpath([folder, _APP_FOLDER]) == folder:
         message = 'needs a folder of its own in a pod, such as "data/shelf.db"'
-        raise ConfigError(_problem(app, "converge.database.shelf_db_path", message))
+        raise ConfigError(app.problem("converge.database.shelf_db_path", message))
     return {folder: "shelf"}
-
-
-def _problem(app: App, key: str, message: str) -> Problem:
-    return Problem(
-        file=str(app.files[0]) if app.files else None, line=None, key=key, message=message
-    )
 
 
 def _spread(app: App, topology: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ It changes when one of them takes other words for the same.
 from dataclasses import dataclass
 from pathlib import Path
 
-from jac_converge.config.load import App, ConfigError, Problem
+from jac_converge.config.load import App, ConfigError
 from jac_converge.reconciler.image.programs import found, run
 
 __all__ = ["Engine"]
@@ -70,4 +70,4 @@ class Engine:
                 f"is {self.name}, and there is no Dockerfile beside jac.toml; write one, {advice}"
             )
         if message:
-            raise ConfigError(Problem(file=str(app.files[0]), line=None, key=key, message=message))
+            raise ConfigError(app.problem(key, message))

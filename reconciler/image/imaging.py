@@ -31,7 +31,7 @@ from jac_converge.reconciler.image.programs import found, run
 from jac_converge.reconciler.image.push import push_image
 from jac_converge.reconciler.image.reference import Reference
 from jac_converge.reconciler.image.registry import open_registry
-from jac_converge.reconciler.kubeconfig import cluster_of, context_name
+from jac_converge.reconciler.kubeconfig import cluster_of
 
 __all__ = ["Imaging"]
 
@@ -54,7 +54,7 @@ class Imaging:
     """Builds the images of one app, and brings them to its cluster.
 
     Args:
-        context: of the kubeconfig; None for its current one.
+        context: of the kubeconfig, as it was pinned.
         parse: finds what is wrong with the app's own file.
         stop: ends every wait.
         environ: of this process.
@@ -62,15 +62,14 @@ class Imaging:
 
     def __init__(
         self,
-        context: str | None,
+        context: str,
         *,
         parse: Callable[[Path], list[Problem]],
         stop: Event,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
-        chosen = context_name(context, None)
-        self._local = local_cluster(chosen, *cluster_of(chosen))
-        self._context = chosen
+        self._local = local_cluster(context, *cluster_of(context))
+        self._context = context
         self._parse = parse
         self._stop = stop
         self._environ = environ
@@ -78,21 +77,20 @@ class Imaging:
         self._to_bring: dict[str, Callable[[Say], None]] = {}
 
     def built(self, app: App) -> App:
-        """Give an app its image, and watch its sources; one that has an image stays as it is.
+        """Give an app that names no image one, and watch its sources.
 
         Raises:
             ConfigError: it cannot be built, or there is nowhere to bring it.
             ClusterError: the base image, or a package, cannot be had.
         """
-        if app.settings.kubernetes.image is not None:
-            return app
         # Before anything slow: what could not be deployed is not built.
         check(_with_image(app, "unbuilt"))
         build = app.settings.kubernetes.image_build
         local = None if build.repository else self._cluster_of_this_machine(app)
         platform = build.platform or (_platform_of_this_machine() if local else "linux/amd64")
+        sources = sources_of(app)
         if build.builder == "builtin":
-            done = self._builtin(app, platform, local)
+            done = self._builtin(app, sources, platform, local)
         else:
             done = self._by_engine(app, platform, local)
         self._to_bring.setdefault(done.reference, done.bring)
@@ -100,7 +98,7 @@ class Imaging:
             del self._to_bring[next(iter(self._to_bring))]
         return replace(
             _with_image(app, done.reference),
-            files=(*app.files, *_watched(app.root, sources_of(app).values())),
+            files=(*app.files, *_watched(app.root, sources.values())),
             notes=(*app.notes, *done.notes),
         )
 
@@ -114,9 +112,12 @@ class Imaging:
             bring(say)
             self._to_bring[reference] = _nothing
 
-    def _builtin(self, app: App, platform: str, local: LocalCluster | None) -> _Built:
+    def _builtin(
+        self, app: App, sources: Mapping[str, Path], platform: str, local: LocalCluster | None
+    ) -> _Built:
         made = make(
             app,
+            sources,
             platform,
             self._blobs,
             environ=self._environ,
@@ -178,7 +179,7 @@ class Imaging:
                 "set [converge.kubernetes.image_build] repository, where a built one is pushed to, "
                 "or name a finished one here or by --image"
             )
-            raise _problem(app, "image", message)
+            raise ConfigError(app.problem("converge.kubernetes.image", message))
         program = local.command[0]
         if found(program) is None:
             message = (
@@ -186,7 +187,7 @@ class Imaging:
                 f"on PATH; install it ({local.install}), or set "
                 "[converge.kubernetes.image_build] repository"
             )
-            raise _problem(app, "image", message)
+            raise ConfigError(app.problem("converge.kubernetes.image", message))
         return local
 
 
@@ -223,9 +224,3 @@ def _tell(message: str) -> None:
     """Say what takes a while; not on standard output, which may be for a program."""
     sys.stderr.write(f"{message}\n")
     sys.stderr.flush()
-
-
-def _problem(app: App, key: str, message: str) -> ConfigError:
-    place = f"converge.kubernetes.{key}"
-    file = str(app.files[0]) if app.files else None
-    return ConfigError(Problem(file=file, line=None, key=place, message=message))

@@ -71,6 +71,7 @@ def sources_of(app: App) -> dict[str, Path]:
 
 def make(
     app: App,
+    sources: Mapping[str, Path],
     platform: str,
     blobs: Blobs,
     *,
@@ -83,6 +84,7 @@ def make(
 
     Args:
         app: with the settings of its build.
+        sources: its files (see `sources_of`).
         platform: `linux/amd64`.
         blobs: everything that was built or downloaded before.
         environ: of this process.
@@ -95,7 +97,6 @@ def make(
         ClusterError: there is no base, or no package.
     """
     base = _base(app, platform, blobs, environ, stop)
-    sources = sources_of(app)
     key = _key(app, platform, base, sources)
     kept = _kept(key, blobs)
     if kept is None:

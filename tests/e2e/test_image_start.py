@@ -9,7 +9,7 @@ import pytest
 
 from jac_converge.config.load import load_app
 from jac_converge.reconciler.image.blobs import Blobs, cache_folder
-from jac_converge.reconciler.image.production import Made, make
+from jac_converge.reconciler.image.production import Made, make, sources_of
 from tests.e2e.image_places import cache, write_base, write_code
 from tests.servers.image_root import ImageRoot, missing
 
@@ -36,8 +36,10 @@ def made_in(folder: Path) -> Made:
     (folder / "prices.jac").write_text("glob price: int = 3;\n")
     (folder / "jac.toml").write_text(TOML)
     write_base(folder)
+    app = load_app(folder / "shop.jac", environ={})
     return make(
-        load_app(folder / "shop.jac", environ={}),
+        app,
+        sources_of(app),
         "linux/amd64",
         Blobs(cache_folder(cache()) / "images"),
         environ=cache(),
