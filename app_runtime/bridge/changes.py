@@ -24,7 +24,7 @@ from jac_converge.app_runtime.bridge.edges import (
     page_ids,
 )
 from jac_converge.app_runtime.bridge.reading import Reader
-from jac_converge.app_runtime.bridge.rights import may_write, owns
+from jac_converge.app_runtime.bridge.rights import is_system, may_write, owns
 from jac_converge.app_runtime.stores import Document, Removal, WriteBatch
 
 __all__ = ["Changes", "collect"]
@@ -119,8 +119,7 @@ def _may_go(gone: Anchor) -> bool:
     document = gone.__dict__.get("document")
     if document is None:
         return False  # never stored, or gone again
-    context = Jac.get_context()
-    if document.kind == "root" and context.user_root.id != context.system_root.id:
+    if document.kind == "root" and not is_system():
         # Its account would be lost; where that is gone already, the system clears up.
         raise ValueError("a root cannot be deleted")
     return bool(Jac.check_write_access(gone, op_hint="delete"))

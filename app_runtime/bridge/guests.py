@@ -8,9 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from jaclang.jac0core.runtime import JacRuntime as Jac
-from jaclang.jac0core.runtime import JacRuntimeImpl
 
-from jac_converge.app_runtime.bridge import graph
 from jac_converge.app_runtime.bridge.introspect import FunctionSpec
 from jac_converge.app_runtime.bridge.program import GUEST_ROOT, Call, Run
 from jac_converge.app_runtime.bridge.restspecs import RestSpec
@@ -57,10 +55,7 @@ def _destroy(ids: Collection[UUID]) -> int:
     context.user_root = context.system_root  # a guest may not unlink all that it could link
     nodes = context.mem.batch_get(ids).values()
     removable = _removable(context.mem, nodes)
-    for node in removable:
-        graph.read_around(node)
-    # Not `Jac.destroy`, which takes no root: it belongs to an account, and that one is gone.
-    JacRuntimeImpl.destroy(removable)
+    Jac.destroy(removable)
     return len(removable)
 
 

@@ -15,7 +15,7 @@ from jaclang.jac0core.runtime import JacRuntimeInterface as Jac
 from jac_converge.app_runtime.bridge.anchors import as_stored, stored_class
 from jac_converge.app_runtime.stores import Document
 
-__all__ = ["access_level", "may_write", "owns"]
+__all__ = ["access_level", "is_system", "may_write", "owns"]
 
 _NOTHING_GRANTED: Final[Mapping[str, Any]] = {"all": AccessLevel.NO_ACCESS.value, "roots": {}}
 
@@ -50,14 +50,18 @@ def owns(document: Document) -> bool:
     return _owned(document, Jac.get_context())
 
 
+def is_system() -> bool:
+    """Say whether nobody is calling, and the server clears up."""
+    return _is_system(Jac.get_context())
+
+
+def _is_system(context: Any) -> bool:
+    return bool(context.user_root.id == context.system_root.id)
+
+
 def _owned(document: Document, context: Any) -> bool:
-    caller = context.user_root.id
-    id_ = caller.hex
-    return (
-        document.body.get("owner") == id_
-        or document.id == id_
-        or bool(caller == context.system_root.id)
-    )
+    id_ = context.user_root.id.hex
+    return document.body.get("owner") == id_ or document.id == id_ or _is_system(context)
 
 
 def _granted(document: Document, context: Any, known: Any) -> int:

@@ -25,6 +25,7 @@ from jaclang.jac0core.runtime import JacRuntimeInterface as Jac
 from jac_converge.app_runtime.bridge import graph
 from jac_converge.app_runtime.bridge.edges import EdgeList
 from jac_converge.app_runtime.bridge.memory import RequestMemory
+from jac_converge.app_runtime.bridge.rights import is_system
 
 __all__ = ["build_edge", "destroy", "detach", "disconnect", "install", "remove_edge", "save"]
 
@@ -134,7 +135,7 @@ def destroy(objs: Any) -> bool:
     An edge that cannot be read, since others removed it or since its class is gone, is left alone.
 
     Raises:
-        ValueError: one is a root.
+        ValueError: one is a root, which the system alone may clear away.
     """
     readable = []
     for thing in objs if isinstance(objs, list) else [objs]:
@@ -143,8 +144,9 @@ def destroy(objs: Any) -> bool:
             break
         if isinstance(anchor, NodeAnchor | EdgeAnchor) and not graph.is_there(anchor):
             continue
-        if isinstance(anchor, NodeAnchor) and isinstance(anchor.archetype, Root):
-            raise ValueError("a root cannot be deleted")  # noqa: TRY004 - its account would be lost
+        is_root = isinstance(anchor, NodeAnchor) and isinstance(anchor.archetype, Root)
+        if is_root and not is_system():
+            raise ValueError("a root cannot be deleted")
         if isinstance(anchor, NodeAnchor):
             graph.read_around(anchor)
         readable.append(anchor)
