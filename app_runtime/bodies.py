@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 from starlette.types import Message, Receive, Scope, Send
 
-__all__ = ["CheckedRoute", "body_from", "checked_object", "fields_in", "model_from"]
+__all__ = ["CheckedRoute", "body_from", "checked_object", "fields_in", "media_type", "model_from"]
 
 NO_OBJECT = {
     "loc": ("body",),
@@ -76,8 +76,7 @@ def checked_object(request: Request, raw: bytes) -> dict[str, Any]:
     """
     if raw and not _is_json(request):
         raise RequestValidationError([NO_OBJECT])
-    _check(fields_in(raw))
-    sent = from_json(fields_in(raw), allow_inf_nan=False)
+    sent = _check(fields_in(raw))
     if not isinstance(sent, dict):
         raise RequestValidationError([NO_OBJECT])
     return sent
@@ -100,14 +99,20 @@ class CheckedRoute(APIRoute):
         await super().handle(scope, _again(raw, receive), send)
 
 
+def media_type(request: Request) -> str:
+    """Return what a body is said to be, without parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 def _is_json(request: Request) -> bool:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = media_type(request)
     return kind == "application/json" or (kind.startswith("application/") and kind[-5:] == "+json")
 
 
-def _check(raw: bytes) -> None:
-    """Refuse what is no JSON, by its place where it has one."""
+def _check(raw: bytes) -> Any:
+    """Return the value of a body, and refuse what is no JSON, by its place where it has one."""
     wrong: list[dict[str, Any]] = []
+    value = None
     try:
         value = from_json(raw or b"{}", allow_inf_nan=False)
     except ValueError as error:
@@ -117,6 +122,7 @@ def _check(raw: bytes) -> None:
         wrong = [*_odd_values(value)] if SUSPECT.search(raw) else []  # 1e400 becomes infinite
     if wrong:
         raise RequestValidationError(wrong)
+    return value
 
 
 def _leniently(raw: bytes) -> Any:

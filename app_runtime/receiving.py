@@ -16,7 +16,7 @@ from pydantic_core import from_json, to_json
 from starlette.datastructures import FormData, ImmutableMultiDict, UploadFile
 from starlette.exceptions import HTTPException
 
-from jac_converge.app_runtime.bodies import body_from, checked_object, model_from
+from jac_converge.app_runtime.bodies import body_from, checked_object, media_type, model_from
 from jac_converge.app_runtime.bridge.introspect import FunctionSpec, WalkerSpec
 from jac_converge.app_runtime.parameters import Parameter
 from jac_converge.app_runtime.signatures import SPAWN_NODE, Signature
@@ -124,8 +124,7 @@ class Receiver:
         return Received(signature=self._signature, text=text, body=body, files=files, form=form)
 
     async def _form(self, request: Request) -> FormData:
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind not in ("multipart/form-data", "application/x-www-form-urlencoded"):
+        if media_type(request) not in ("multipart/form-data", "application/x-www-form-urlencoded"):
             text = "a form is needed, sent with Content-Type: multipart/form-data"
             raise _wrong("form_type", ("body",), text)
         try:
