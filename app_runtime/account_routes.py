@@ -29,7 +29,7 @@ from jac_converge.app_runtime.auth.profiles import Profile, checked, profile_cha
 from jac_converge.app_runtime.auth.sessions import Session, Sessions
 from jac_converge.app_runtime.auth.tokens import Claims
 from jac_converge.app_runtime.bodies import CheckedRoute
-from jac_converge.app_runtime.door import Door
+from jac_converge.app_runtime.door import Door, refused
 from jac_converge.app_runtime.identity import Identity, sent_token
 from jac_converge.app_runtime.identity_bodies import (
     Leaving,
@@ -171,7 +171,6 @@ class AccountRoutes:
             return begun[0]
 
         session = await self._door.again("new_password", claims, change, request)
-        audit("new_password", request, claims.account)
         return answer(self._identity.opened(session), headers=NO_STORE)
 
     async def _patch(self, body: NewMe, claims: Claims, request: Request) -> Response:
@@ -213,7 +212,6 @@ class AccountRoutes:
             leaving.leave(self._store, self._accounts, account)
 
         await self._door.again("leave", claims, leave, request)
-        audit("leave", request, claims.account)
         return answer({"deleted": True})
 
     def _renamed(
@@ -260,9 +258,7 @@ class AccountRoutes:
             self._prove(account, claims, body.current_password)
             return change(account)
 
-        account = await self._door.again("new_name", claims, proven, request)
-        audit("new_name", request, claims.account)
-        return account
+        return await self._door.again("new_name", claims, proven, request)
 
     async def _quietly(
         self, event: str, claims: Claims, change: Callable[[Account], Account], request: Request
@@ -273,8 +269,7 @@ class AccountRoutes:
                 lambda: change(self._identity.account(claims)), writes=True
             )
         except Refused as error:
-            audit(f"{event}_refused", request, claims.account)
-            raise Problem(400, str(error), code="UPDATE_FAILED") from error
+            raise refused(event, request, claims, error) from error
         audit(event, request, claims.account)
         return account
 

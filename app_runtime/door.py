@@ -19,7 +19,7 @@ from jac_converge.app_runtime.identity import Identity
 from jac_converge.app_runtime.problems import Problem
 from jac_converge.app_runtime.stores import StoreError
 
-__all__ = ["Door"]
+__all__ = ["Door", "refused"]
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Door:
         """
         account = await self._identity.in_time(self._identity.account, claims)
         try:
-            return await self._enter(
+            result = await self._enter(
                 event,
                 lambda it: self._throttle.begin_for(account.id, it),
                 lambda: use(self._identity.account(claims)),
@@ -57,8 +57,9 @@ class Door:
                 writes=True,
             )
         except Refused as error:
-            audit(f"{event}_refused", request, claims.account)
-            raise Problem(400, str(error), code="UPDATE_FAILED") from error
+            raise refused(event, request, claims, error) from error
+        audit(event, request, claims.account)
+        return result
 
     async def registering(self, request: Request) -> None:
         """Count a registration.
@@ -123,6 +124,12 @@ class Door:
         except StoreError as error:
             # What the password was for is done, and nobody may be told that it is not.
             logger.warning("a right password stays counted as a wrong one: %s", error)
+
+
+def refused(event: str, request: Request, claims: Claims, error: Refused) -> Problem:
+    """Note a change of an account that cannot be made, and say why."""
+    audit(f"{event}_refused", request, claims.account)
+    return Problem(400, str(error), code="UPDATE_FAILED")
 
 
 def _throttled(event: str, request: Request, account: str, error: TooMany) -> Problem:

@@ -240,17 +240,6 @@ class Accounts:
         if not passwords.matches(known, password):
             raise WrongPassword("the current password is wrong")
 
-    def change_password(
-        self, account: Account, current: str, new: str, *, beside: Beside = nothing
-    ) -> Account:
-        """Set a new password instead of the current one (see `set_password`).
-
-        Raises:
-            WrongPassword: the current password is another one.
-        """
-        self.prove(account, current)
-        return self.set_password(account, new, beside=beside)
-
     def set_password(self, account: Account, new: str, *, beside: Beside = nothing) -> Account:
         """Set a password, which ends every token handed out before, in one commit.
 

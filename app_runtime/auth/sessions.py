@@ -189,7 +189,7 @@ class Sessions:
             InvalidRefresh: it has ended.
         """
         found = self._one(account, session)
-        if found is None or self._clock() >= min(found["idle"], found["end"]):
+        if found is None or not _is_alive(found, self._clock()):
             raise InvalidRefresh("the session has ended")
         return Session(account=account, id=session, refresh="")
 
@@ -219,7 +219,7 @@ class Sessions:
             or account is None
             or session is None
             or session["version"] != account.version
-            or now >= min(session["idle"], session["end"])
+            or not _is_alive(session, now)
             or not _same(session["family"], token.family)
         ):
             raise InvalidRefresh("the refresh token renews nothing")
@@ -276,7 +276,11 @@ def _key(account: str) -> str:
 
 
 def _alive(found: dict[str, Any], now: float) -> dict[str, Any]:
-    return {id_: one for id_, one in found.items() if now < min(one["idle"], one["end"])}
+    return {id_: one for id_, one in found.items() if _is_alive(one, now)}
+
+
+def _is_alive(session: dict[str, Any], now: float) -> bool:
+    return bool(now < min(session["idle"], session["end"]))
 
 
 def _new_token(account: Account) -> _Token:

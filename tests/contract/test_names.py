@@ -205,8 +205,9 @@ def test_registration_and_its_session_are_one_commit(store: DocumentStore) -> No
     assert begun[0].account == made
     renewed = sessions.refresh(begun[0].refresh)
     commits.clear()
-    changed = accounts.change_password(
-        made, PASSWORD, "another horse", beside=lambda it: beside(it, first=False)
+    accounts.prove(made, PASSWORD)
+    changed = accounts.set_password(
+        made, "another horse", beside=lambda it: beside(it, first=False)
     )
     assert 1 == len(commits)
     assert accounts.check(made.claims(renewed.id)) is None
