@@ -5,6 +5,7 @@ It changes with how clients prove who they are.
 
 import json
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from time import time
 from typing import Any
 from urllib.parse import quote_plus
@@ -106,7 +107,7 @@ class Client:
         error = answer.body.get("error")
         if error in NOT_US:
             raise ProviderDown(f"{self.name} does not know this client; check id and secret")
-        if answer.status != 200 or error is not None:  # noqa: PLR2004
+        if answer.status != HTTPStatus.OK or error is not None:
             raise Refused(f"{self.name} does not take the code; log in again", code="SSO_FAILED")
         if not isinstance(answer.body.get("access_token"), str):
             raise ProviderDown(f"{self.name} gave no access token")

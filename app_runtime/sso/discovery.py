@@ -7,6 +7,7 @@ long as it says nothing new. It changes with how long something is believed.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 from time import monotonic
 from typing import Any
 
@@ -143,7 +144,7 @@ class Discovery:
 
     async def _object(self, url: str) -> dict[str, Any]:
         answer = await self._fetcher.get(url)
-        if answer.status != 200 or not isinstance(answer.body, dict):  # noqa: PLR2004
+        if answer.status != HTTPStatus.OK or not isinstance(answer.body, dict):
             raise ProviderDown(f"{url} answered {answer.status}")
         return answer.body
 

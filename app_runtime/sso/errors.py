@@ -8,7 +8,7 @@ No text here has a secret, a token or a code of the provider in it. It changes w
 failure gets a code.
 """
 
-__all__ = ["ProviderDown", "Refused", "SsoError"]
+__all__ = ["ProviderDown", "Refused", "SsoError", "mixed_up"]
 
 
 class SsoError(Exception):
@@ -39,3 +39,9 @@ class Refused(SsoError):
         super().__init__(text)
         self.code = code
         self.status = status
+
+
+def mixed_up() -> Refused:
+    """Make the refusal of a browser that another provider sent back than it was sent to."""
+    text = "another provider sent the browser back; log in again"
+    return Refused(text, code="SSO_MIXED_UP")

@@ -7,6 +7,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from jac_converge.app_runtime.sso.errors import ProviderDown
@@ -19,7 +20,6 @@ __all__ = ["Answer", "Fetcher"]
 PATIENCE = 5.0  # s for one answer, from the connection to its last byte
 TRIES = 3  # for what may be asked twice
 LARGEST = 512 * 1024  # bytes of an answer
-SERVER_FAULT = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +115,6 @@ async def _limited(response: "httpx.Response") -> bytes:
 
 
 def _answer(status: int, content: bytes) -> Answer:
-    if status >= SERVER_FAULT:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise ValueError(f"HTTP {status}")
     return Answer(status=status, body=json.loads(content))

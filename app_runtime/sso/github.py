@@ -4,11 +4,12 @@ It changes with GitHub's API.
 """
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from jac_converge.app_runtime.sso.attempt import Attempt
 from jac_converge.app_runtime.sso.client import Client, told_error
-from jac_converge.app_runtime.sso.errors import ProviderDown, Refused
+from jac_converge.app_runtime.sso.errors import ProviderDown, mixed_up
 from jac_converge.app_runtime.sso.fetch import Fetcher
 from jac_converge.app_runtime.sso.person import Person
 from jac_converge.config.sso import SsoSettings
@@ -55,8 +56,7 @@ class GithubLogin:
             ProviderDown: we cannot know now.
         """
         if params.get("iss", self._oauth) != self._oauth:
-            text = "another provider sent the browser back; log in again"
-            raise Refused(text, code="SSO_MIXED_UP")
+            raise mixed_up()
         told_error(params, self._name)
         tokens = await self._client.tokens(
             f"{self._oauth}/access_token",
@@ -74,7 +74,7 @@ class GithubLogin:
 
     async def _read(self, path: str, token: str) -> Any:
         answer = await self._fetcher.get(f"{self._api}/{path}", token=token)
-        if answer.status != 200:  # noqa: PLR2004
+        if answer.status != HTTPStatus.OK:
             raise ProviderDown(f"{self._name} answered {answer.status} for its {path}")
         return answer.body
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from jac_converge.app_runtime.auth.tokens import Claims
 from jac_converge.app_runtime.sso.attempt import Attempt
-from jac_converge.app_runtime.sso.errors import Refused
+from jac_converge.app_runtime.sso.errors import Refused, mixed_up
 from jac_converge.app_runtime.sso.fetch import Fetcher
 from jac_converge.app_runtime.sso.once import Once
 from jac_converge.app_runtime.sso.person import Person
@@ -97,8 +97,7 @@ class Logins:
         except TypeError as error:  # of another version of ours, in the middle of a roll-out
             raise _no_attempt() from error
         if attempt.provider != name:
-            text = "another provider sent the browser back; log in again"
-            raise Refused(text, code="SSO_MIXED_UP")
+            raise mixed_up()
         return attempt
 
     async def person(

@@ -4,12 +4,13 @@ It changes with OpenID Connect.
 """
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from jac_converge.app_runtime.sso.attempt import Attempt
 from jac_converge.app_runtime.sso.client import Client, told_error
 from jac_converge.app_runtime.sso.discovery import Discovery
-from jac_converge.app_runtime.sso.errors import ProviderDown, Refused
+from jac_converge.app_runtime.sso.errors import ProviderDown, Refused, mixed_up
 from jac_converge.app_runtime.sso.fetch import Fetcher
 from jac_converge.app_runtime.sso.id_token import Expected, UnknownKey, claims_of
 from jac_converge.app_runtime.sso.person import Person
@@ -89,8 +90,7 @@ class OpenIdLogin:
         if told is None and not always:
             return
         if told != metadata["issuer"]:
-            text = "another provider sent the browser back; log in again"
-            raise Refused(text, code="SSO_MIXED_UP")
+            raise mixed_up()
 
     async def _claims(
         self, tokens: Mapping[str, Any], attempt: Attempt, metadata: Mapping[str, Any]
@@ -122,7 +122,7 @@ class OpenIdLogin:
             return claims
         answer = await self._fetcher.get(url, token=tokens["access_token"])
         info = answer.body
-        if answer.status != 200 or not isinstance(info, dict):  # noqa: PLR2004
+        if answer.status != HTTPStatus.OK or not isinstance(info, dict):
             raise ProviderDown(f"the user info of {self._name} answered {answer.status}")
         if info.get("sub") != claims["sub"]:
             text = "the user info of the provider is of somebody else; log in again"
