@@ -3,6 +3,7 @@
 It changes with what those tell.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -23,10 +24,15 @@ SPAWN = {"type": "str (node ID, optional)", "required": False, "default": "root"
 def install(app: FastAPI, program: Program, identity: Identity) -> None:
     """Add them, after the routes of walkers and functions, which may have the same paths."""
 
-    def allowed(request: Request, spec: WalkerSpec | FunctionSpec | None) -> None:
+    def found[S: (WalkerSpec, FunctionSpec)](
+        kind: str, specs: Mapping[str, S], name: str, request: Request
+    ) -> S:
         # What is private is told to whoever may call it; and nobody else learns what is not there.
-        private = spec is None or not spec.public
-        identity.speaking(sent_token(request), required=private)
+        spec = specs.get(name)
+        identity.speaking(sent_token(request), required=spec is None or not spec.public)
+        if spec is None:
+            raise Problem(404, f"{kind} {name} not found")
+        return spec
 
     async def functions() -> Response:
         """List the functions of the app."""
@@ -38,10 +44,7 @@ def install(app: FastAPI, program: Program, identity: Identity) -> None:
 
     async def function(name: str, request: Request) -> Response:
         """Describe one function."""
-        spec = program.functions.get(name)
-        allowed(request, spec)
-        if spec is None:
-            raise Problem(404, f"function {name} not found")
+        spec = found("function", program.functions, name, request)
         parameters = {
             field.name: _told(field, None if field.required else str(field.default))
             for field in spec.fields
@@ -53,10 +56,7 @@ def install(app: FastAPI, program: Program, identity: Identity) -> None:
 
     async def walker(name: str, request: Request) -> Response:
         """Describe one walker."""
-        spec = program.walkers.get(name)
-        allowed(request, spec)
-        if spec is None:
-            raise Problem(404, f"walker {name} not found")
+        spec = found("walker", program.walkers, name, request)
         fields = {field.name: _told(field, _default(field)) for field in spec.fields}
         fields[SPAWN_NODE] = SPAWN
         return answer({"name": name, "info": {"fields": fields}})

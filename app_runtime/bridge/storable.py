@@ -38,7 +38,7 @@ def unstorable(archetypes: Iterable[type]) -> list[str]:
     """
     lines: list[str] = []
     for cls in archetypes:
-        if issubclass(cls, NodeArchetype | EdgeArchetype):
+        if _is_node(cls):
             lines += _of(cls, ())
     return lines
 
@@ -59,6 +59,7 @@ def _of(cls: Any, outside: tuple[type, ...]) -> Iterator[str]:
 
 
 def _is_node(cls: Any) -> bool:
+    """Whether it is a class of nodes or edges, which have documents of their own."""
     return issubclass(cls, NodeArchetype | EdgeArchetype)
 
 
