@@ -1,11 +1,10 @@
 """Commits of thousands of documents, those that nobody waits for, and what nobody can store."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pymongo
 import pytest
 
 from jac_converge.app_runtime.stores import (
@@ -26,25 +25,9 @@ from tests.contract.mongo_points import (
     doc,
     happened,
     opened,
-    proxied,
 )
-from tests.servers.committer import DATABASE
 from tests.servers.mongo_proxy import WRITES, MongoProxy
 from tests.servers.mongo_server import MongoServer
-
-
-@pytest.fixture
-def proxy(mongo_server: MongoServer) -> Iterator[MongoProxy]:
-    """Give a proxy before a server that has the old documents."""
-    with proxied(mongo_server) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def rows(mongo_server: MongoServer) -> Iterator[Any]:
-    """Give the rows as they lie in MongoDB."""
-    with pymongo.MongoClient[dict[str, Any]](mongo_server.url) as client:
-        yield client[DATABASE]["documents"]
 
 
 class Left(Exception):

@@ -7,7 +7,6 @@ not counted as half a commit here; a batch that happened must have all of them.
 """
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -29,26 +28,11 @@ from tests.contract.mongo_points import (
     happened,
     opened,
     points,
-    proxied,
 )
 from tests.servers.committer import committer
 from tests.servers.mongo_proxy import Late, MongoProxy, cut
 from tests.servers.mongo_server import MongoServer
 from tests.servers.process import wait_until
-
-
-@pytest.fixture
-def proxy(mongo_server: MongoServer) -> Iterator[MongoProxy]:
-    """Give a proxy before a server that has the old documents."""
-    with proxied(mongo_server) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def direct(mongo_server: MongoServer) -> Iterator[Mongo]:
-    """Give the store of another process, which knows nothing yet, and is soon out of patience."""
-    with opened(mongo_server.url, SHORT) as store:
-        yield store
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)

@@ -1,7 +1,6 @@
 """Many at once on MongoDB, lost answers, and a server that hangs: nothing is lost or doubled."""
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -28,26 +27,11 @@ from tests.contract.mongo_points import (
     doc,
     happened,
     opened,
-    proxied,
 )
 from tests.servers.committer import DATABASE
 from tests.servers.mongo_proxy import Late, MongoProxy, cut
 from tests.servers.mongo_server import MongoServer
 from tests.servers.process import wait_until
-
-
-@pytest.fixture
-def proxy(mongo_server: MongoServer) -> Iterator[MongoProxy]:
-    """Give a proxy before a server that has the old documents."""
-    with proxied(mongo_server) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def direct(mongo_server: MongoServer) -> Iterator[Mongo]:
-    """Give the store of another process, which knows nothing yet, and is soon out of patience."""
-    with opened(mongo_server.url, SHORT) as store:
-        yield store
 
 
 def count_up(store: Mongo, ids: list[str], *, times: int) -> int:

@@ -4,7 +4,6 @@ One that was killed is out of the way after its lease, which is no longer than i
 """
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -24,27 +23,12 @@ from tests.contract.mongo_points import (
     doc,
     happened,
     opened,
-    proxied,
 )
 from tests.servers.committer import DATABASE, committer
 from tests.servers.mongo_proxy import MongoProxy
 from tests.servers.mongo_server import MongoServer
 from tests.servers.process import wait_until
 from tests.servers.tcp_proxy import TcpProxy
-
-
-@pytest.fixture
-def proxy(mongo_server: MongoServer) -> Iterator[MongoProxy]:
-    """Give a proxy before a server that has the old documents."""
-    with proxied(mongo_server) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def rows(mongo_server: MongoServer) -> Iterator[Any]:
-    """Give the rows as they lie in MongoDB."""
-    with pymongo.MongoClient[dict[str, Any]](mongo_server.url) as client:
-        yield client[DATABASE]["documents"]
 
 
 def test_slow_commit_is_left_alone(

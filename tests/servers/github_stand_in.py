@@ -6,20 +6,16 @@ It logs in at once whoever is asked for, and is strict about what a client sends
 import base64
 import hashlib
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from tests.servers.process import free_port
+from tests.servers.http_thread import HOST, HttpThread
 
 __all__ = ["GithubStandIn"]
 
-HOST = "127.0.0.1"
 
-
-class GithubStandIn:
+class GithubStandIn(HttpThread):
     """A GitHub Enterprise with one user, as a context manager."""
 
     def __init__(self, client: str, secret: str) -> None:
@@ -29,30 +25,13 @@ class GithubStandIn:
             client: client_id.
             secret: client_secret.
         """
-        self.url = f"http://{HOST}:{(port := free_port())}"
+        super().__init__(self._handler(), name="github")
+        self.url = f"http://{HOST}:{self.port}"
         self.user: dict[str, Any] = {"id": 583231, "login": "octocat"}
         self.emails: list[dict[str, Any]] = []
         self.deny = False
         self._client = {"client_id": client, "client_secret": secret}
         self._challenges: dict[str, str] = {}
-        self._server = ThreadingHTTPServer((HOST, port), self._handler())
-        self._thread = threading.Thread(target=self._server.serve_forever, name="github")
-
-    def __enter__(self) -> Self:
-        """Listen."""
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End."""
-        self._server.shutdown()
-        self._thread.join(timeout=10)
-        self._server.server_close()
 
     def _authorize(self, asked: dict[str, str]) -> str:
         """Return where to send the browser."""

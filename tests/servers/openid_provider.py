@@ -7,21 +7,20 @@ everything on as it is.
 import http.client
 import json
 import tempfile
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl
 
 from tests.servers import build_web
+from tests.servers.http_thread import HOST, HttpThread
 from tests.servers.process import Process, free_port
 
 __all__ = ["Exchange", "LyingProxy", "OpenIdProvider"]
 
-HOST = "127.0.0.1"
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
 
@@ -63,7 +62,7 @@ class Exchange:
 type Lie = Callable[[Exchange], Exchange]
 
 
-class LyingProxy:
+class LyingProxy(HttpThread):
     """An HTTP proxy before one server, which may change what is sent and what is answered."""
 
     def __init__(self, target: int) -> None:
@@ -72,7 +71,7 @@ class LyingProxy:
         Args:
             target: port of the server.
         """
-        self.port = free_port()
+        super().__init__(self._handler(target), name="lying-proxy")
         self.url = f"http://{HOST}:{self.port}"
         self.lie: Lie = lambda exchange: exchange
         """What becomes of an answer."""
@@ -80,8 +79,6 @@ class LyingProxy:
         """Path and body of a request -> the body to pass on."""
         self.seen: list[Exchange] = []
         """What was asked, and what the server itself answered."""
-        self._server = ThreadingHTTPServer((HOST, self.port), self._handler(target))
-        self._thread = threading.Thread(target=self._server.serve_forever, name="lying-proxy")
 
     def honest(self) -> None:
         """Change nothing any more, and forget what was seen."""
@@ -92,22 +89,6 @@ class LyingProxy:
     def asked(self, path: str) -> int:
         """Count the requests for a path."""
         return sum(exchange.path == path for exchange in self.seen)
-
-    def __enter__(self) -> Self:
-        """Listen."""
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End."""
-        self._server.shutdown()
-        self._thread.join(timeout=10)
-        self._server.server_close()
 
     def _handler(self, target: int) -> type[BaseHTTPRequestHandler]:
         proxy = self

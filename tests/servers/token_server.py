@@ -7,22 +7,22 @@ import base64
 import json
 import time
 from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.servers.http_thread import HOST, HttpThread
 
 __all__ = ["TokenServer"]
 
 ISSUER, SERVICE, KEY = "test tokens", "test registry", "one"
 
 
-class TokenServer:
+class TokenServer(HttpThread):
     """Gives tokens to its users, and to nobody else, as a context manager."""
 
     def __init__(
@@ -39,12 +39,12 @@ class TokenServer:
             users: name -> password.
             identity_tokens: what may be given instead of both -> the name.
         """
+        super().__init__(self._handler(), name="token-server")
         self._users = users
         self._identity_tokens = identity_tokens or {}
         self._key = ec.generate_private_key(ec.SECP256R1())
         self.scopes: list[str] = []
         """What was asked for, one entry for each token that was given."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._keys = folder / "jwks.json"
         public = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(self._key.public_key()))
         self._keys.write_text(json.dumps({"keys": [{**public, "kid": KEY, "alg": "ES256"}]}))
@@ -52,24 +52,9 @@ class TokenServer:
     @property
     def configuration(self) -> dict[str, Any]:
         """The table `auth` of a registry that sends its clients here."""
-        realm = f"http://127.0.0.1:{self._server.server_port}/token"
+        realm = f"http://{HOST}:{self.port}/token"
         token = {"realm": realm, "service": SERVICE, "issuer": ISSUER, "jwks": str(self._keys)}
         return {"token": token}
-
-    def __enter__(self) -> Self:
-        self._thread = Thread(target=self._server.serve_forever, name="token-server")
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
     def _token(self, user: str, scopes: list[str]) -> str:
         self.scopes.append(" ".join(scopes))

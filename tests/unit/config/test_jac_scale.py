@@ -7,8 +7,9 @@ import pytest
 
 from jac_converge.config.complaints import tables
 from jac_converge.config.jac_scale import SAME_MEANING
-from jac_converge.config.load import App, ConfigError, load_app
+from jac_converge.config.load import ConfigError, load_app
 from jac_converge.config.suggest import suggest_table
+from tests.unit.config.small_app import load
 
 WHOLE = """
 [project]
@@ -45,19 +46,6 @@ MAIL = "${MAIL}"
 enabled = true
 """
 ENVIRON = {"MONGO": "mongodb://db", "MAIL": "m"}
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Give a folder with an app in it."""
-    (tmp_path / "main.jac").touch()
-    return tmp_path
-
-
-def load(folder: Path, toml: str, **environ: str) -> App:
-    """Load the app with this jac.toml."""
-    (folder / "jac.toml").write_text(toml)
-    return load_app(folder / "main.jac", environ=environ)
 
 
 @pytest.mark.parametrize(

@@ -4,23 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from jac_converge.config.load import App, ConfigError, load_app
+from jac_converge.config.load import ConfigError
 from jac_converge.config.suggest import suggest_table
+from tests.unit.config.small_app import load
 
 SECRET = "hunter2-client-secret"
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Give a folder with an app in it."""
-    (tmp_path / "main.jac").touch()
-    return tmp_path
-
-
-def load(folder: Path, toml: str, **environ: str) -> App:
-    """Load the app with this jac.toml."""
-    (folder / "jac.toml").write_text(toml)
-    return load_app(folder / "main.jac", environ=environ)
 
 
 def refused(folder: Path, toml: str) -> str:
