@@ -14,7 +14,7 @@ from jaclang.jac0core.osp_kernel import _current_scope
 from jaclang.jac0core.runtime import JacRuntime, JacRuntimeImpl, plugin_manager
 from jaclang.jac0core.runtime import JacRuntimeInterface as Jac
 
-from jac_converge.app_runtime.bridge import graph, rights, ties
+from jac_converge.app_runtime.bridge import graph, rights, ties, walking
 from jac_converge.app_runtime.bridge.memory import RequestMemory
 
 __all__ = ["install"]
@@ -22,7 +22,6 @@ __all__ = ["install"]
 STRAIGHT: Final = (
     "assign_all", "check_connect_access", "check_read_access", "check_write_access", "commit",
     "connect", "filter_on", "get_context", "get_object", "object_ref", "on_commit", "root", "spawn",
-    "spawn_call",
 )  # fmt: skip
 """Hooks of jaclang's own that a request calls often."""
 
@@ -70,6 +69,7 @@ OURS: Final[dict[str, Callable[..., Any]]] = {
     "refs": graph.refs,
     "remove_edge": ties.remove_edge,
     "save": ties.save,
+    "spawn_call": walking.spawn_call,
     "thread_run": thread_run,
     "visit": visit,
 }

@@ -330,8 +330,10 @@ class _Parent:
 
     def __init__(self, memory: Any) -> None:
         self.mem = memory
-        anchor = Root().__jac__
-        anchor.id = SYSTEM_ROOT
+        root = Root()
+        # By hand: jaclang would ask the system for a random id, which costs more than the rest.
+        anchor = NodeAnchor(archetype=root, persistent=True, edges=[], id=SYSTEM_ROOT)
+        root.__dict__["__jac__"] = anchor
         self.system_root = self.user_root = self.entry_node = anchor
 
 
