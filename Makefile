@@ -28,7 +28,7 @@ serve: .venv/.runtime ## run the example app on http://127.0.0.1:8000, data on t
 
 test: .venv/.dev ## run every test but the long ones, with real servers (builds them once, about 6 minutes)
 	@$(BIN)/python tests/servers/build.py
-	@$(BIN)/python -m pytest $(FLAGS)
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(FLAGS)
 
 test-long: .venv/.dev ## minutes of load and faults; prints calls and replays per second
 	@$(BIN)/python tests/servers/build.py
