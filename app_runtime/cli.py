@@ -11,7 +11,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from jac_converge.config.load import App, existing, load_app
+from jac_converge.config.load import App, load_app
 from jac_converge.config.logs import configure_logging, wants_json
 from jac_converge.config.problems import ConfigError
 
@@ -55,7 +55,7 @@ def serve(
     if "" in asked:
         return _complain("--export, --import and --create-admin need a value", USAGE)
     if check:
-        return _check(Path(file))
+        return _check(Path(file), profile)
     flags = {"server.host": host, "server.port": port, "server.workers": workers}
     try:
         app = load_app(
@@ -90,10 +90,10 @@ def _run(app: App, listener: socket.socket, *, profile: str | None, reload: bool
     return work(app, listener)
 
 
-def _check(file: Path) -> int:
+def _check(file: Path, profile: str | None) -> int:
     """Load the app as an image is built: where the variables of its jac.toml are not set yet."""
     try:
-        file = existing(file)
+        app = load_app(file, environ=os.environ, profile=profile, purpose="check")
     except ConfigError as error:
         return _complain(str(error), USAGE)
     if find_spec("jaclang") is None:
@@ -101,11 +101,11 @@ def _check(file: Path) -> int:
     from jac_converge.app_runtime.bridge.program import AppBroken, Program  # noqa: PLC0415
 
     try:
-        program = Program(file)
+        program = Program(app.file)
     except AppBroken as error:
         return _complain(str(error), FAILED)
     walkers, functions = len(program.walkers), len(program.functions)
-    sys.stdout.write(f"{file.name} has {walkers} walkers and {functions} functions to serve\n")
+    sys.stdout.write(f"{app.file.name} has {walkers} walkers and {functions} functions to serve\n")
     return STOPPED
 
 

@@ -18,14 +18,14 @@ from jac_converge.config.layers import KeyPath, Layer, merge, problem_at, shown,
 from jac_converge.config.model import Settings
 from jac_converge.config.problems import ConfigError, Problem
 from jac_converge.config.sources import Document, read_sources
-from jac_converge.config.variables import UnsetVariable, interpolate
+from jac_converge.config.variables import BrokenReference, UnsetVariable, interpolate
 
 if TYPE_CHECKING:
     from jac_converge.config.manifests import Manifest
 
-__all__ = ["App", "ConfigError", "Problem", "existing", "load_app", "written_tables"]
+__all__ = ["App", "ConfigError", "Problem", "load_app", "written_tables"]
 
-type Purpose = Literal["serve", "scale"]
+type Purpose = Literal["serve", "check", "scale"]
 
 _TABLES = (("converge",), ("plugins", "scale"), ("scale",))
 """Ours, jac-scale's, later upstream's: the first one that is there is the only one that counts."""
@@ -107,12 +107,13 @@ def load_app(
         flags: dotted key below `[converge]` -> value, such as `{"server.port": 9000}`;
             None: not given.
         purpose: serve: a variable that is not set matters only where serving needs it, since a
-            pod has the results of `[converge.secrets]`, not the variables they came from.
+            pod has the results of `[converge.secrets]`, not the variables they came from. check:
+            none needs to be set yet, as where an image is built.
 
     Raises:
         ConfigError: with every problem found.
     """
-    file = existing(file)
+    file = _existing(file)
     profile_from = "--profile" if profile else "JAC_PROFILE"
     profile = profile or environ.get("JAC_PROFILE") or None
     sources = read_sources(file, profile=profile, profile_from=profile_from)
@@ -144,7 +145,7 @@ def load_app(
     )
 
 
-def existing(file: Path) -> Path:
+def _existing(file: Path) -> Path:
     """Return the absolute path of an app's file.
 
     Raises:
@@ -259,9 +260,12 @@ def _settings(
 ) -> Settings | None:
     """Merge, interpolate and check; add what is wrong to `problems`."""
     missing: list[Problem] = []
+    later: list[KeyPath] = []
 
     def unset(path: KeyPath, reason: UnsetVariable) -> None:
-        if purpose == "scale" or path[0] not in _ONLY_FOR_SCALE:
+        if purpose == "check" and not isinstance(reason, BrokenReference):
+            later.append(path)
+        elif purpose == "scale" or path[0] not in _ONLY_FOR_SCALE:
             missing.append(problem_at(layers, path, str(reason)))
 
     def from_no_file(path: KeyPath) -> bool:
@@ -274,8 +278,8 @@ def _settings(
         return Settings.model_validate(table)
     except ValidationError as exc:
         # A key left out for want of its variable says nothing about rules between keys.
-        problems += complaints(exc, layers, table, rules=not missing)
-        return None
+        problems += complaints(exc, layers, table, rules=not (missing or later))
+        return Settings() if later and not problems else None
 
 
 def _manifests(

@@ -9,7 +9,7 @@ from typing import Any
 
 from jac_converge.config.layers import KeyPath
 
-__all__ = ["UnsetVariable", "interpolate"]
+__all__ = ["BrokenReference", "UnsetVariable", "interpolate"]
 
 _REFERENCE = re.compile(
     r"(?P<literal>\$\$\{)|\$\{(?:(?P<name>[A-Za-z_]\w*)(?::(?P<operator>[-?])(?P<operand>[^}]*))?\})?"
@@ -18,6 +18,10 @@ _REFERENCE = re.compile(
 
 class UnsetVariable(ValueError):
     """A string refers to a variable that is not set; the message says what to do."""
+
+
+class BrokenReference(UnsetVariable):
+    """A reference names no variable, whatever is set."""
 
 
 def interpolate(
@@ -70,7 +74,8 @@ def _substitute(text: str, environ: Mapping[str, str]) -> str:
             return "${"
         name, operand = match["name"], match["operand"] or ""
         if name is None:
-            raise UnsetVariable("has a ${ without a name and a }; write ${NAME}, or $${ for itself")
+            text = "has a ${ without a name and a }; write ${NAME}, or $${ for itself"
+            raise BrokenReference(text)
         found = environ.get(name, "")
         if found:
             return found

@@ -80,6 +80,23 @@ def test_check_tells_whether_the_app_loads(
     assert (code, True) == (ended.returncode, words in ended.stdout + ended.stderr), ended
 
 
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("[converge.server]\nport = 0.5", "must be a whole number"),
+        ("[converge.databse]", "did you mean `database`?"),
+        ('[converge.database]\nmongodb_uri = "${NOT SET}"', "has a ${ without a name"),
+        ('[converge.server]\nhost = "${NOT_SET}"\nport = 0.5', "must be a whole number"),
+    ],
+)
+def test_check_refuses_what_serving_would(tmp_path: Path, table: str, words: str) -> None:
+    """An image with it would be of no use."""
+    (tmp_path / "app.jac").write_text("walker hi { can go with entry { report 1; } }")
+    (tmp_path / "jac.toml").write_text(f"{table}\n")
+    ended = run(DOOR, "serve", str(tmp_path / "app.jac"), "--check")
+    assert (2, True) == (ended.returncode, words in ended.stderr), ended
+
+
 def test_image_calls_the_command_as_it_is() -> None:
     """Nothing else looks at the flags in the Dockerfile before somebody builds it."""
     lines = (Path(__file__).parents[2] / "Dockerfile").read_text().splitlines()
