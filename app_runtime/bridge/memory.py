@@ -118,6 +118,10 @@ class RequestMemory:
         """Write nothing any more, whatever threads of the call go on."""
         self._too_late = lambda: True
 
+    def abandon(self) -> None:
+        """End with a run that failed: threads of it that go on find that nobody waits for them."""
+        self._too_late = self._given_up = lambda: True
+
     def get(self, id_: UUID) -> Anchor | None:
         """Return an anchor, read once; None if it is not stored, deleted, or of no known class."""
         self.go_on()

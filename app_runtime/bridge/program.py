@@ -156,7 +156,8 @@ class Run:
             function = isinstance(self._call.spec, FunctionSpec)
             self._context.call_state.set(CallState() if function else None)
             self._context.set_user_root(self._call.root(self._memory.read).hex)
-            yield
+            with self._abandoned_if_it_fails():
+                yield
         except UnknownOutcome:
             raise
         except (Conflict, TooLarge, Unavailable) as error:
@@ -171,6 +172,14 @@ class Run:
             raise Exited(f"raised {type(error).__name__}") from error
         finally:
             Jac.reset_request_context(token)
+
+    @contextmanager
+    def _abandoned_if_it_fails(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._memory.abandon()
+            raise
 
     def begin(self) -> Any:
         """Run the call; returns an awaitable where the call is asynchronous.

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from jac_converge.app_runtime.bridge.program import Program
 
 APP = """
-import from threading { Barrier }
+import from threading { Barrier, Event }
 
 node Item { has n: int = 0; }
 glob gate: Barrier = Barrier(4);
+glob opened: Event = Event();
+glob flows: list = [];
 
 walker noop { can go with Root entry { } }
 walker seed { has count: int; can go with Root entry {
@@ -55,6 +57,17 @@ def begin_add(n: int) -> any { return flow add(n); }
 def begin_look_and_add(n: int) -> any { return flow look_and_add(n); }
 def begin_add_and_commit(n: int) -> any { return flow add_and_commit(n); }
 def begin_cut(n: int) -> any { return flow cut(n); }
+
+def add_late -> int {
+    opened.wait(10);
+    root ++> Item(n=99);
+    commit();
+    return 99;
+}
+walker fail_beside_a_flow { can go with Root entry {
+    flows.append(flow add_late());
+    raise ValueError("on purpose");
+} }
 
 walker add_at_once { has count: int; can go with Root entry {
     running = [begin_add(i) for i in range(self.count)];
@@ -155,6 +168,20 @@ def test_flows_commit_at_once(program: "Program", shelf: Shelf, stored: int) -> 
         user.call("commit_at_once", count=FLOWS)
         (found,) = user.call("listed")
         assert sorted([*range(stored), *range(2 * FLOWS)]) == sorted(found)
+
+
+def test_flow_of_a_failed_call_stores_nothing(program: "Program", shelf: Shelf) -> None:
+    """Not by a commit of its own either, and it ends when it next touches the graph."""
+    from jac_converge.app_runtime.bridge.program import TooLate  # noqa: PLC0415
+
+    user = User(program, Counting(shelf))
+    with pytest.raises(ValueError, match="on purpose"):
+        user.call("fail_beside_a_flow")
+    app = sys.modules["threads"]
+    app.opened.set()
+    (late,) = app.flows
+    assert isinstance(late.exception(10), TooLate)
+    assert [[]] == user.call("listed")
 
 
 def test_threads_see_each_edge_once(program: "Program", shelf: Shelf) -> None:
