@@ -14,8 +14,9 @@ from typing import Final
 
 from jac_converge.config.problems import ConfigError, Problem
 from jac_converge.reconciler.errors import ClusterError
-from jac_converge.reconciler.loop import LAST_SECONDS, NAP, POLL, Loop
+from jac_converge.reconciler.loop import Loop
 from jac_converge.reconciler.shared_watches import SharedWatches
+from jac_converge.reconciler.solo import LAST_SECONDS, NAP, POLL
 
 __all__ = ["Fleet", "Member"]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from random import Random
-from threading import Event, Thread
+from threading import Event
 from typing import Final, Protocol
 
 from jac_converge.config.load import App
@@ -26,7 +26,7 @@ from jac_converge.reconciler.errors import (
     Refused,
 )
 from jac_converge.reconciler.fights import PAUSE, Fights
-from jac_converge.reconciler.lease import RENEWAL, Lease
+from jac_converge.reconciler.lease import Lease
 from jac_converge.reconciler.mirror import DISPENSABLE, READ_OWN_WRITES
 from jac_converge.reconciler.objects import ObjectKey, keyed
 from jac_converge.reconciler.render import (
@@ -47,21 +47,9 @@ from jac_converge.reconciler.steps import Delete, Keep, Plan, Recreate, Update, 
 from jac_converge.reconciler.trigger import Trigger
 from jac_converge.reconciler.watch import KindWatch
 
-__all__ = ["Loop", "View"]
+__all__ = ["Loop", "Parts", "View"]
 
 logger = logging.getLogger(__name__)
-
-POLL: Final = 0.1
-"""Seconds between two looks at whether the passes still run."""
-
-LOOK: Final = 0.05
-"""Seconds between two looks at the configuration files; a look is three stat calls."""
-
-NAP: Final = 30.0
-"""Seconds that the wall clock may run ahead of the monotonic one before it means sleep."""
-
-LAST_SECONDS: Final = 0.8
-"""Seconds that the end may take: after Ctrl-C nobody waits for more than one."""
 
 HOPELESS: Final = (Held, Invalid, NoCluster, Paused, Refused)
 """Errors that neither waiting nor the next plan helps against; a person has to act."""
@@ -130,41 +118,10 @@ class Loop:
         """As the loop told it last."""
         self._news: deque[str] = deque()
         self._until_healthy = False
-        self._verdict: Verdict = "stopped"
+        self.verdict: Verdict = "stopped"
+        """How the passes ended."""
         self.reason = "the cluster was not read yet"
         """Why the app is not as desired, as far as known."""
-
-    def run(self, *, until_healthy: bool = False, timeout: float | None = None) -> Verdict:
-        """Run until stopped.
-
-        The passes have a thread of their own: a request that hangs in a mute connection must not
-        keep Ctrl-C waiting.
-
-        Args:
-            until_healthy: also end when the app is as desired, or cannot become so.
-            timeout: seconds after which a run `until_healthy` has failed.
-        """
-        p = self._p
-        self._until_healthy = until_healthy
-        passes = Thread(target=self.run_passes, args=(timeout,), name="passes", daemon=True)
-        helpers = (
-            passes,
-            Thread(target=self._attend, name="attend", daemon=True),
-            Thread(target=self._hold_lease, name="lease", daemon=True),
-        )
-        self.begin(hold_lease=not until_healthy)
-        for watch in p.watches:
-            watch.start()
-        for helper in helpers:
-            helper.start()
-        try:
-            # Not Event.wait: a signal handler that sets an event its own thread waits on can lock
-            # itself out.
-            while passes.is_alive() and not self._stop.is_set():
-                passes.join(POLL)
-        finally:
-            self._end(helpers)
-        return self._verdict
 
     def begin(self, *, hold_lease: bool = True) -> None:
         """Ask for the first pass; `run_passes` makes it."""
@@ -178,20 +135,6 @@ class Loop:
         self._stop.set()
         self._p.trigger.stop()
 
-    def _end(self, helpers: tuple[Thread, ...]) -> None:
-        """Wait for every thread, `LAST_SECONDS` in all: they are daemons, and may hang."""
-        self.stop()
-        for watch in self._p.watches:
-            watch.stop()
-        release = Thread(target=self.let_go, name="release", daemon=True)
-        deadline = self._p.clock() + LAST_SECONDS
-        helpers[0].join(LAST_SECONDS)
-        release.start()
-        for thread in (release, *helpers):
-            thread.join(max(0.0, deadline - self._p.clock()))
-        for watch in self._p.watches:
-            watch.join(max(0.0, deadline - self._p.clock()))
-
     def let_go(self) -> None:
         """Release the lease, for the next one to take."""
         try:
@@ -199,9 +142,14 @@ class Loop:
         except ClusterError as error:
             logger.debug("lease was left to expire", extra={"cause": error})
 
-    def run_passes(self, timeout: float | None = None) -> None:
-        """Make each pass that the trigger asks for, until stopped."""
-        p = self._p
+    def run_passes(self, *, until_healthy: bool = False, timeout: float | None = None) -> None:
+        """Make each pass that the trigger asks for, until stopped.
+
+        Args:
+            until_healthy: also end when the app is as desired, or cannot become so.
+            timeout: seconds after which a run `until_healthy` has failed.
+        """
+        p, self._until_healthy = self._p, until_healthy
         if timeout is not None:
             p.trigger.poke_at(p.clock() + timeout, "timeout")
         while causes := p.trigger.wait():
@@ -211,7 +159,7 @@ class Loop:
                 verdict = "failed"
                 self.reason = f"not healthy after {timeout:g} s: {self.reason}; see --timeout"
             if self._until_healthy and verdict:
-                self._verdict = verdict
+                self.verdict = verdict
                 return
 
     def _pass_safely(self, causes: frozenset[str]) -> Verdict | None:
@@ -424,17 +372,6 @@ class Loop:
         self.reason = self._p.converger.failure
         return "failed" if self.reason else "converged"
 
-    def _attend(self) -> None:
-        """Notice edits of the configuration, and sleep of the machine."""
-        p = self._p
-        ahead = p.wall() - p.clock()
-        while not self._stop.wait(LOOK):
-            self.look()
-            now_ahead = p.wall() - p.clock()
-            if now_ahead - ahead > NAP:
-                self._wake((now_ahead - ahead) / 60)
-            ahead = now_ahead
-
     def look(self) -> None:
         """Notice edits of the configuration."""
         try:
@@ -444,7 +381,8 @@ class Loop:
             # Also a mistake of ours: without this thread no later edit is noticed.
             logger.exception("configuration could not be read", extra={"action": "retry"})
 
-    def _wake(self, minutes: float) -> None:
+    def wake(self, minutes: float) -> None:
+        """Begin anew with what may have ended while the machine slept."""
         p = self._p
         self._news.append(f"resumed after {minutes:.0f} min of sleep")
         try:
@@ -455,11 +393,6 @@ class Loop:
         for watch in p.watches:
             watch.wake()
         p.trigger.poke("woke")
-
-    def _hold_lease(self) -> None:
-        while not self._stop.is_set():
-            self.renew()
-            self._stop.wait(RENEWAL)
 
     def renew(self) -> None:
         """Renew the lease if we hold it; try again for what a rival holds."""

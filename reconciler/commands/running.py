@@ -14,6 +14,7 @@ from jac_converge.reconciler.console import CONVERGED, print_result
 from jac_converge.reconciler.converge import WATCHED, Converger
 from jac_converge.reconciler.kube_cluster import KubeCluster
 from jac_converge.reconciler.loop import Loop, Parts
+from jac_converge.reconciler.solo import Solo
 from jac_converge.reconciler.source import Source
 from jac_converge.reconciler.trigger import Trigger
 from jac_converge.reconciler.views import JsonView, PlainView, TableView
@@ -43,27 +44,25 @@ def run_loop(
         )
         for kind in WATCHED
     )
-    loop = Loop(
-        Parts(
-            converger=converger,
-            source=source,
-            trigger=trigger,
-            lease=lease_of(app, cluster),
-            watches=watches,
-            view=view,
-            clock=time.monotonic,
-            wall=time.time,
-            rng=rng,
-        ),
-        adopt=flags["adopt"],
+    parts = Parts(
+        converger=converger,
+        source=source,
+        trigger=trigger,
+        lease=lease_of(app, cluster),
+        watches=watches,
+        view=view,
+        clock=time.monotonic,
+        wall=time.time,
+        rng=rng,
     )
+    loop = Loop(parts, adopt=flags["adopt"])
     signals = stop_on_signal(loop.stop)
     try:
         if flags["watch"]:
-            loop.run()
+            Solo(loop, parts).run()
             tell_end(view.say, f"watch ended; {app.name} stays on the cluster as it is", signals)
             return CONVERGED
-        verdict = loop.run(until_healthy=True, timeout=flags["timeout"])
+        verdict = Solo(loop, parts).run(until_healthy=True, timeout=flags["timeout"])
     finally:
         view.close()
     live = converger.mirror.snapshot()

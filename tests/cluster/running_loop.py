@@ -20,6 +20,7 @@ from jac_converge.reconciler.mirror import Mirror
 from jac_converge.reconciler.ownership import selector_of
 from jac_converge.reconciler.pace import Pace
 from jac_converge.reconciler.render import Heal, Row
+from jac_converge.reconciler.solo import Solo
 from jac_converge.reconciler.source import Source
 from jac_converge.reconciler.trigger import Trigger
 from jac_converge.reconciler.views import PlainView
@@ -134,21 +135,21 @@ def running_loop(
         for kind in WATCHED
     )
     converger = Converger(cluster=cluster, mirror=mirror, clock=clock, stop=stop, patience=5.0)
-    loop = Loop(
-        Parts(
-            converger=converger,
-            source=source,
-            trigger=trigger,
-            lease=lease,
-            watches=watches,
-            view=view,
-            clock=clock,
-            wall=wall,
-            rng=rng,
-        ),
-        adopt=adopt,
+    parts = Parts(
+        converger=converger,
+        source=source,
+        trigger=trigger,
+        lease=lease,
+        watches=watches,
+        view=view,
+        clock=clock,
+        wall=wall,
+        rng=rng,
     )
-    thread = Thread(target=loop.run, kwargs={"until_healthy": until_healthy}, name="loop")
+    loop = Loop(parts, adopt=adopt)
+    thread = Thread(
+        target=Solo(loop, parts).run, kwargs={"until_healthy": until_healthy}, name="loop"
+    )
     thread.start()
     try:
         yield RunningLoop(loop, view, source, trigger, lease, thread)
