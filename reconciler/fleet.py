@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Lock, Thread
+from time import thread_time
 from typing import Final
 
 from jac_converge.config.problems import ConfigError, Problem
@@ -26,7 +27,7 @@ RESCAN: Final = 2.0
 """Least seconds between two looks for folders that came or went."""
 
 RESTS: Final = 500
-"""How many times as long as such a look takes the next one waits: many folders take long."""
+"""How many times as long as such a look works the next one waits: many folders are much work."""
 
 GIVERS: Final = 8
 """Threads that give leases back in the end, when nobody waits for long."""
@@ -176,13 +177,14 @@ class Fleet:
         while not self._stop.wait(POLL):
             self._look()
             self._tick()
-            if (began := self._clock()) >= next_scan:
+            if self._clock() >= next_scan:
+                # Of our own work, not of what others keep the machine busy with.
+                worked = thread_time()
                 try:
                     self.rescan()
                 except OSError:
                     logger.exception("workspace could not be read", extra={"action": "retry"})
-                ended = self._clock()
-                next_scan = ended + max(RESCAN, (ended - began) * RESTS)
+                next_scan = self._clock() + max(RESCAN, (thread_time() - worked) * RESTS)
             now_ahead = self._wall() - self._clock()
             if now_ahead - ahead > NAP:
                 self._say(f"resumed after {(now_ahead - ahead) / 60:.0f} min of sleep")
