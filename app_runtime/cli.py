@@ -11,7 +11,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from jac_converge.config.load import App, existing, load_app
+from jac_converge.config.load import App, existing, load_app, written_names
 from jac_converge.config.logs import configure_logging, wants_json
 from jac_converge.config.problems import ConfigError
 
@@ -99,10 +99,15 @@ def _check(file: Path) -> int:
     if find_spec("jaclang") is None:
         return _complain(NO_JACLANG, FAILED)
     from jac_converge.app_runtime.bridge.program import AppBroken, Program  # noqa: PLC0415
+    from jac_converge.app_runtime.bridge.restspecs import BadDeclaration  # noqa: PLC0415
+    from jac_converge.app_runtime.policy import check_names  # noqa: PLC0415
 
     try:
         program = Program(file)
-    except AppBroken as error:
+        check_names(program, written_names(file, ("server", "roles"), environ=os.environ))
+    except ConfigError as error:
+        return _complain(str(error), USAGE)
+    except (AppBroken, BadDeclaration) as error:
         return _complain(str(error), FAILED)
     walkers, functions = len(program.walkers), len(program.functions)
     sys.stdout.write(f"{file.name} has {walkers} walkers and {functions} functions to serve\n")

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from jac_converge.config.complaints import JACLANG_KEYS, complaints
 from jac_converge.config.jac_scale import translate
-from jac_converge.config.layers import KeyPath, Layer, merge, problem_at, shown, strongest
+from jac_converge.config.layers import KeyPath, Layer, merge, problem_at, shown, strongest, value_at
 from jac_converge.config.model import Settings
 from jac_converge.config.problems import ConfigError, Problem
 from jac_converge.config.sources import Document, read_sources
@@ -23,7 +23,15 @@ from jac_converge.config.variables import UnsetVariable, interpolate
 if TYPE_CHECKING:
     from jac_converge.config.manifests import Manifest
 
-__all__ = ["App", "ConfigError", "Problem", "existing", "load_app", "written_tables"]
+__all__ = [
+    "App",
+    "ConfigError",
+    "Problem",
+    "existing",
+    "load_app",
+    "written_names",
+    "written_tables",
+]
 
 type Purpose = Literal["serve", "scale"]
 
@@ -198,6 +206,26 @@ def written_tables(documents: Sequence[Document]) -> WrittenTables:
         notes.append(f"{title} not used: {', '.join(translation.unused)}")
     notes.append("`jac scale --init` prints the same as a [converge] table")
     return WrittenTables(layers=translation.layers, notes=(*notes, *ignored))
+
+
+def written_names(file: Path, table: KeyPath, *, environ: Mapping[str, str]) -> list[str]:
+    """List the keys of a table below `[converge]`, where its variables are not set yet.
+
+    Args:
+        file: the `.jac` file.
+        table: such as `("server", "roles")`.
+        environ: for JAC_PROFILE.
+
+    Raises:
+        ConfigError: a file cannot be read, or is not TOML.
+    """
+    profile = environ.get("JAC_PROFILE") or None
+    sources = read_sources(existing(file), profile=profile, profile_from="JAC_PROFILE")
+    try:
+        found = value_at(merge(written_tables(sources.documents).layers), table)
+    except LookupError:
+        return []
+    return [str(name) for name in found] if isinstance(found, Mapping) else []
 
 
 def _jaclang_layers(documents: Sequence[Document]) -> list[Layer]:
