@@ -36,6 +36,7 @@ from jac_converge.app_runtime.calls import Calls
 from jac_converge.app_runtime.door import Door
 from jac_converge.app_runtime.endpoint import Server
 from jac_converge.app_runtime.identity import Identity
+from jac_converge.app_runtime.key_routes import KeyRoutes
 from jac_converge.app_runtime.login_routes import LoginRoutes
 from jac_converge.app_runtime.middleware import Middleware
 from jac_converge.app_runtime.openapi import Described
@@ -78,7 +79,9 @@ def create_app(app: App, program: Program, memory: Memory) -> FastAPI:
     problems.install(api)
     uploads = routes.install(api, program, _server(app, api, calls, identity, program))
     introspection.install(api, program, identity)
-    _add_accounts(api, app, memory, identity, accounts)
+    door = _add_accounts(api, app, memory, identity, accounts)
+    names = frozenset({*program.walkers, *program.functions})
+    KeyRoutes(identity, keys, door, callables=names).install(api)
     AdminRoutes(identity, accounts, policy.known_roles(program)).install(api)
     probes.install(api, api.state.health)
     if settings.server.docs_enabled:
