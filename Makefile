@@ -5,7 +5,7 @@ PYTHON ?= $(firstword $(foreach p,python3.14 python3.13 python3.12 python3 pytho
 BIN := .venv/bin
 FLAGS ?=
 
-.PHONY: help serve test test-long lint typed types format docs bench-converge bench-heal bench-idle bench-many-apps bench-serve-start bench-pod-start bench-help bench-memory clean
+.PHONY: help serve test test-long lint typed types format docs bench-converge bench-heal bench-idle bench-many-apps bench-serve-start bench-pod-start bench-help bench-memory bench-wrong-logins clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -79,6 +79,9 @@ bench-pod-start: .venv/.dev ## the container of a built image from start to read
 
 bench-help: .venv/.dev ## jac --help with and without the plugin
 	@$(BIN)/python -m benchmarks.jac_help
+
+bench-wrong-logins: .venv/.dev ## 1,000 wrong logins from 32 clients: what they cost another user (FLAGS="--guesses 200")
+	@$(BIN)/python -m benchmarks.wrong_logins $(FLAGS)
 
 bench-memory: .venv/.dev ## reads, writes and their wire counts, with jac-scale beside us (FLAGS=--quick)
 	@$(BIN)/python tests/servers/build.py

@@ -166,7 +166,7 @@ class AccountRoutes:
         def change(account: Account) -> Session:
             if body.username is not None:
                 _check_own(account, body.username)
-            self._prove(account, claims, body.current_password)
+            self._door.prove(account, claims, body.current_password)
             self._accounts.set_password(account, body.new_password, beside=beside)
             return begun[0]
 
@@ -208,7 +208,7 @@ class AccountRoutes:
 
     async def _leave(self, body: Leaving, claims: Claims, request: Request) -> Response:
         def leave(account: Account) -> None:
-            self._prove(account, claims, body.current_password)
+            self._door.prove(account, claims, body.current_password)
             leaving.leave(self._store, self._accounts, account)
 
         await self._door.again("leave", claims, leave, request)
@@ -231,18 +231,6 @@ class AccountRoutes:
             self._store.commit(beside(account))
         return account
 
-    def _prove(self, account: Account, claims: Claims, password: str | None) -> None:
-        """Make sure that the owner is asking, and not just somebody with a token.
-
-        Raises:
-            WrongPassword: the password is another one, or missing.
-            Refused: there is none, and the login is too long ago to stand for it.
-        """
-        if account.has_password:
-            self._accounts.prove(account, password or "")
-        elif not self._sessions.is_fresh(account, claims.session):
-            raise Refused("log in once more: this needs a login of the last minutes")
-
     async def _with_password(
         self,
         needed: bool,  # noqa: FBT001
@@ -255,7 +243,7 @@ class AccountRoutes:
             return await self._quietly("new_name", claims, change, request)
 
         def proven(account: Account) -> Account:
-            self._prove(account, claims, body.current_password)
+            self._door.prove(account, claims, body.current_password)
             return change(account)
 
         return await self._door.again("new_name", claims, proven, request)

@@ -18,12 +18,15 @@ from jac_converge.app_runtime import (
     leaving,
     limits,
     metrics,
+    policy,
     probes,
     problems,
     routes,
 )
 from jac_converge.app_runtime.account_routes import AccountRoutes
+from jac_converge.app_runtime.admin_routes import AdminRoutes
 from jac_converge.app_runtime.auth.accounts import Accounts
+from jac_converge.app_runtime.auth.api_keys import ApiKeys
 from jac_converge.app_runtime.auth.keys import keyring, minted_secrets
 from jac_converge.app_runtime.auth.sessions import Sessions
 from jac_converge.app_runtime.auth.throttle import Throttle
@@ -33,7 +36,9 @@ from jac_converge.app_runtime.calls import Calls
 from jac_converge.app_runtime.door import Door
 from jac_converge.app_runtime.endpoint import Server
 from jac_converge.app_runtime.identity import Identity
+from jac_converge.app_runtime.key_routes import KeyRoutes
 from jac_converge.app_runtime.login_routes import LoginRoutes
+from jac_converge.app_runtime.middleware import Middleware
 from jac_converge.app_runtime.openapi import Described
 from jac_converge.app_runtime.problems import answer
 from jac_converge.app_runtime.stores import StoreError
@@ -57,6 +62,7 @@ def create_app(app: App, program: Program, memory: Memory) -> FastAPI:
 
     Raises:
         StoreError: the store does not answer.
+        BadDeclaration: paths or roles do not fit what the app has.
     """
     settings = app.settings
     program.ensure_guest(memory.store)
@@ -65,13 +71,18 @@ def create_app(app: App, program: Program, memory: Memory) -> FastAPI:
         max_attempts=settings.conflict_max_attempts if settings.on_conflict == "retry" else 1,
         timeout=settings.server.request_timeout,
     )
+    policy.restrict(program, settings.server.roles)
     accounts = Accounts(memory.store, new_root=new_root)
-    identity = Identity(accounts, _tokens(app), calls)
+    keys = ApiKeys(memory.store, accounts)
+    identity = Identity(accounts, keys, _tokens(app), calls)
     api = _empty(app, memory, calls)
     problems.install(api)
-    uploads = routes.install(api, program, _server(app, api, calls, identity))
+    uploads = routes.install(api, program, _server(app, api, calls, identity, program))
     introspection.install(api, program, identity)
-    _add_accounts(api, app, memory, identity, accounts)
+    door = _add_accounts(api, app, memory, identity, accounts)
+    names = frozenset({*program.walkers, *program.functions})
+    KeyRoutes(identity, keys, door, callables=names).install(api)
+    AdminRoutes(identity, accounts, policy.known_roles(program)).install(api)
     probes.install(api, api.state.health)
     if settings.server.docs_enabled:
         docs_pages.install(api)
@@ -120,11 +131,12 @@ async def _clear_up(memory: Memory, calls: Calls) -> None:
         logger.warning("the graphs of accounts that left are removed later: %s", error)
 
 
-def _server(app: App, api: FastAPI, calls: Calls, identity: Identity) -> Server:
+def _server(app: App, api: FastAPI, calls: Calls, identity: Identity, program: Program) -> Server:
     health = api.state.health
     return Server(
         calls=calls,
         identity=identity,
+        middleware=Middleware(program.middleware, identity, calls),
         draining=lambda: bool(health.draining),
         max_text=app.settings.server.max_body_bytes,
     )
@@ -145,14 +157,14 @@ def _wrap(api: FastAPI, app: App, uploads: list[str]) -> None:
             CORSMiddleware,
             allow_origins=server.cors_origins,
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type"],
+            allow_headers=["Authorization", "Content-Type", "X-API-Key"],
             max_age=600,
         )
 
 
 def _add_accounts(
     api: FastAPI, app: App, memory: Memory, identity: Identity, accounts: Accounts
-) -> None:
+) -> Door:
     jwt, throttle = app.settings.jwt, Throttle(memory.store, accounts)
     sessions = Sessions(
         memory.store,
@@ -162,7 +174,7 @@ def _add_accounts(
         access=jwt.access_token_seconds + jwt.leeway_seconds,
         grace=app.settings.server.request_timeout + GRACE,
     )
-    door = Door(identity, throttle)
+    door = Door(identity, throttle, accounts, sessions)
     LoginRoutes(identity, accounts, sessions, door).install(api)
     AccountRoutes(identity, accounts, sessions, door, memory.store).install(api)
     if any(provider.client_id is not None for provider in app.settings.sso.values()):
@@ -170,6 +182,7 @@ def _add_accounts(
 
         who = Who(identity=identity, accounts=accounts, sessions=sessions, store=memory.store)
         api.state.logins = add_sso(api, app.settings, _secrets(app), who)
+    return door
 
 
 def _secrets(app: App) -> tuple[str, ...]:

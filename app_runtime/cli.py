@@ -99,10 +99,13 @@ def _check(file: Path, profile: str | None) -> int:
     if find_spec("jaclang") is None:
         return _complain(NO_JACLANG, FAILED)
     from jac_converge.app_runtime.bridge.program import AppBroken, Program  # noqa: PLC0415
+    from jac_converge.app_runtime.bridge.restspecs import BadDeclaration  # noqa: PLC0415
+    from jac_converge.app_runtime.policy import restrict  # noqa: PLC0415
 
     try:
         program = Program(app.file)
-    except AppBroken as error:
+        restrict(program, app.settings.server.roles)
+    except (AppBroken, BadDeclaration) as error:
         return _complain(str(error), FAILED)
     walkers, functions = len(program.walkers), len(program.functions)
     sys.stdout.write(f"{app.file.name} has {walkers} walkers and {functions} functions to serve\n")

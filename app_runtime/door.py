@@ -11,8 +11,9 @@ from math import ceil
 from fastapi import Request
 
 from jac_converge.app_runtime.auth.account import Account
-from jac_converge.app_runtime.auth.accounts import Refused, WrongPassword
+from jac_converge.app_runtime.auth.accounts import Accounts, Refused, WrongPassword
 from jac_converge.app_runtime.auth.audit import address_of, audit
+from jac_converge.app_runtime.auth.sessions import Sessions
 from jac_converge.app_runtime.auth.throttle import Attempt, Throttle, TooMany, counted
 from jac_converge.app_runtime.auth.tokens import Claims
 from jac_converge.app_runtime.identity import Identity
@@ -27,9 +28,13 @@ logger = logging.getLogger(__name__)
 class Door:
     """Lets in who gives the right password."""
 
-    def __init__(self, identity: Identity, throttle: Throttle) -> None:
+    def __init__(
+        self, identity: Identity, throttle: Throttle, accounts: Accounts, sessions: Sessions
+    ) -> None:
         self._identity = identity
         self._throttle = throttle
+        self._accounts = accounts
+        self._sessions = sessions
 
     async def enter[T](self, event: str, name: str, use: Callable[[], T], request: Request) -> T:
         """Use a password of whoever has a name, and count it (see `_enter`)."""
@@ -60,6 +65,18 @@ class Door:
             raise refused(event, request, claims, error) from error
         audit(event, request, claims.account)
         return result
+
+    def prove(self, account: Account, claims: Claims, password: str | None) -> None:
+        """Make sure that the owner is asking, and not just somebody with a token.
+
+        Raises:
+            WrongPassword: the password is another one, or missing.
+            Refused: there is none, and the login is too long ago to stand for it.
+        """
+        if account.has_password:
+            self._accounts.prove(account, password or "")
+        elif not self._sessions.is_fresh(account, claims.session):
+            raise Refused("log in once more: this needs a login of the last minutes")
 
     async def registering(self, request: Request) -> None:
         """Count a registration.

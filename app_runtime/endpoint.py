@@ -10,16 +10,19 @@ from typing import Any
 from fastapi import Request, Security
 from starlette.responses import Response
 
+from jac_converge.app_runtime.auth.audit import audit
 from jac_converge.app_runtime.bridge.introspect import FunctionSpec, WalkerSpec
-from jac_converge.app_runtime.bridge.program import GUEST_ROOT
+from jac_converge.app_runtime.bridge.program import Outcome
 from jac_converge.app_runtime.bridge.streaming import Stream
 from jac_converge.app_runtime.calls import Calls, Order
 from jac_converge.app_runtime.describing import described
 from jac_converge.app_runtime.events import EventStream
-from jac_converge.app_runtime.identity import Identity, sent_token
+from jac_converge.app_runtime.identity import SCOPE_MISSING, Caller, Identity
+from jac_converge.app_runtime.middleware import Middleware
 from jac_converge.app_runtime.outcomes import outcome_of
 from jac_converge.app_runtime.parameters import parameters_of
-from jac_converge.app_runtime.problems import answer_with
+from jac_converge.app_runtime.policy import ROLE_REQUIRED
+from jac_converge.app_runtime.problems import Problem, answer_with
 from jac_converge.app_runtime.receiving import Received, Receiver
 from jac_converge.app_runtime.signatures import Signature
 
@@ -32,6 +35,7 @@ class Server:
 
     calls: Calls
     identity: Identity
+    middleware: Middleware
     draining: Callable[[], bool]
     """Says whether the server has been told to stop."""
     max_text: int
@@ -69,7 +73,8 @@ class Endpoint:
     async def answer(self, request: Request) -> Response:
         """Answer a call."""
         server = self._server
-        claims = server.identity.speaking(sent_token(request), required=not self.spec.public)
+        caller = server.identity.calling(request, required=not self.spec.public)
+        await server.middleware.admit(request, caller)
         received = await self._receiver.read(request)
         streams = False
         try:
@@ -77,10 +82,10 @@ class Endpoint:
             order = Order(
                 spec=self.spec,
                 fields=received.values,
-                root=lambda read: server.identity.root(claims, GUEST_ROOT, read),
+                root=lambda read: server.identity.root(caller, self.spec, read),
                 node=node or received.node,
             )
-            outcome = await outcome_of(order, server.calls)
+            outcome = await self._outcome(order, request, caller)
             if outcome.stream is None:
                 return answer_with(outcome.text)
             streams = True
@@ -90,15 +95,22 @@ class Endpoint:
             if not streams:
                 await received.close()
 
+    async def _outcome(self, order: Order, request: Request, caller: Caller | None) -> Outcome:
+        try:
+            return await outcome_of(order, self._server.calls)
+        except Problem as problem:
+            if problem.code in (ROLE_REQUIRED, SCOPE_MISSING) and caller is not None:
+                event = "role_missing" if problem.code == ROLE_REQUIRED else "scope_missing"
+                audit(event, request, caller.account)
+            raise
+
     def described(self, *, at_node: bool) -> Callable[..., Any]:
         """Give what FastAPI describes by its arguments."""
-        identity = self._server.identity
-        who = Security(identity.optional if self.spec.public else identity.required)
         return described(
             self.spec,
             self.signature,
             self.parameters,
-            who=who,
+            who=Security(self._server.identity.either),
             at_node=at_node,
             in_query=self._in_query,
         )

@@ -3,33 +3,43 @@
 It changes with how a request says who it is of.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Request, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from jac_converge.app_runtime.auth.account import Account
 from jac_converge.app_runtime.auth.accounts import Accounts
+from jac_converge.app_runtime.auth.api_keys import PREFIX, ApiKey, ApiKeys, Presented, presented
 from jac_converge.app_runtime.auth.sessions import Session
 from jac_converge.app_runtime.auth.tokens import Claims, InvalidToken, Tokens
-from jac_converge.app_runtime.bridge.program import Read
+from jac_converge.app_runtime.bridge.introspect import FunctionSpec, WalkerSpec
+from jac_converge.app_runtime.bridge.program import GUEST_ROOT, Read
 from jac_converge.app_runtime.calls import Calls, Crowded
+from jac_converge.app_runtime.policy import check_role
 from jac_converge.app_runtime.problems import Problem
 from jac_converge.app_runtime.stores import UnknownOutcome
 
-__all__ = ["Identity", "sent_token", "unauthorized"]
+__all__ = ["SCOPE_MISSING", "Caller", "Identity", "sent_token", "unauthorized"]
 
 _bearer = HTTPBearer(auto_error=False, description="The token of /user/login.")
+type Caller = Claims | Presented
+"""Whoever has shown something that says who they are: a token, or an API key."""
+KEY_HEADER = "x-api-key"
+KEY_REFUSED, SCOPE_MISSING = "KEY_REFUSED", "SCOPE_MISSING"
+_key = APIKeyHeader(name="X-API-Key", auto_error=False, description="A key of /user/keys.")
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+Key = Annotated[str | None, Security(_key)]
 
 
 class Identity:
     """Who is calling."""
 
-    def __init__(self, accounts: Accounts, tokens: Tokens, calls: Calls) -> None:
+    def __init__(self, accounts: Accounts, keys: ApiKeys, tokens: Tokens, calls: Calls) -> None:
         self._accounts = accounts
+        self._keys = keys
         self.tokens = tokens
         self._calls = calls
 
@@ -37,8 +47,11 @@ class Identity:
         """Return what the token of a request says; None if it has none and needs none.
 
         Raises:
-            Problem: 401, the token is not valid, or missing.
+            Problem: 401, the token is not valid, or missing; 403, it is an API key.
         """
+        if token is not None and token.startswith(f"{PREFIX}."):
+            text = "an API key calls walkers and functions, and nothing else; log in for this"
+            raise Problem(403, text, code=KEY_REFUSED)
         if token is None:
             if required:
                 raise unauthorized("this needs a token; log in and send it as a bearer token")
@@ -48,18 +61,31 @@ class Identity:
         except InvalidToken:
             raise unauthorized("the token is not valid; log in again") from None
 
+    def calling(self, request: Request, *, required: bool) -> Caller | None:
+        """Return who calls something of the app; None if nobody in particular may.
+
+        Raises:
+            Problem: 401, token or key have not the form of one, or nothing was sent.
+        """
+        token = sent_token(request)
+        if token is None or not token.startswith(f"{PREFIX}."):
+            return self.speaking(token, required=required)
+        sent = presented(token)
+        if sent is None:
+            raise _key_unknown()
+        return sent
+
     async def required(self, request: Request, _: Bearer) -> Claims:
         """Return the claims of a request that must have some (a FastAPI dependency)."""
         claims = self.speaking(sent_token(request), required=True)
         assert claims is not None  # noqa: S101 - what `required` means
         return claims
 
-    async def optional(self, request: Request, _: Bearer) -> Claims | None:
-        """Return the claims of a request that may have some (a FastAPI dependency)."""
-        return self.speaking(sent_token(request), required=False)
-
     async def bearer(self, _: Bearer) -> None:
         """Say in the description that a request may have a token, which it does not look at."""
+
+    async def either(self, _: Bearer, __: Key) -> None:
+        """Say in the description that a request may have a token or an API key."""
 
     def account(self, claims: Claims) -> Account:
         """Return the account that claims speak for; waits for the store.
@@ -72,20 +98,68 @@ class Identity:
             raise _ended()
         return account
 
-    def root(self, claims: Claims | None, guest: UUID, read: Read) -> UUID:
-        """Return the root of the account, or the one that all anonymous callers share.
+    def permitted(self, claims: Claims, roles: Sequence[str]) -> Account:
+        """Return the account that claims speak for, if it has one of some roles; waits.
 
         Raises:
-            Problem: 401, the account is gone or its password changed since.
+            Problem: 401, its password changed since; 403, it has another role.
         """
-        if claims is None:
-            return guest
-        # The root comes along: the call is about to need it.
-        stored = read([claims.account, claims.root]).get(claims.account)
-        account = self._accounts.check_stored(stored, claims)
-        if account is None:
-            raise _ended()
-        return account.root
+        account = self.account(claims)
+        check_role(account.role, roles)
+        return account
+
+    def check(self, caller: Caller, spec: WalkerSpec | FunctionSpec | None) -> None:
+        """Look whether somebody may call something; waits for the store.
+
+        Raises:
+            Problem: 401, they are nobody any more; 403, they may not.
+        """
+        self._allowed(caller, spec, self._accounts.read)
+
+    def root(
+        self, caller: Caller | None, spec: WalkerSpec | FunctionSpec | None, read: Read
+    ) -> UUID:
+        """Return the root of whoever calls something: theirs, or that of all anonymous callers.
+
+        Args:
+            caller: None: nobody in particular.
+            spec: of what is called; None: nothing that asks for roles or scopes.
+            read: reads documents.
+
+        Raises:
+            Problem: 401, the account is gone or its password changed since; 403, it may not.
+        """
+        if caller is None:
+            return GUEST_ROOT
+        return self._allowed(caller, spec, read).root
+
+    def _allowed(
+        self, caller: Caller, spec: WalkerSpec | FunctionSpec | None, read: Read
+    ) -> Account:
+        account, key = self._speaker(caller, read)
+        if spec is None:
+            return account
+        if key is not None and not key.may_call(spec.name):
+            text = f"the API key may not call {spec.name}; make one with that scope"
+            raise Problem(403, text, code=SCOPE_MISSING)
+        check_role(account.role, spec.roles)
+        return account
+
+    def _speaker(self, caller: Caller, read: Read) -> tuple[Account, ApiKey | None]:
+        """Return the account of a caller, and the key where it is one."""
+        if isinstance(caller, Claims):
+            # The root comes along: the call is about to need it.
+            stored = read([caller.account, caller.root]).get(caller.account)
+            account = self._accounts.check_stored(stored, caller)
+            if account is None:
+                raise _ended()
+            return account, None
+        found = read([caller.account, caller.document])
+        account = self._accounts.current(found.get(caller.account))
+        key = self._keys.matching(caller, account, found.get(caller.document))
+        if account is None or key is None:
+            raise _key_unknown()
+        return account, key
 
     async def in_time[T](self, function: Callable[..., T], *args: Any, writes: bool = False) -> T:
         """Run something on accounts in a thread.
@@ -127,13 +201,14 @@ async def _ended_by[T](running: Awaitable[T], *, writes: bool) -> T:
 
 
 def sent_token(request: Request) -> str | None:
-    """Return the bearer token of a request: None without the header, "" if there is none in it.
+    """Return the bearer token or API key of a request: None without a header, "" if it is none.
 
     Whoever sends the header wants to be somebody, so what cannot be read must not make a guest.
     """
     sent = request.headers.get("authorization")
     if sent is None:
-        return None
+        key = request.headers.get(KEY_HEADER)
+        return key if key is None or key.startswith(f"{PREFIX}.") else ""
     scheme, _, token = sent.partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
 
@@ -141,6 +216,10 @@ def sent_token(request: Request) -> str | None:
 def unauthorized(message: str) -> Problem:
     """Make a 401."""
     return Problem(401, message, headers={"WWW-Authenticate": "Bearer"})
+
+
+def _key_unknown() -> Problem:
+    return unauthorized("the API key is not valid, or not any more")
 
 
 def _ended() -> Problem:

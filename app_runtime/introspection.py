@@ -12,7 +12,7 @@ from starlette.responses import Response
 from jac_converge.app_runtime.bridge.introspect import FieldSpec, FunctionSpec, WalkerSpec
 from jac_converge.app_runtime.bridge.program import CannotSend, Program
 from jac_converge.app_runtime.bridge.wire import to_wire
-from jac_converge.app_runtime.identity import Identity, sent_token
+from jac_converge.app_runtime.identity import Identity
 from jac_converge.app_runtime.problems import Problem, answer
 from jac_converge.app_runtime.signatures import SPAWN_NODE, Failure
 
@@ -24,12 +24,15 @@ SPAWN = {"type": "str (node ID, optional)", "required": False, "default": "root"
 def install(app: FastAPI, program: Program, identity: Identity) -> None:
     """Add them, after the routes of walkers and functions, which may have the same paths."""
 
-    def found[S: (WalkerSpec, FunctionSpec)](
+    async def found[S: (WalkerSpec, FunctionSpec)](
         kind: str, specs: Mapping[str, S], name: str, request: Request
     ) -> S:
         # What is private is told to whoever may call it; and nobody else learns what is not there.
         spec = specs.get(name)
-        identity.speaking(sent_token(request), required=spec is None or not spec.public)
+        private = spec is None or not spec.public
+        caller = identity.calling(request, required=private)
+        if caller is not None and private:
+            await identity.in_time(identity.check, caller, spec)
         if spec is None:
             raise Problem(404, f"{kind} {name} not found")
         return spec
@@ -44,7 +47,7 @@ def install(app: FastAPI, program: Program, identity: Identity) -> None:
 
     async def function(name: str, request: Request) -> Response:
         """Describe one function."""
-        spec = found("function", program.functions, name, request)
+        spec = await found("function", program.functions, name, request)
         parameters = {
             field.name: _told(field, None if field.required else str(field.default))
             for field in spec.fields
@@ -56,7 +59,7 @@ def install(app: FastAPI, program: Program, identity: Identity) -> None:
 
     async def walker(name: str, request: Request) -> Response:
         """Describe one walker."""
-        spec = found("walker", program.walkers, name, request)
+        spec = await found("walker", program.walkers, name, request)
         fields = {field.name: _told(field, _default(field)) for field in spec.fields}
         fields[SPAWN_NODE] = SPAWN
         return answer({"name": name, "info": {"fields": fields}})

@@ -112,6 +112,10 @@ class _Routes:
             summary += " (public)"
         if at_node:
             summary += ", at a node"
+        description = spec.doc
+        if spec.roles:
+            text = f"Needs the role {' or '.join(spec.roles)}."
+            description = f"{description}\n\n{text}" if description else text
         responses: dict[int | str, dict[str, Any]] = {code: {"model": Failure} for code in FAILURES}
         if isinstance(spec, FunctionSpec) and spec.streams:
             text = "Server-sent events, one for each item, and `end` after the last."
@@ -123,7 +127,8 @@ class _Routes:
             tags=["walker" if isinstance(spec, WalkerSpec) else "function"],
             summary=summary,
             operation_id=id_,
-            description=spec.doc or None,
+            description=description or None,
+            openapi_extra={"x-roles": list(spec.roles)} if spec.roles else None,
             response_model=endpoint.signature.response,
             responses=responses,
             route_class_override=straight(endpoint.answer, spec),

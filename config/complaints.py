@@ -56,6 +56,7 @@ _MESSAGES = {
     "model_type": "must be a table",
     "string_too_short": "must not be empty",
     "string_type": "must be a string in quotes",
+    "too_short": "must have {min_length} at least",
     "tuple_type": "must be a list",
 }
 

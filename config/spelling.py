@@ -14,6 +14,7 @@ __all__ = [
     "Annotation",
     "AppName",
     "BaseImage",
+    "EndpointName",
     "EnvName",
     "Given",
     "Host",
@@ -31,6 +32,7 @@ __all__ = [
     "RedisUrl",
     "Repository",
     "ReturnUrl",
+    "RoleName",
     "RootPath",
     "Url",
     "Whole",
@@ -141,6 +143,14 @@ BaseImage = Annotated[
         rf"{_IMAGE}|\.{{0,2}}[/\\].+|[A-Za-z]:[/\\].+",
         'an image reference such as "python:3.12-slim", or the path of an OCI layout, such as '
         '"./base.tar"',
+    ),
+]
+EndpointName = Annotated[str, _spelt(r"[A-Za-z][A-Za-z0-9_]*", "the name of a walker or function")]
+RoleName = Annotated[
+    str,
+    _spelt(
+        r"(?!guest$)[a-z_][a-z0-9_-]{0,31}",
+        'a role in a-z, 0-9, - and _, such as "admin" (nobody with an account is a guest)',
     ),
 ]
 EnvName = Annotated[

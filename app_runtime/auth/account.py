@@ -42,6 +42,8 @@ class Account:
     role: str = USER
     """What the operator made of it."""
     has_password: bool = True
+    key_generation: int = 0
+    """Counts what ended all API keys; a key of an older count is void."""
 
     @property
     def name(self) -> str:
@@ -102,6 +104,7 @@ def account_of(stored: Document) -> Account:
         version=body["version"],
         role=body.get("role", USER),
         has_password=body["password"] is not None,
+        key_generation=body.get("key_generation", 0),
     )
 
 

@@ -3,7 +3,7 @@
 It changes with what may become of an account.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
@@ -56,6 +56,10 @@ class Accounts:
         """
         self._store = store
         self._new_root = new_root
+
+    def read(self, ids: Collection[str]) -> dict[str, Document]:
+        """Read documents of accounts, or beside them, as they are stored."""
+        return self._store.get(ids)
 
     def register(self, name: str, password: str, *, role: str = USER) -> Account:
         """Make an account with one name (see `create`)."""
@@ -156,9 +160,22 @@ class Accounts:
 
         self._change(id_, ended)
 
+    def set_role(self, account: Account, role: str) -> Account:
+        """Give an account another role, for the next call of each of its tokens already.
+
+        Raises:
+            Refused: it is gone.
+            Conflict: others changed it all the time.
+        """
+        self._change(account.id, lambda _: {"role": role})
+        changed = self.current(self._store.get([account.id]).get(account.id))
+        if changed is None:
+            raise Refused(CHANGED)
+        return changed
+
     def end_all(self, id_: str) -> None:
-        """Void every token of an account."""
-        self._change(id_, lambda body: {"ended": {}, "version": body["version"] + 1})
+        """Void every token and every API key of an account."""
+        self._change(id_, _everything_ended)
 
     def _change(self, id_: str, change: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
         """Change an account whoever else changes it; one that is gone stays gone.
@@ -241,7 +258,7 @@ class Accounts:
             raise WrongPassword("the current password is wrong")
 
     def set_password(self, account: Account, new: str, *, beside: Beside = nothing) -> Account:
-        """Set a password, which ends every token handed out before, in one commit.
+        """Set a password, which ends every token and key handed out before, in one commit.
 
         Raises:
             Refused: it is not fit, or the account changed meanwhile.
@@ -252,8 +269,7 @@ class Accounts:
             stored = self._store.get([account.id]).get(account.id)
             if stored is None or stored.kind != KIND or stored.body["version"] != account.version:
                 break
-            changes = {"password": hash_, "version": account.version + 1, "ended": {}}
-            changed = with_changes(stored, **changes)
+            changed = with_changes(stored, password=hash_, **_everything_ended(stored.body))
             more = beside(account_of(changed))
             batch = WriteBatch(creates=more.creates, updates=(changed, *more.updates))
             try:
@@ -297,6 +313,12 @@ class Accounts:
         key = _key(name)
         claimed = self._store.get([key]).get(key)
         return claimed.body["account"] if claimed is not None else None
+
+
+def _everything_ended(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the changes that void every token and every API key of an account."""
+    generation = body.get("key_generation", 0)
+    return {"ended": {}, "version": body["version"] + 1, "key_generation": generation + 1}
 
 
 def _is_still(account: Account, stored: Document) -> bool:

@@ -18,22 +18,32 @@ def address_of(request: Request) -> str | None:
     return request.client.host if request.client else None
 
 
-def audit(event: str, request: Request, account: str = "-", *, alarming: bool = False) -> None:
+def audit(
+    event: str,
+    request: Request,
+    account: str = "-",
+    *,
+    by: str | None = None,
+    alarming: bool = False,
+) -> None:
     """Write a line.
 
     Args:
         event: in one word.
         request: where it came from.
         account: its id; "-": of nobody that we know.
+        by: id of the account that did it, where that is another one.
         alarming: somebody should look at it.
     """
     level = logging.WARNING if alarming else logging.INFO
     address = address_of(request) or "-"
     logger.log(
         level,
-        "auth %s account=%s address=%s",
+        "auth %s account=%s address=%s%s",
         event,
         account.rpartition(":")[2],
         address,
-        extra={"event": event, "account": account, "address": address},
+        f" by={by.rpartition(':')[2]}" if by is not None else "",
+        extra={"event": event, "account": account, "address": address}
+        | ({"by": by} if by is not None else {}),
     )

@@ -28,13 +28,15 @@ from jaclang.jac0core.archetype import Archetype, NodeArchetype, WalkerArchetype
 from starlette.datastructures import UploadFile
 
 from jac_converge.app_runtime.bridge.access import AccessTable, access_table
-from jac_converge.app_runtime.bridge.restspecs import RestSpec, restspec_of
+from jac_converge.app_runtime.bridge.restspecs import BadDeclaration, RestSpec, restspec_of
+from jac_converge.roles import ATTRIBUTE
 
-__all__ = ["Callables", "FieldSpec", "FunctionSpec", "WalkerSpec", "find"]
+__all__ = ["AUTHENTICATE", "Callables", "FieldSpec", "FunctionSpec", "WalkerSpec", "find"]
 
 logger = logging.getLogger(__name__)
 
 NO_DEFAULT: Any = inspect.Parameter.empty
+BEFORE_REQUEST, AUTHENTICATE = "_before_request", "_authenticate"
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -66,6 +68,8 @@ class _Spec:
     rest: RestSpec
     public: bool
     """Callable without a token."""
+    roles: tuple[str, ...] = ()
+    """Who may call it; nothing: whoever has an account."""
     asynchronous: bool
     doc: str
 
@@ -102,6 +106,8 @@ class Callables:
     walkers: dict[str, WalkerSpec]
     functions: dict[str, FunctionSpec]
     archetypes: tuple[type, ...]
+    middleware: dict[str, WalkerSpec]
+    """Walkers that run before each call, in this order."""
 
 
 def find(module: ModuleType, project: Path) -> Callables:
@@ -110,6 +116,9 @@ def find(module: ModuleType, project: Path) -> Callables:
     Args:
         module: the app's module; what it imports from other .jac files of the project counts too.
         project: the folder of the app.
+
+    Raises:
+        BadDeclaration: it asks for what cannot be served.
     """
     tables: dict[str, AccessTable] = {}
     walkers, functions = {}, {}
@@ -124,7 +133,32 @@ def find(module: ModuleType, project: Path) -> Callables:
             public = member.__name__ in table.functions
             functions[name] = _function(name, member, public=public)
     archetypes = tuple(_subclasses(Archetype, project))
-    return Callables(walkers=walkers, functions=functions, archetypes=archetypes)
+    return Callables(
+        walkers=walkers,
+        functions=functions,
+        archetypes=archetypes,
+        middleware=_middleware(module, project),
+    )
+
+
+def _middleware(module: ModuleType, project: Path) -> dict[str, WalkerSpec]:
+    """Find the walkers that run before each call; their underscore keeps them off the routes."""
+    told = {"headers", "request"}
+    found = {}
+    for name in (BEFORE_REQUEST, AUTHENTICATE):
+        member = getattr(module, name, None)
+        if not (inspect.isclass(member) and issubclass(member, WalkerArchetype)):
+            continue
+        if _jac_file(member, project) is None:
+            continue
+        spec = _walker(name, member, public=False)
+        odd = [one.name for one in spec.fields if one.required and one.name not in told]
+        if odd or spec.node_fields:
+            names = ", ".join({*odd, *spec.node_fields})
+            text = "it is told `request` and `headers`, and other fields need a default"
+            raise BadDeclaration(f"walker {name} cannot run before requests ({names}): {text}")
+        found[name] = spec
+    return found
 
 
 def _jac_file(member: Any, project: Path) -> str | None:
@@ -171,7 +205,8 @@ def _walker(name: str, cls: type, *, public: bool) -> WalkerSpec:
         node_fields=nodes,
         files=_files(specs),
         rest=restspec_of(name, cls),
-        public=public,
+        public=public and not _roles(cls),
+        roles=_roles(cls),
         asynchronous=bool(getattr(cls, "__jac_async__", False)),
         doc=_doc(cls),
     )
@@ -206,10 +241,16 @@ def _function(name: str, function: Callable[..., Any], *, public: bool) -> Funct
         files=_files(specs),
         rest=restspec_of(name, function),
         returns=hints.get("return", Any),
-        public=public,
+        public=public and not _roles(function),
+        roles=_roles(function),
         asynchronous=inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function),
         doc=_doc(function),
     )
+
+
+def _roles(member: Any) -> tuple[str, ...]:
+    """Return what `@roles` says; a subclass that were open where its base is not would surprise."""
+    return tuple(getattr(member, ATTRIBUTE, ()))
 
 
 def _files(fields: list[FieldSpec]) -> dict[str, bool]:

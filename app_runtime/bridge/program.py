@@ -299,6 +299,7 @@ class Program:
             raise AppBroken("\n".join(f"{file}: {line}" for line in wrong))
         self.walkers = callables.walkers
         self.functions = callables.functions
+        self.middleware = callables.middleware
         for archetype in callables.archetypes:
             desc_for(archetype)  # its table of tags has no lock: fill it before there are threads
 

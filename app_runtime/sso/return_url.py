@@ -68,7 +68,10 @@ def _fits(given: SplitResult, entry: SplitResult) -> bool:
         same = _origin(given) == _origin(entry)
     if not same:
         return False
-    return _is_below(given, entry.path) if entry.path.endswith("/") else given.path == entry.path
+    if entry.path.endswith("/"):
+        # The path without its / is another page, which `_is_below` lets pass for the app's own.
+        return given.path.startswith(entry.path) and _is_below(given, entry.path)
+    return given.path == entry.path
 
 
 def _is_below(given: SplitResult, path: str) -> bool:

@@ -39,10 +39,10 @@ def test_assets_are_a_closed_list(server: JacServer) -> None:
 
 
 def test_openapi_describes_each_walker_by_its_fields(server: JacServer) -> None:
-    """Enum, datetime, nested obj and defaults included; private ones ask for a token."""
+    """Enum, datetime, nested obj and defaults included; calls name what they may be sent with."""
     schema = server.get("/openapi.json").body
     call = schema["paths"]["/walker/add_task/{node}"]["post"]
-    assert [{"HTTPBearer": []}] == call["security"]
+    assert [{"HTTPBearer": []}, {"APIKeyHeader": []}] == call["security"]
     reference = call["requestBody"]["content"]["application/json"]["schema"]["$ref"]
     body = schema["components"]["schemas"][reference.rpartition("/")[2]]
     assert ["title"] == body["required"]
