@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 
 from jac_converge.app_runtime import (
@@ -44,6 +45,8 @@ __all__ = ["create_app"]
 
 logger = logging.getLogger(__name__)
 
+COMPRESSION = 5  # of 9; the last ones cost twice the time for a hundredth of the size
+LARGE = 32 * 1024  # bytes that are compressed in a thread: the event loop has others to answer
 GRACE = 10.0  # s beyond a request's time in which a client may ask for a lost answer again
 
 
@@ -145,8 +148,17 @@ def _wrap(api: FastAPI, app: App, uploads: list[str]) -> None:
             CORSMiddleware,
             allow_origins=server.cors_origins,
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type"],
+            allow_headers=["Authorization", "Content-Type", "X-Request-Id"],
+            expose_headers=["Retry-After", "X-Request-Id"],
             max_age=600,
+        )
+    if server.gzip_min_bytes:
+        # It leaves streams of events alone: whoever collects them to compress holds them up.
+        api.add_middleware(
+            GZipMiddleware,
+            minimum_size=server.gzip_min_bytes,
+            compresslevel=COMPRESSION,
+            thread_minimum_size=LARGE,
         )
 
 

@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from jac_converge.app_runtime.stores import Conflict, TooLarge, Unavailable, UnknownOutcome
+from jac_converge.config.logs import current_request
 
 __all__ = ["Problem", "answer", "answer_with", "install", "no_store", "refusal", "too_large"]
 
@@ -88,12 +89,15 @@ def refusal(problem: Problem) -> Response:
     error = {"code": problem.code, "message": problem.message}
     if problem.details is not None:
         error["details"] = problem.details
+    extra: dict[str, Any] = {"http_status": problem.status}
+    if (request := current_request.get()) is not None:
+        extra["request_id"] = request
     envelope = {
         "ok": False,
         "type": "error",
         "data": None,
         "error": error,
-        "meta": {"extra": {"http_status": problem.status}},
+        "meta": {"extra": extra},
     }
     return _json(envelope, problem.status, problem.headers)
 

@@ -23,7 +23,10 @@ from jac_converge.app_runtime.app import create_app
 from jac_converge.app_runtime.auth.keys import BadKey
 from jac_converge.app_runtime.bridge.program import AppBroken, Program
 from jac_converge.app_runtime.bridge.restspecs import BadDeclaration
+from jac_converge.app_runtime.front import Front
 from jac_converge.app_runtime.heads import BoundedHeads
+from jac_converge.app_runtime.probes import Health
+from jac_converge.app_runtime.proxies import TrustedProxies
 from jac_converge.app_runtime.stores import StoreError
 from jac_converge.app_runtime.tiers import open_memory
 from jac_converge.config.load import App, load_app
@@ -60,18 +63,22 @@ def work(app: App, listener: socket.socket, *, serving: Callable[[], None] | Non
         gc.freeze()
     except (AppBroken, BadDeclaration, BadKey, StoreError, OSError) as error:
         return _complain(error, 1)
+    settings = app.settings.server
+    log = sys.stderr.isatty() if settings.access_log is None else settings.access_log
     server = _Server(
         uvicorn.Config(
-            api,
+            TrustedProxies(Front(api, log=log), settings.trusted_proxies),
             log_config=None,
             access_log=False,
             lifespan="on",
             http=BoundedHeads,
             ws="none",
             server_header=False,
+            proxy_headers=False,
             headers=SECURITY,
-            timeout_graceful_shutdown=app.settings.server.drain_seconds,
+            timeout_graceful_shutdown=settings.drain_seconds,
         ),
+        health=api.state.health,
         serving=serving or (lambda: _announce(app, listener)),
     )
     server.run(sockets=[listener])
@@ -135,8 +142,15 @@ def _complain(error: Exception, code: int) -> int:
 class _Server(uvicorn.Server):
     """uvicorn, but it says when it serves, and readiness fails from a signal on."""
 
-    def __init__(self, config: uvicorn.Config, *, serving: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        *,
+        health: Health,
+        serving: Callable[[], None],
+    ) -> None:
         super().__init__(config)
+        self._health = health
         self._serving = serving
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -159,7 +173,7 @@ class _Server(uvicorn.Server):
             # uvicorn would still wait for open connections to close.
             logging.shutdown()
             os._exit(0)
-        self.config.app.state.health.draining = True  # type: ignore[union-attr]
+        self._health.draining = True
         if sig == signal.SIGINT:
             sys.stderr.write("\n")  # after the ^C of the terminal
             logger.info("draining; press Ctrl-C again to stop at once")

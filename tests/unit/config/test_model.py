@@ -66,6 +66,8 @@ def test_settings_hide_secrets_in_repr() -> None:
         ({"server": {"workers": "many"}}, "server.workers"),
         ({"server": {"root_path": "api"}}, "server.root_path"),
         ({"server": {"cors_origins": ["shop.example"]}}, "server.cors_origins.0"),
+        ({"server": {"trusted_proxies": ["shop.example"]}}, "server.trusted_proxies.0"),
+        ({"server": {"trusted_proxies": "10.0.0.0/8, *"}}, "server.trusted_proxies.1"),
         ({"database": {"mongodb_uri": "postgres://x"}}, "database.mongodb_uri"),
         ({"database": {"redis_url": "localhost:6379"}}, "database.redis_url"),
         ({"database": {"shelf_db_path": ""}}, "database.shelf_db_path"),
