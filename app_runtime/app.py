@@ -22,14 +22,18 @@ from jac_converge.app_runtime import (
     probes,
     problems,
     routes,
+    sockets,
 )
 from jac_converge.app_runtime.account_routes import AccountRoutes
+from jac_converge.app_runtime.audience import Audience
 from jac_converge.app_runtime.auth.accounts import Accounts
 from jac_converge.app_runtime.auth.keys import keyring, minted_secrets
 from jac_converge.app_runtime.auth.sessions import Sessions
 from jac_converge.app_runtime.auth.throttle import Throttle
 from jac_converge.app_runtime.auth.tokens import Tokens
+from jac_converge.app_runtime.bridge.introspect import WalkerSpec
 from jac_converge.app_runtime.bridge.program import Program, new_root
+from jac_converge.app_runtime.bridge.restspecs import BadDeclaration
 from jac_converge.app_runtime.calls import Calls
 from jac_converge.app_runtime.door import Door
 from jac_converge.app_runtime.endpoint import Server
@@ -38,6 +42,7 @@ from jac_converge.app_runtime.login_routes import LoginRoutes
 from jac_converge.app_runtime.openapi import Described
 from jac_converge.app_runtime.problems import answer
 from jac_converge.app_runtime.stores import StoreError
+from jac_converge.app_runtime.stores.bus import Bus
 from jac_converge.app_runtime.tiers import Memory, shelf_file
 from jac_converge.config.load import App
 
@@ -72,7 +77,9 @@ def create_app(app: App, program: Program, memory: Memory) -> FastAPI:
     identity = Identity(accounts, _tokens(app), calls)
     api = _empty(app, memory, calls)
     problems.install(api)
-    uploads = routes.install(api, program, _server(app, api, calls, identity))
+    server = _server(app, api, calls, identity)
+    uploads = routes.install(api, program, server)
+    _add_websockets(api, app, program, server)
     introspection.install(api, program, identity)
     _add_accounts(api, app, memory, identity, accounts)
     probes.install(api, api.state.health)
@@ -97,6 +104,8 @@ def _empty(app: App, memory: Memory, calls: Calls) -> FastAPI:
         if api.state.logins is not None:
             await api.state.logins.close()
         calls.close()
+        if api.state.audience is not None:
+            api.state.audience.hang_up()
         memory.store.close()
 
     server = app.settings.server
@@ -112,6 +121,7 @@ def _empty(app: App, memory: Memory, calls: Calls) -> FastAPI:
     api.state.health = probes.Health(memory.tiers)
     api.state.calls = calls
     api.state.logins = None
+    api.state.audience = None
     return api
 
 
@@ -131,6 +141,42 @@ def _server(app: App, api: FastAPI, calls: Calls, identity: Identity) -> Server:
         draining=lambda: bool(health.draining),
         max_text=app.settings.server.max_body_bytes,
     )
+
+
+def _add_websockets(api: FastAPI, app: App, program: Program, server: Server) -> None:
+    """Add the walkers that are websockets, if there are any."""
+    settings, specs = app.settings.server, sockets.websockets(program)
+    if not specs:
+        return
+    audience = Audience(_bus(app, specs), most=settings.websocket_max_connections)
+    origins = sockets.Origins(settings.cors_origins, settings.public_url)
+    sockets.install(api, program, server, audience, origins)
+    api.state.audience = audience
+
+
+def _bus(app: App, specs: list[WalkerSpec]) -> Bus | None:
+    """Return how workers hear of each other's broadcasts.
+
+    Raises:
+        BadDeclaration: they could not, and some clients would hear less than others.
+    """
+    url, workers = app.settings.database.redis_url, app.settings.server.workers
+    broadcasting = [spec.name for spec in specs if spec.rest.broadcast]
+    if not broadcasting:
+        return None
+    if url is not None:
+        from jac_converge.app_runtime.stores.redis_bus import RedisBus  # noqa: PLC0415 - 60 ms
+
+        return RedisBus(url.get_secret_value(), name=app.name)
+    if workers > 1:
+        raise BadDeclaration(
+            f"{', '.join(broadcasting)} broadcasts, and {workers} workers hear of each other by a "
+            "Redis alone; set [converge.database] redis_url (or REDIS_URL), or use one worker"
+        )
+    if app.settings.database.mongodb_uri is not None:
+        names = ", ".join(broadcasting)
+        logger.warning("other replicas hear no broadcasts of %s: there is no redis_url", names)
+    return None
 
 
 def _wrap(api: FastAPI, app: App, uploads: list[str]) -> None:

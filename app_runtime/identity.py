@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Request, Security
+from fastapi.requests import HTTPConnection
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from jac_converge.app_runtime.auth.account import Account
@@ -19,7 +20,7 @@ from jac_converge.app_runtime.calls import Calls, Crowded
 from jac_converge.app_runtime.problems import Problem
 from jac_converge.app_runtime.stores import UnknownOutcome
 
-__all__ = ["Identity", "sent_token", "unauthorized"]
+__all__ = ["Claims", "Identity", "sent_token", "unauthorized"]
 
 _bearer = HTTPBearer(auto_error=False, description="The token of /user/login.")
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
@@ -126,7 +127,7 @@ async def _ended_by[T](running: Awaitable[T], *, writes: bool) -> T:
         raise Problem(504, "this took too long; try again") from error
 
 
-def sent_token(request: Request) -> str | None:
+def sent_token(request: HTTPConnection) -> str | None:
     """Return the bearer token of a request: None without the header, "" if there is none in it.
 
     Whoever sends the header wants to be somebody, so what cannot be read must not make a guest.

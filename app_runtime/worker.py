@@ -4,6 +4,7 @@ A SIGTERM or Ctrl-C drains: no new connections, those in flight get their time. 
 ends it at once. It changes with the life of one process.
 """
 
+import asyncio
 import gc
 import json
 import logging
@@ -12,7 +13,8 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -72,13 +74,17 @@ def work(app: App, listener: socket.socket, *, serving: Callable[[], None] | Non
             access_log=False,
             lifespan="on",
             http=BoundedHeads,
-            ws="none",
+            # Without compression: for each connection, it takes more memory than all else.
+            ws="websockets-sansio" if api.state.audience is not None else "none",
+            ws_max_size=settings.websocket_max_bytes,
+            ws_per_message_deflate=False,
             server_header=False,
             proxy_headers=False,
             headers=SECURITY,
             timeout_graceful_shutdown=settings.drain_seconds,
         ),
         health=api.state.health,
+        endings=[api.state.audience.finish] if api.state.audience is not None else [],
         serving=serving or (lambda: _announce(app, listener)),
     )
     server.run(sockets=[listener])
@@ -147,16 +153,29 @@ class _Server(uvicorn.Server):
         config: uvicorn.Config,
         *,
         health: Health,
+        endings: Sequence[Callable[[float], Awaitable[None]]],
         serving: Callable[[], None],
     ) -> None:
         super().__init__(config)
         self._health = health
+        self._endings = endings
         self._serving = serving
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if not self.should_exit:
             self._serving()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let websockets end what they are at; uvicorn knows nothing of that."""
+        if self._endings and not self.force_exit:
+            for listening in self.servers:
+                listening.close()
+            began, patience = time.monotonic(), self.config.timeout_graceful_shutdown or 0
+            await asyncio.gather(*(end(patience) for end in self._endings))
+            left = patience - (time.monotonic() - began)
+            self.config.timeout_graceful_shutdown = max(1, round(left))
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

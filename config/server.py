@@ -72,6 +72,12 @@ class ServerSettings(BaseModel):
     max_upload_bytes: Whole[Annotated[int, Field(ge=1024)]] = 64 * 1024 * 1024
     """Largest body of a call that takes files, in bytes; they are on disk, not in memory."""
 
+    websocket_max_bytes: Whole[Annotated[int, Field(ge=1024)]] = 1024 * 1024
+    """Largest message of a websocket, in bytes; beyond it the connection is closed, with 1009."""
+
+    websocket_max_connections: Whole[Annotated[int, Field(ge=0)]] = 1000
+    """Websockets that one worker process holds at most; beyond them 503."""
+
     request_timeout: Number[Annotated[float, Field(gt=0, le=86400)]] = 60.0
     """Seconds that a request may take before the client gets a 504."""
 
