@@ -23,6 +23,7 @@ from jac_converge.app_runtime import (
     problems,
     routes,
     sockets,
+    webhooks,
 )
 from jac_converge.app_runtime.account_routes import AccountRoutes
 from jac_converge.app_runtime.audience import Audience
@@ -32,7 +33,7 @@ from jac_converge.app_runtime.auth.sessions import Sessions
 from jac_converge.app_runtime.auth.throttle import Throttle
 from jac_converge.app_runtime.auth.tokens import Tokens
 from jac_converge.app_runtime.bridge.introspect import WalkerSpec
-from jac_converge.app_runtime.bridge.program import Program, new_root
+from jac_converge.app_runtime.bridge.program import Program, ensure_system, new_root
 from jac_converge.app_runtime.bridge.restspecs import BadDeclaration
 from jac_converge.app_runtime.calls import Calls
 from jac_converge.app_runtime.door import Door
@@ -80,6 +81,9 @@ def create_app(app: App, program: Program, memory: Memory) -> FastAPI:
     server = _server(app, api, calls, identity)
     uploads = routes.install(api, program, server)
     _add_websockets(api, app, program, server)
+    if webhooks.webhooks(program):
+        ensure_system(memory.store)
+        webhooks.install(api, program, server, app.settings.webhooks, memory.store)
     introspection.install(api, program, identity)
     _add_accounts(api, app, memory, identity, accounts)
     probes.install(api, api.state.health)

@@ -9,7 +9,7 @@ import os
 import sys
 from asyncio import CancelledError
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -313,6 +313,14 @@ class Program:
             store.commit(batch)
         except Conflict:
             return  # another worker was faster: it is there
+
+
+def ensure_system(store: DocumentStore) -> None:
+    """Make the root of the system, at which webhooks run, unless it is there."""
+    if SYSTEM_ROOT.hex in store.get([SYSTEM_ROOT.hex]):
+        return
+    with suppress(Conflict):  # another worker was faster
+        store.commit(WriteBatch(creates=(new_root(SYSTEM_ROOT),)))
 
 
 def new_root(id_: UUID) -> Document:

@@ -347,6 +347,21 @@ def test_exposure_accepts_what_goes_together(exposure: dict[str, Any]) -> None:
     assert Settings.model_validate({"kubernetes": {"exposure": exposure}})
 
 
+@pytest.mark.parametrize(
+    ("webhook", "key", "told"),
+    [
+        ({"secret": "short"}, "secret", "has 5 bytes, a webhook needs at least 16"),
+        ({"secret": "webhook-secret-key"}, "secret", "is jac-scale's published default"),
+        ({"secret": LONG, "previous_secrets": [LONG, "x"]}, "previous_secrets.1", "has 1 bytes"),
+    ],
+)
+def test_webhook_needs_a_secret_of_its_own(webhook: dict[str, Any], key: str, told: str) -> None:
+    """Nobody else knows it."""
+    ((place, message),) = broken({"webhooks": {"paid": webhook}})
+    assert f"webhooks.paid.{key}" == place
+    assert message.startswith(told)
+
+
 def test_settings_never_print_a_refused_secret() -> None:
     """Neither a short secret nor a published one is in the error's text."""
     for secret in ("hunter2", "supersecretkey_for_testing_only!"):
