@@ -42,6 +42,7 @@ from jac_converge.app_runtime.identity import Identity
 from jac_converge.app_runtime.login_routes import LoginRoutes
 from jac_converge.app_runtime.openapi import Described
 from jac_converge.app_runtime.problems import answer
+from jac_converge.app_runtime.schedule import Timetable
 from jac_converge.app_runtime.stores import StoreError
 from jac_converge.app_runtime.stores.bus import Bus
 from jac_converge.app_runtime.tiers import Memory, shelf_file
@@ -81,8 +82,11 @@ def create_app(app: App, program: Program, memory: Memory) -> FastAPI:
     server = _server(app, api, calls, identity)
     uploads = routes.install(api, program, server)
     _add_websockets(api, app, program, server)
-    if webhooks.webhooks(program):
+    if program.jobs or webhooks.webhooks(program):
         ensure_system(memory.store)
+        api.state.timetable = Timetable(
+            program.jobs, memory.store, calls, timeout=settings.server.job_timeout
+        )
         webhooks.install(api, program, server, app.settings.webhooks, memory.store)
     introspection.install(api, program, identity)
     _add_accounts(api, app, memory, identity, accounts)
@@ -103,8 +107,12 @@ def _empty(app: App, memory: Memory, calls: Calls) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         left = asyncio.create_task(_clear_up(memory, calls))
+        if api.state.timetable is not None:
+            api.state.timetable.start()
         yield
         left.cancel()
+        if api.state.timetable is not None:
+            await api.state.timetable.close()
         if api.state.logins is not None:
             await api.state.logins.close()
         calls.close()
@@ -125,7 +133,7 @@ def _empty(app: App, memory: Memory, calls: Calls) -> FastAPI:
     api.state.health = probes.Health(memory.tiers)
     api.state.calls = calls
     api.state.logins = None
-    api.state.audience = None
+    api.state.audience = api.state.timetable = None
     return api
 
 

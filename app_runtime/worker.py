@@ -84,7 +84,9 @@ def work(app: App, listener: socket.socket, *, serving: Callable[[], None] | Non
             timeout_graceful_shutdown=settings.drain_seconds,
         ),
         health=api.state.health,
-        endings=[api.state.audience.finish] if api.state.audience is not None else [],
+        endings=[
+            part.finish for part in (api.state.audience, api.state.timetable) if part is not None
+        ],
         serving=serving or (lambda: _announce(app, listener)),
     )
     server.run(sockets=[listener])
@@ -167,7 +169,7 @@ class _Server(uvicorn.Server):
             self._serving()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let websockets end what they are at; uvicorn knows nothing of that."""
+        """Let websockets and jobs end what they are at; uvicorn knows of neither."""
         if self._endings and not self.force_exit:
             for listening in self.servers:
                 listening.close()

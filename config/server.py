@@ -81,5 +81,8 @@ class ServerSettings(BaseModel):
     request_timeout: Number[Annotated[float, Field(gt=0, le=86400)]] = 60.0
     """Seconds that a request may take before the client gets a 504."""
 
+    job_timeout: Number[Annotated[float, Field(gt=0, le=7 * 86400)]] = 3600.0
+    """Seconds that a `@schedule` job may take before it is given up."""
+
     drain_seconds: Whole[Annotated[int, Field(ge=0, le=600)]] = 30
     """Seconds that requests in flight get to finish after SIGTERM or Ctrl-C."""

@@ -290,6 +290,7 @@ class Program:
             raise AppBroken("\n".join(f"{file}: {line}" for line in wrong))
         self.walkers = callables.walkers
         self.functions = callables.functions
+        self.jobs = callables.jobs
         for archetype in callables.archetypes:
             desc_for(archetype)  # its table of tags has no lock: fill it before there are threads
 
@@ -316,7 +317,7 @@ class Program:
 
 
 def ensure_system(store: DocumentStore) -> None:
-    """Make the root of the system, at which webhooks run, unless it is there."""
+    """Make the root of the system, at which jobs and webhooks run, unless it is there."""
     if SYSTEM_ROOT.hex in store.get([SYSTEM_ROOT.hex]):
         return
     with suppress(Conflict):  # another worker was faster
