@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
 from starlette.middleware.cors import CORSMiddleware
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 
 from jac_converge.app_runtime import (
@@ -36,6 +35,7 @@ from jac_converge.app_runtime.bridge.introspect import WalkerSpec
 from jac_converge.app_runtime.bridge.program import Program, ensure_system, new_root
 from jac_converge.app_runtime.bridge.restspecs import BadDeclaration
 from jac_converge.app_runtime.calls import Calls
+from jac_converge.app_runtime.compression import Compression
 from jac_converge.app_runtime.door import Door
 from jac_converge.app_runtime.endpoint import Server
 from jac_converge.app_runtime.identity import Identity
@@ -52,8 +52,6 @@ __all__ = ["create_app"]
 
 logger = logging.getLogger(__name__)
 
-COMPRESSION = 5  # of 9; the last ones cost twice the time for a hundredth of the size
-LARGE = 32 * 1024  # bytes that are compressed in a thread: the event loop has others to answer
 GRACE = 10.0  # s beyond a request's time in which a client may ask for a lost answer again
 
 
@@ -211,13 +209,7 @@ def _wrap(api: FastAPI, app: App, uploads: list[str]) -> None:
             max_age=600,
         )
     if server.gzip_min_bytes:
-        # It leaves streams of events alone: whoever collects them to compress holds them up.
-        api.add_middleware(
-            GZipMiddleware,
-            minimum_size=server.gzip_min_bytes,
-            compresslevel=COMPRESSION,
-            thread_minimum_size=LARGE,
-        )
+        api.add_middleware(Compression, min_bytes=server.gzip_min_bytes)
 
 
 def _add_accounts(

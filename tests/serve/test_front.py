@@ -104,6 +104,8 @@ def test_large_answer_is_compressed_for_who_takes_that(server: JacServer) -> Non
     assert len(content) == int(headers["Content-Length"]) < 1000
     _, plain_headers, plain = raw(server, "POST", "/walker/sizes", body)
     assert (None, "Accept-Encoding") == (plain_headers["Content-Encoding"], plain_headers["Vary"])
+    _, refused, _ = raw(server, "POST", "/walker/sizes", body, Accept_Encoding="br, gzip;q=0")
+    assert (None, "Accept-Encoding") == (refused["Content-Encoding"], refused["Vary"])
     assert all(b"x" * 50_000 in one for one in (plain, gzip.decompress(content)))
 
 
