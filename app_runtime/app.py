@@ -22,17 +22,23 @@ from jac_converge.app_runtime import (
     probes,
     problems,
     routes,
+    sockets,
+    webhooks,
 )
 from jac_converge.app_runtime.account_routes import AccountRoutes
 from jac_converge.app_runtime.admin_routes import AdminRoutes
+from jac_converge.app_runtime.audience import Audience
 from jac_converge.app_runtime.auth.accounts import Accounts
 from jac_converge.app_runtime.auth.api_keys import ApiKeys
 from jac_converge.app_runtime.auth.keys import keyring, minted_secrets
 from jac_converge.app_runtime.auth.sessions import Sessions
 from jac_converge.app_runtime.auth.throttle import Throttle
 from jac_converge.app_runtime.auth.tokens import Tokens
-from jac_converge.app_runtime.bridge.program import Program, new_root
+from jac_converge.app_runtime.bridge.introspect import WalkerSpec
+from jac_converge.app_runtime.bridge.program import Program, ensure_system, new_root
+from jac_converge.app_runtime.bridge.restspecs import BadDeclaration
 from jac_converge.app_runtime.calls import Calls
+from jac_converge.app_runtime.compression import Compression
 from jac_converge.app_runtime.door import Door
 from jac_converge.app_runtime.endpoint import Server
 from jac_converge.app_runtime.identity import Identity
@@ -41,7 +47,9 @@ from jac_converge.app_runtime.login_routes import LoginRoutes
 from jac_converge.app_runtime.middleware import Middleware
 from jac_converge.app_runtime.openapi import Described
 from jac_converge.app_runtime.problems import answer
+from jac_converge.app_runtime.schedule import Timetable
 from jac_converge.app_runtime.stores import StoreError
+from jac_converge.app_runtime.stores.bus import Bus
 from jac_converge.app_runtime.tiers import Memory, shelf_file
 from jac_converge.config.load import App
 
@@ -77,7 +85,15 @@ def create_app(app: App, program: Program, memory: Memory) -> FastAPI:
     identity = Identity(accounts, keys, _tokens(app), calls)
     api = _empty(app, memory, calls)
     problems.install(api)
-    uploads = routes.install(api, program, _server(app, api, calls, identity, program))
+    server = _server(app, api, calls, identity, program)
+    uploads = routes.install(api, program, server)
+    _add_websockets(api, app, program, server)
+    if program.jobs or webhooks.webhooks(program):
+        ensure_system(memory.store)
+        api.state.timetable = Timetable(
+            program.jobs, memory.store, calls, timeout=settings.server.job_timeout
+        )
+        webhooks.install(api, program, server, app.settings.webhooks, memory.store)
     introspection.install(api, program, identity)
     door = _add_accounts(api, app, memory, identity, accounts)
     names = frozenset({*program.walkers, *program.functions})
@@ -100,11 +116,17 @@ def _empty(app: App, memory: Memory, calls: Calls) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         left = asyncio.create_task(_clear_up(memory, calls))
+        if api.state.timetable is not None:
+            api.state.timetable.start()
         yield
         left.cancel()
+        if api.state.timetable is not None:
+            await api.state.timetable.close()
         if api.state.logins is not None:
             await api.state.logins.close()
         calls.close()
+        if api.state.audience is not None:
+            api.state.audience.hang_up()
         memory.store.close()
 
     server = app.settings.server
@@ -120,6 +142,7 @@ def _empty(app: App, memory: Memory, calls: Calls) -> FastAPI:
     api.state.health = probes.Health(memory.tiers)
     api.state.calls = calls
     api.state.logins = None
+    api.state.audience = api.state.timetable = None
     return api
 
 
@@ -142,6 +165,42 @@ def _server(app: App, api: FastAPI, calls: Calls, identity: Identity, program: P
     )
 
 
+def _add_websockets(api: FastAPI, app: App, program: Program, server: Server) -> None:
+    """Add the walkers that are websockets, if there are any."""
+    settings, specs = app.settings.server, sockets.websockets(program)
+    if not specs:
+        return
+    audience = Audience(_bus(app, specs), most=settings.websocket_max_connections)
+    origins = sockets.Origins(settings.cors_origins, settings.public_url)
+    sockets.install(api, program, server, audience, origins)
+    api.state.audience = audience
+
+
+def _bus(app: App, specs: list[WalkerSpec]) -> Bus | None:
+    """Return how workers hear of each other's broadcasts.
+
+    Raises:
+        BadDeclaration: they could not, and some clients would hear less than others.
+    """
+    url, workers = app.settings.database.redis_url, app.settings.server.workers
+    broadcasting = [spec.name for spec in specs if spec.rest.broadcast]
+    if not broadcasting:
+        return None
+    if url is not None:
+        from jac_converge.app_runtime.stores.redis_bus import RedisBus  # noqa: PLC0415 - 60 ms
+
+        return RedisBus(url.get_secret_value(), name=app.name)
+    if workers > 1:
+        raise BadDeclaration(
+            f"{', '.join(broadcasting)} broadcasts, and {workers} workers hear of each other by a "
+            "Redis alone; set [converge.database] redis_url (or REDIS_URL), or use one worker"
+        )
+    if app.settings.database.mongodb_uri is not None:
+        names = ", ".join(broadcasting)
+        logger.warning("other replicas hear no broadcasts of %s: there is no redis_url", names)
+    return None
+
+
 def _wrap(api: FastAPI, app: App, uploads: list[str]) -> None:
     """Add what each request goes through, whatever its route."""
     server = app.settings.server
@@ -157,9 +216,12 @@ def _wrap(api: FastAPI, app: App, uploads: list[str]) -> None:
             CORSMiddleware,
             allow_origins=server.cors_origins,
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "X-API-Key"],
+            allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-Id"],
+            expose_headers=["Retry-After", "X-Request-Id"],
             max_age=600,
         )
+    if server.gzip_min_bytes:
+        api.add_middleware(Compression, min_bytes=server.gzip_min_bytes)
 
 
 def _add_accounts(

@@ -17,7 +17,15 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 from starlette.types import Message, Receive, Scope, Send
 
-__all__ = ["CheckedRoute", "body_from", "checked_object", "fields_in", "media_type", "model_from"]
+__all__ = [
+    "CheckedRoute",
+    "body_from",
+    "checked_object",
+    "fields_in",
+    "media_type",
+    "model_from",
+    "object_in",
+]
 
 NO_OBJECT = {
     "loc": ("body",),
@@ -76,6 +84,15 @@ def checked_object(request: Request, raw: bytes) -> dict[str, Any]:
     """
     if raw and not _is_json(request):
         raise RequestValidationError([NO_OBJECT])
+    return object_in(raw)
+
+
+def object_in(raw: bytes) -> dict[str, Any]:
+    """Do the same with what is known to be JSON, or to be none.
+
+    Raises:
+        RequestValidationError: it is none.
+    """
     sent = _check(fields_in(raw))
     if not isinstance(sent, dict):
         raise RequestValidationError([NO_OBJECT])

@@ -50,6 +50,10 @@ class Order:
     root: Callable[[Read], UUID]
     """Finds the caller's root, off the event loop; raises if the caller may not call."""
     node: str | None = None
+    over: Callable[[DocumentStore], DocumentStore] | None = None
+    """Puts something between the call and the store."""
+    seconds: float | None = None
+    """Time that it may take; None: that of a request."""
 
 
 class Calls:
@@ -98,7 +102,8 @@ class Calls:
             Exited: the call raised what is no `Exception`.
             Exception: whatever the call raised, its own TimeoutError among it.
         """
-        deadline, limit = _Deadline(), asyncio.timeout(self._timeout)
+        seconds = order.seconds or self._timeout
+        deadline, limit = _Deadline(), asyncio.timeout(seconds)
         try:
             async with limit:
                 if order.spec.asynchronous:
@@ -112,11 +117,11 @@ class Calls:
                 raise
             if deadline.outcome is not None:
                 return deadline.outcome  # stored; what takes so long are the effects
+            setting = "request_timeout" if order.seconds is None else "job_timeout"
             if deadline.end():
-                raise UnknownOutcome(
-                    f"commit outlasted request_timeout of {self._timeout:g} s (outcome unknown)"
-                ) from error
-            raise TooLate(f"request_timeout of {self._timeout:g} s is over") from error
+                text = f"commit outlasted {setting} of {seconds:g} s (outcome unknown)"
+                raise UnknownOutcome(text) from error
+            raise TooLate(f"{setting} of {seconds:g} s is over") from error
         except asyncio.CancelledError as error:
             own = asyncio.current_task()
             if own is None or own.cancelling():
@@ -317,6 +322,7 @@ class _Attempt:
 
 
 def _run_of(order: Order, store: DocumentStore, deadline: _Deadline) -> Run:
+    store = store if order.over is None else order.over(store)
     call = Call(spec=order.spec, fields=order.fields(), root=order.root, node=order.node)
     return Run(call, store, too_late=deadline.missed, given_up=deadline.over)
 

@@ -5,8 +5,9 @@ The content security policy says so to the browser as well. It changes with the 
 
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.staticfiles import NotModifiedResponse, StaticFiles
 
 from jac_converge.app_runtime.problems import Problem
 
@@ -63,12 +64,18 @@ def install(app: FastAPI) -> None:
     async def redoc_page() -> Response:
         return HTMLResponse(redoc, headers=HEADERS)
 
-    async def asset(name: str) -> Response:
+    files = StaticFiles(directory=FOLDER)
+
+    async def asset(name: str, request: Request) -> Response:
         if name not in ASSETS:
             raise Problem(404, f"{name} not found")
         file = FOLDER / name
         headers = HEADERS | {"Cache-Control": "public, max-age=86400"}
-        return FileResponse(file, media_type=TYPES[file.suffix], headers=headers)
+        kind = TYPES[file.suffix]
+        response = FileResponse(file, stat_result=file.stat(), media_type=kind, headers=headers)
+        if files.is_not_modified(response.headers, request.headers):
+            return NotModifiedResponse(response.headers)
+        return response
 
     app.add_api_route("/docs", docs, include_in_schema=False)
     app.add_api_route("/redoc", redoc_page, include_in_schema=False)

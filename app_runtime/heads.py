@@ -49,6 +49,11 @@ class BoundedHeads(HttpToolsProtocol):
         if not self._refused:
             super().on_headers_complete()
 
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over, unless its head was too large."""
+        if not self._refused:
+            super().handle_websocket_upgrade()
+
     def on_body(self, body: bytes) -> None:
         """Hand on a body of a head that was."""
         if not self._refused:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Request, Security
+from fastapi.requests import HTTPConnection
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from jac_converge.app_runtime.auth.account import Account
@@ -62,12 +63,15 @@ class Identity:
             raise unauthorized("the token is not valid; log in again") from None
 
     def calling(self, request: Request, *, required: bool) -> Caller | None:
-        """Return who calls something of the app; None if nobody in particular may.
+        """Return who calls something of the app by a request (see `caller`)."""
+        return self.caller(sent_token(request), required=required)
+
+    def caller(self, token: str | None, *, required: bool) -> Caller | None:
+        """Return whose token or API key it is; None if there is none and none is needed.
 
         Raises:
             Problem: 401, token or key have not the form of one, or nothing was sent.
         """
-        token = sent_token(request)
         if token is None or not token.startswith(f"{PREFIX}."):
             return self.speaking(token, required=required)
         sent = presented(token)
@@ -200,7 +204,7 @@ async def _ended_by[T](running: Awaitable[T], *, writes: bool) -> T:
         raise Problem(504, "this took too long; try again") from error
 
 
-def sent_token(request: Request) -> str | None:
+def sent_token(request: HTTPConnection) -> str | None:
     """Return the bearer token or API key of a request: None without a header, "" if it is none.
 
     Whoever sends the header wants to be somebody, so what cannot be read must not make a guest.

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fastapi import Request
+from fastapi.requests import HTTPConnection
 
 from jac_converge.app_runtime.bridge.introspect import AUTHENTICATE, WalkerSpec
 from jac_converge.app_runtime.calls import Calls, Order
@@ -50,7 +50,7 @@ class Middleware:
         self._identity = identity
         self._calls = calls
 
-    async def admit(self, request: Request, caller: Caller | None) -> None:
+    async def admit(self, request: HTTPConnection, caller: Caller | None) -> None:
         """Let a call through, or not.
 
         Raises:
@@ -66,7 +66,7 @@ class Middleware:
             if refused is not None:
                 raise refused
 
-    def _order(self, spec: WalkerSpec, request: Request, caller: Caller | None) -> Order:
+    def _order(self, spec: WalkerSpec, request: HTTPConnection, caller: Caller | None) -> Order:
         return Order(
             spec=spec,
             fields=lambda: _given(request, spec),
@@ -74,12 +74,12 @@ class Middleware:
         )
 
 
-def _given(request: Request, spec: WalkerSpec) -> dict[str, Any]:
+def _given(request: HTTPConnection, spec: WalkerSpec) -> dict[str, Any]:
     headers = Headers(request.headers)
     given = {
         "headers": headers,
         "request": {
-            "method": request.method,
+            "method": request.scope.get("method", "GET"),  # a websocket has none
             "path": request.url.path,
             "query": dict(request.query_params),
             "headers": headers,

@@ -14,8 +14,19 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from jac_converge.app_runtime.stores import Conflict, TooLarge, Unavailable, UnknownOutcome
+from jac_converge.config.logs import current_request
 
-__all__ = ["Problem", "answer", "answer_with", "install", "no_store", "refusal", "too_large"]
+__all__ = [
+    "Problem",
+    "answer",
+    "answer_with",
+    "install",
+    "message_with",
+    "no_store",
+    "refusal",
+    "too_large",
+    "unfit",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -83,17 +94,26 @@ def answer_with(data: bytes) -> Response:
     return Response(b"%b%b%b" % (BEFORE, data, AFTER), media_type="application/json")
 
 
+def message_with(kind: str, data: bytes) -> str:
+    """Do the same as the text of a message, which is of some kind."""
+    before = BEFORE.replace(b'"response"', b'"%b"' % kind.encode(), 1)
+    return (before + data + AFTER).decode()
+
+
 def refusal(problem: Problem) -> Response:
     """Wrap a problem into the envelope."""
     error = {"code": problem.code, "message": problem.message}
     if problem.details is not None:
         error["details"] = problem.details
+    extra: dict[str, Any] = {"http_status": problem.status}
+    if (request := current_request.get()) is not None:
+        extra["request_id"] = request
     envelope = {
         "ok": False,
         "type": "error",
         "data": None,
         "error": error,
-        "meta": {"extra": {"http_status": problem.status}},
+        "meta": {"extra": extra},
     }
     return _json(envelope, problem.status, problem.headers)
 
@@ -118,6 +138,23 @@ def too_large(what: str, error: TooLarge) -> Problem:
     return Problem(413, f"{what}: {error}; nothing was stored", code="TOO_LARGE")
 
 
+def unfit(error: RequestValidationError) -> Problem:
+    """Say where a request does not fit."""
+    details = [
+        {"loc": list(item["loc"]), "msg": item["msg"], "type": item["type"]}
+        for item in error.errors()
+    ]
+    kinds = {(item["type"], tuple(item["loc"])) for item in details}
+    if any(kind == "json_invalid" for kind, _ in kinds):
+        text = f"the body is not valid JSON: {details[0]['msg']}"
+    elif kinds & {("model_type", ("body",)), ("model_attributes_type", ("body",))}:
+        text = "the body must be a JSON object, sent with Content-Type: application/json"
+    else:
+        places = ", ".join(sorted({".".join(map(str, item["loc"])) for item in details}))
+        text = f"the request does not fit: {places}"
+    return Problem(422, text, details=details)
+
+
 def install(app: FastAPI) -> None:
     """Turn everything that a route may raise into the envelope."""
 
@@ -127,19 +164,7 @@ def install(app: FastAPI) -> None:
 
     async def invalid(_: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101
-        details = [
-            {"loc": list(item["loc"]), "msg": item["msg"], "type": item["type"]}
-            for item in error.errors()
-        ]
-        kinds = {(item["type"], tuple(item["loc"])) for item in details}
-        if any(kind == "json_invalid" for kind, _ in kinds):
-            text = f"the body is not valid JSON: {details[0]['msg']}"
-        elif kinds & {("model_type", ("body",)), ("model_attributes_type", ("body",))}:
-            text = "the body must be a JSON object, sent with Content-Type: application/json"
-        else:
-            places = ", ".join(sorted({".".join(map(str, item["loc"])) for item in details}))
-            text = f"the request does not fit: {places}"
-        return refusal(Problem(422, text, details=details))
+        return refusal(unfit(error))
 
     async def http(_: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101

@@ -44,7 +44,7 @@ def open_memory(app: App, *, wait: bool = True) -> Memory:
         from jac_converge.app_runtime.stores.shelf import Shelf  # noqa: PLC0415
 
         if database.redis_url is not None:
-            logger.info("redis_url is not used: a shelf is read faster than a cache")
+            logger.info("redis_url is not used as a cache: a shelf is read faster")
         return _one("shelf", Shelf(shelf_file(app)), _tally(app, "shelf"))
     from jac_converge.app_runtime.stores.guarded import Guarded  # noqa: PLC0415
     from jac_converge.app_runtime.stores.mongo import Mongo  # noqa: PLC0415 - 60 ms, 15 MB

@@ -69,8 +69,8 @@ def dump(store: DocumentStore, file: IO[str], *, app: str) -> Counter[str]:
 def load(store: DocumentStore, file: IO[str]) -> Counter[str]:
     """Write every document of a file into an empty store; returns how many of each kind.
 
-    Nothing is written unless the file is whole and the store is empty, but for the root that a
-    server makes when it starts.
+    Nothing is written unless the file is whole and the store is empty, but for what a server makes
+    when it starts.
 
     Args:
         store: where to; nobody else should write to it.
@@ -84,13 +84,18 @@ def load(store: DocumentStore, file: IO[str]) -> Counter[str]:
     """
     for _ in _read(file):
         pass
-    made_at_start = _first_root(store)
+    made_at_start = _made_at_start(store)
     file.seek(0)
     kinds: Counter[str] = Counter()
     for page in _pages(_read(file)):
         creates = [document for document in page if document.id not in made_at_start]
         updates = [
-            Document(id=document.id, kind=document.kind, body=document.body, version=1)
+            Document(
+                id=document.id,
+                kind=document.kind,
+                body=document.body,
+                version=made_at_start[document.id],
+            )
             for document in page
             if document.id in made_at_start
         ]
@@ -99,18 +104,17 @@ def load(store: DocumentStore, file: IO[str]) -> Counter[str]:
     return kinds
 
 
-def _first_root(store: DocumentStore) -> frozenset[str]:
-    """Give the id of the one document that an empty store may have.
+def _made_at_start(store: DocumentStore) -> dict[str, int]:
+    """Give ids and versions of the documents that an empty store may have.
+
+    Those are roots of the server's own, as they were made, and what it knows of its jobs.
 
     Raises:
         NotEmpty: there are others.
     """
     found = list(islice(documents(store), LOOK_AT))
-    if not found:
-        return frozenset()
-    first = found[0]
-    if len(found) == 1 and first.kind == "root" and first.version == 1:
-        return frozenset({first.id})
+    if all(one.kind == "job" or (one.kind == "root" and one.version == 1) for one in found):
+        return {one.id: one.version for one in found}  # accounts have more than a root
     at_least = "at least " if len(found) == LOOK_AT else ""
     kinds = told(Counter(document.kind for document in found))
     raise NotEmpty(f"there are {at_least}{len(found)} documents already ({kinds})")

@@ -4,6 +4,7 @@ A SIGTERM or Ctrl-C drains: no new connections, those in flight get their time. 
 ends it at once. It changes with the life of one process.
 """
 
+import asyncio
 import gc
 import json
 import logging
@@ -12,7 +13,8 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -23,7 +25,10 @@ from jac_converge.app_runtime.app import create_app
 from jac_converge.app_runtime.auth.keys import BadKey
 from jac_converge.app_runtime.bridge.program import AppBroken, Program
 from jac_converge.app_runtime.bridge.restspecs import BadDeclaration
+from jac_converge.app_runtime.front import Front
 from jac_converge.app_runtime.heads import BoundedHeads
+from jac_converge.app_runtime.probes import Health
+from jac_converge.app_runtime.proxies import TrustedProxies
 from jac_converge.app_runtime.stores import StoreError
 from jac_converge.app_runtime.tiers import open_memory
 from jac_converge.config.load import App, load_app
@@ -60,18 +65,28 @@ def work(app: App, listener: socket.socket, *, serving: Callable[[], None] | Non
         gc.freeze()
     except (AppBroken, BadDeclaration, BadKey, StoreError, OSError) as error:
         return _complain(error, 1)
+    settings = app.settings.server
+    log = sys.stderr.isatty() if settings.access_log is None else settings.access_log
     server = _Server(
         uvicorn.Config(
-            api,
+            TrustedProxies(Front(api, log=log), settings.trusted_proxies),
             log_config=None,
             access_log=False,
             lifespan="on",
             http=BoundedHeads,
-            ws="none",
+            # Without compression: for each connection, it takes more memory than all else.
+            ws="websockets-sansio" if api.state.audience is not None else "none",
+            ws_max_size=settings.websocket_max_bytes,
+            ws_per_message_deflate=False,
             server_header=False,
+            proxy_headers=False,
             headers=SECURITY,
-            timeout_graceful_shutdown=app.settings.server.drain_seconds,
+            timeout_graceful_shutdown=settings.drain_seconds,
         ),
+        health=api.state.health,
+        endings=[
+            part.finish for part in (api.state.audience, api.state.timetable) if part is not None
+        ],
         serving=serving or (lambda: _announce(app, listener)),
     )
     server.run(sockets=[listener])
@@ -135,14 +150,34 @@ def _complain(error: Exception, code: int) -> int:
 class _Server(uvicorn.Server):
     """uvicorn, but it says when it serves, and readiness fails from a signal on."""
 
-    def __init__(self, config: uvicorn.Config, *, serving: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        *,
+        health: Health,
+        endings: Sequence[Callable[[float], Awaitable[None]]],
+        serving: Callable[[], None],
+    ) -> None:
         super().__init__(config)
+        self._health = health
+        self._endings = endings
         self._serving = serving
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if not self.should_exit:
             self._serving()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let websockets and jobs end what they are at; uvicorn knows of neither."""
+        if self._endings and not self.force_exit:
+            for listening in self.servers:
+                listening.close()
+            began, patience = time.monotonic(), self.config.timeout_graceful_shutdown or 0
+            await asyncio.gather(*(end(patience) for end in self._endings))
+            left = patience - (time.monotonic() - began)
+            self.config.timeout_graceful_shutdown = max(1, round(left))
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -159,7 +194,7 @@ class _Server(uvicorn.Server):
             # uvicorn would still wait for open connections to close.
             logging.shutdown()
             os._exit(0)
-        self.config.app.state.health.draining = True  # type: ignore[union-attr]
+        self._health.draining = True
         if sig == signal.SIGINT:
             sys.stderr.write("\n")  # after the ^C of the terminal
             logger.info("draining; press Ctrl-C again to stop at once")

@@ -31,6 +31,8 @@ _SECRETS: tuple[KeyPath, ...] = (
     ("jwt", "previous_secrets"),
     ("sso", ANY, "client_secret"),
     ("sso", ANY, "private_key"),
+    ("webhooks", ANY, "secret"),
+    ("webhooks", ANY, "previous_secrets"),
     ("secrets",),
     # Not meant for secrets, but that is where they end up.
     ("kubernetes", "env"),

@@ -41,6 +41,7 @@ _ENVIRONMENT: Mapping[str, tuple[str, str]] = {
     "MONGODB_URI": ("database", "mongodb_uri"),
     "REDIS_URL": ("database", "redis_url"),
     "JWT_SECRET": ("jwt", "secret"),
+    "FORWARDED_ALLOW_IPS": ("server", "trusted_proxies"),
 }
 
 _LONGEST_NAME = 40

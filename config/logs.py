@@ -9,10 +9,14 @@ import logging
 import re
 import sys
 from collections.abc import Mapping
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TextIO
 
-__all__ = ["configure_logging", "wants_json"]
+__all__ = ["configure_logging", "current_request", "wants_json"]
+
+current_request: ContextVar[str | None] = ContextVar("current_request", default=None)
+"""Id of the request that this task or thread works for; every line of it shows that."""
 
 _FIELDS = ("subject", "action", "version")
 """What `extra=` may carry. Nothing else is shown, so that nothing secret is by accident."""
@@ -63,7 +67,8 @@ class _Lines(logging.Formatter):
         return _masked(self.formatException(record.exc_info))
 
     def fields(self, record: logging.LogRecord) -> dict[str, str]:
-        given = ((name, getattr(record, name, None)) for name in _FIELDS)
+        given = [(name, getattr(record, name, None)) for name in _FIELDS]
+        given.append(("request", current_request.get()))
         return {name: _masked(str(value)) for name, value in given if value is not None}
 
 

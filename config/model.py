@@ -35,6 +35,7 @@ from jac_converge.config.spelling import (
 )
 from jac_converge.config.sso import Providers, SsoSettings
 from jac_converge.config.table import TABLE
+from jac_converge.config.webhooks import Webhooks, WebhookSettings
 
 __all__ = [
     "AutoscalingSettings",
@@ -49,6 +50,7 @@ __all__ = [
     "Settings",
     "SsoSettings",
     "WatchSettings",
+    "WebhookSettings",
 ]
 
 
@@ -323,6 +325,8 @@ class Settings(_Table):
     jwt: JwtSettings = JwtSettings()
     sso: Providers = {}
     """`[converge.sso.NAME]`."""
+    webhooks: Webhooks = {}
+    """`[converge.webhooks.NAME]`."""
     kubernetes: KubernetesSettings = KubernetesSettings()
     watch: WatchSettings = WatchSettings()
     secrets: dict[EnvName, SecretStr] = {}

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from jac_converge.config import model, server, sso
+from jac_converge.config import model, server, sso, webhooks
 from jac_converge.config.complaints import JACLANG_KEYS, tables
 
 __all__ = ["main", "reference_page", "schema_text"]
@@ -40,7 +40,8 @@ Everything has a default; without a `jac.toml`, the app is named after its file.
 - **Nothing**: an empty string means "none" where a key's default is none or none is possible:
   `cpu_limit = ""`, `mongodb_uri = "${MONGODB_URI:-}"`.
 - **Unknown keys** are errors; all mistakes are reported at once, each with its line.
-- **Environment**: `MONGODB_URI`, `REDIS_URL` and `JWT_SECRET` override their keys.
+- **Environment**: `MONGODB_URI`, `REDIS_URL`, `JWT_SECRET` and `FORWARDED_ALLOW_IPS` win over their
+  keys.
 - **jaclang's own keys** are honoured: `[project] name`,
   `[serve] port` (where `[converge.server] port` is not given),
   `[serve] on_conflict` (`"retry"` or `"fail"`) and `[serve] conflict_max_attempts`.
@@ -153,7 +154,7 @@ def _type(schema: Mapping[str, Any]) -> str:
 def _docstrings() -> dict[tuple[str, str], str]:
     """Map (class, field) to the docstring under the field, ("", for the class's own)."""
     found: dict[tuple[str, str], str] = {}
-    sources = [inspect.getsource(module) for module in (model, server, sso)]
+    sources = [inspect.getsource(module) for module in (model, server, sso, webhooks)]
     for node in (node for source in sources for node in ast.parse(source).body):
         if not isinstance(node, ast.ClassDef):
             continue

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         KubernetesSettings,
         Settings,
         SsoSettings,
+        WebhookSettings,
     )
 
 __all__ = ["Broken", "broken_rules"]
@@ -75,6 +76,8 @@ def broken_rules(settings: "Settings") -> Iterator[Broken]:
     for name, provider in settings.sso.items():
         if provider.client_id is not None:
             yield from _sso(("sso", name), provider)
+    for name, webhook in settings.webhooks.items():
+        yield from _webhook(("webhooks", name), webhook)
     yield from _resources(settings.kubernetes)
     yield from _autoscaling(settings.kubernetes)
     yield from _exposure(settings.kubernetes.exposure)
@@ -122,13 +125,21 @@ def _sso(table: KeyPath, provider: "SsoSettings") -> Iterator[Broken]:
         yield Broken((*table, "client_secret"), message)
 
 
+def _webhook(table: KeyPath, webhook: "WebhookSettings") -> Iterator[Broken]:
+    advice = "make one with: openssl rand -hex 32"
+    if webhook.secret is not None:
+        yield from _secret((*table, "secret"), webhook.secret, "a webhook", 16, advice)
+    for number, previous in enumerate(webhook.previous_secrets):
+        yield from _secret((*table, "previous_secrets", number), previous, "a webhook", 16, advice)
+
+
 def _secret(
     key: KeyPath, given: "SecretStr", needs: str, least: int, advice: str
 ) -> Iterator[Broken]:
     secret = given.get_secret_value()
     origin = _PUBLISHED_SECRETS.get(secret.strip().lower())
     if origin is not None:
-        message = f"is {origin}: anybody can forge tokens with it; {advice}"
+        message = f"is {origin}: anybody can sign with it; {advice}"
         yield Broken(key, message)
     elif (length := len(secret.encode())) < least:
         message = f"has {length} bytes, {needs} needs at least {least}; {advice}"

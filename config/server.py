@@ -7,6 +7,8 @@ from pydantic import BaseModel, Field
 from jac_converge.config.spelling import (
     EndpointName,
     Given,
+    Listed,
+    Network,
     Number,
     Origin,
     Port,
@@ -44,6 +46,16 @@ class ServerSettings(BaseModel):
     cors_origins: tuple[Origin, ...] = ()
     """Origins that browsers may call from. None by default: nobody else's page reads this API."""
 
+    trusted_proxies: Listed[tuple[Network, ...]] = ()
+    """Addresses and networks of proxies whose `X-Forwarded-For`, `-Proto` and `-Host` are believed
+    (environment: FORWARDED_ALLOW_IPS, with commas). None by default: a client could send them."""
+
+    access_log: Given[bool] = None
+    """Log a line for each request. None: where standard error is a terminal."""
+
+    gzip_min_bytes: Whole[Annotated[int, Field(ge=0)]] = 1024
+    """Size, in bytes, from which an answer is compressed for who takes that; 0: never."""
+
     root_path: RootPath = ""
     """Path prefix that a proxy strips before requests arrive, such as `/api`."""
 
@@ -66,8 +78,17 @@ class ServerSettings(BaseModel):
     max_upload_bytes: Whole[Annotated[int, Field(ge=1024)]] = 64 * 1024 * 1024
     """Largest body of a call that takes files, in bytes; they are on disk, not in memory."""
 
+    websocket_max_bytes: Whole[Annotated[int, Field(ge=1024)]] = 1024 * 1024
+    """Largest message of a websocket, in bytes; beyond it the connection is closed, with 1009."""
+
+    websocket_max_connections: Whole[Annotated[int, Field(ge=0)]] = 1000
+    """Websockets that one worker process holds at most; beyond them 503."""
+
     request_timeout: Number[Annotated[float, Field(gt=0, le=86400)]] = 60.0
     """Seconds that a request may take before the client gets a 504."""
+
+    job_timeout: Number[Annotated[float, Field(gt=0, le=7 * 86400)]] = 3600.0
+    """Seconds that a `@schedule` job may take before it is given up."""
 
     drain_seconds: Whole[Annotated[int, Field(ge=0, le=600)]] = 30
     """Seconds that requests in flight get to finish after SIGTERM or Ctrl-C."""

@@ -3,6 +3,7 @@
 It changes when a value of a new form is added, or the form of one turns out to be another.
 """
 
+import ipaddress
 import re
 from typing import Annotated, Any, TypeVar
 
@@ -20,9 +21,11 @@ __all__ = [
     "Host",
     "IgnoreLine",
     "Image",
+    "Listed",
     "ManifestPattern",
     "MongodbUri",
     "Namespace",
+    "Network",
     "Number",
     "ObjectName",
     "Origin",
@@ -187,6 +190,22 @@ ManifestPattern = Annotated[
 Origin = Annotated[
     str, _spelt(r"\*|https?://[^/\s]+", 'an origin such as "https://shop.example", or "*"')
 ]
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text, strict=False))
+    except ValueError:
+        raise ValueError('must be an address or a network, such as "10.0.0.0/8"') from None
+
+
+def _listed(value: object) -> object:
+    """Take a list from an environment variable, which has commas."""
+    return [item.strip() for item in value.split(",")] if isinstance(value, str) else value
+
+
+Network = Annotated[str, AfterValidator(_network)]
+Listed = Annotated[T, BeforeValidator(_listed)]
 
 
 def _a_rule(text: str) -> str:

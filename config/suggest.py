@@ -66,7 +66,7 @@ def _value(path: KeyPath, value: Any) -> str:
 
 
 def _variable(path: KeyPath) -> str:
-    if path[0] == "sso":
+    if path[0] in ("sso", "webhooks"):
         return "_".join(map(str, path)).upper().replace("-", "_")
     return _VARIABLES.get(path) or re.sub(r"\W", "_", str(path[-1]))
 

@@ -145,7 +145,7 @@ class Throttle:
         if not self._warned:
             logger.warning(
                 "the addresses of clients are not known, so who guesses at an account holds up its "
-                "owner; name the proxy in FORWARDED_ALLOW_IPS"
+                "owner; name the proxy in [converge.server] trusted_proxies"
             )
         self._warned = True
 
@@ -165,7 +165,7 @@ def counted(address: str | None) -> str | None:
     """Return what of a client's address counts: an IPv6 network is one client.
 
     None: nothing of it. A private address is that of a proxy that was not named in
-    FORWARDED_ALLOW_IPS, and behind it is everybody.
+    `trusted_proxies`, and behind it is everybody.
 
     >>> counted("2001:4860:4860::8888")
     '2001:4860:4860::/64'

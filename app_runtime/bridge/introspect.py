@@ -29,9 +29,18 @@ from starlette.datastructures import UploadFile
 
 from jac_converge.app_runtime.bridge.access import AccessTable, access_table
 from jac_converge.app_runtime.bridge.restspecs import BadDeclaration, RestSpec, restspec_of
+from jac_converge.app_runtime.bridge.schedules import Schedule, schedule_of
 from jac_converge.roles import ATTRIBUTE
 
-__all__ = ["AUTHENTICATE", "Callables", "FieldSpec", "FunctionSpec", "WalkerSpec", "find"]
+__all__ = [
+    "AUTHENTICATE",
+    "Callables",
+    "FieldSpec",
+    "FunctionSpec",
+    "JobSpec",
+    "WalkerSpec",
+    "find",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -100,11 +109,21 @@ class FunctionSpec(_Spec):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec:
+    """A walker or function that runs by itself."""
+
+    call: WalkerSpec | FunctionSpec
+    schedule: Schedule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Callables:
     """Everything an app offers, by name, and the archetypes it is made of."""
 
     walkers: dict[str, WalkerSpec]
     functions: dict[str, FunctionSpec]
+    jobs: dict[str, JobSpec]
+    """What nobody calls."""
     archetypes: tuple[type, ...]
     middleware: dict[str, WalkerSpec]
     """Walkers that run before each call, in this order."""
@@ -121,10 +140,14 @@ def find(module: ModuleType, project: Path) -> Callables:
         BadDeclaration: it asks for what cannot be served.
     """
     tables: dict[str, AccessTable] = {}
-    walkers, functions = {}, {}
+    walkers, functions, jobs = {}, {}, {}
     for name, member in inspect.getmembers(module):
         file = None if name.startswith("_") else _jac_file(member, project)
-        if file is None or hasattr(member, "schedule_spec"):
+        if file is None:
+            continue
+        if hasattr(member, "schedule_spec"):
+            if (schedule := schedule_of(name, member)) is not None:
+                jobs[name] = _job(name, member, schedule)
             continue
         table = tables.get(file) or tables.setdefault(file, access_table(Path(file)))
         if inspect.isclass(member) and issubclass(member, WalkerArchetype):
@@ -136,6 +159,7 @@ def find(module: ModuleType, project: Path) -> Callables:
     return Callables(
         walkers=walkers,
         functions=functions,
+        jobs=jobs,
         archetypes=archetypes,
         middleware=_middleware(module, project),
     )
@@ -210,6 +234,14 @@ def _walker(name: str, cls: type, *, public: bool) -> WalkerSpec:
         asynchronous=bool(getattr(cls, "__jac_async__", False)),
         doc=_doc(cls),
     )
+
+
+def _job(name: str, member: Any, schedule: Schedule) -> JobSpec:
+    make = _walker if inspect.isclass(member) else _function
+    call = make(name, member, public=False)
+    if missing := ", ".join(field.name for field in call.fields if field.required):
+        raise BadDeclaration(f"job {name}: nobody gives it {missing}; say a default")
+    return JobSpec(call=call, schedule=schedule)
 
 
 def _fits_a_body(name: str, function: Callable[..., Any]) -> bool:

@@ -9,7 +9,7 @@ import os
 import sys
 from asyncio import CancelledError
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -300,6 +300,7 @@ class Program:
         self.walkers = callables.walkers
         self.functions = callables.functions
         self.middleware = callables.middleware
+        self.jobs = callables.jobs
         for archetype in callables.archetypes:
             desc_for(archetype)  # its table of tags has no lock: fill it before there are threads
 
@@ -323,6 +324,14 @@ class Program:
             store.commit(batch)
         except Conflict:
             return  # another worker was faster: it is there
+
+
+def ensure_system(store: DocumentStore) -> None:
+    """Make the root of the system, at which jobs and webhooks run, unless it is there."""
+    if SYSTEM_ROOT.hex in store.get([SYSTEM_ROOT.hex]):
+        return
+    with suppress(Conflict):  # another worker was faster
+        store.commit(WriteBatch(creates=(new_root(SYSTEM_ROOT),)))
 
 
 def new_root(id_: UUID) -> Document:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from jac_converge.app_runtime.auth.tokens import Claims
+from jac_converge.app_runtime.once import Once
 from jac_converge.app_runtime.sso.attempt import Attempt
 from jac_converge.app_runtime.sso.errors import Refused, mixed_up
 from jac_converge.app_runtime.sso.fetch import Fetcher
-from jac_converge.app_runtime.sso.once import Once
 from jac_converge.app_runtime.sso.person import Person
 from jac_converge.app_runtime.sso.seal import Seal
 from jac_converge.config.sso import SsoSettings

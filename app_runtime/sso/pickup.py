@@ -10,9 +10,9 @@ import hashlib
 import hmac
 import secrets
 
+from jac_converge.app_runtime.once import Once
 from jac_converge.app_runtime.sso.attempt import Attempt
 from jac_converge.app_runtime.sso.errors import Refused
-from jac_converge.app_runtime.sso.once import Once
 from jac_converge.app_runtime.sso.seal import Seal
 
 __all__ = ["LIFETIME", "Pickup"]

@@ -8,10 +8,10 @@ from fastapi import FastAPI
 from jac_converge.app_runtime.auth.accounts import Accounts
 from jac_converge.app_runtime.auth.sessions import Sessions
 from jac_converge.app_runtime.identity import Identity
+from jac_converge.app_runtime.once import Once
 from jac_converge.app_runtime.sso.fetch import Fetcher
 from jac_converge.app_runtime.sso.linking import Entrance
 from jac_converge.app_runtime.sso.logins import Logins
-from jac_converge.app_runtime.sso.once import Once
 from jac_converge.app_runtime.sso.pickup import Pickup
 from jac_converge.app_runtime.sso.routes import SsoRoutes
 from jac_converge.app_runtime.sso.seal import Seal

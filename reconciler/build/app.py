@@ -28,6 +28,13 @@ from jac_converge.reconciler.objects import Object
 __all__ = ["app_objects", "autoscaled", "namespace"]
 
 _APP_FOLDER = "/app"
+_PRIVATE_NETWORKS = (
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "100.64.0.0/10",
+    "fc00::/7",
+)
 _MARGIN_SECONDS = 10
 """From the end of the drain to SIGKILL; the server needs half of it to end its workers."""
 
@@ -46,7 +53,8 @@ def app_objects(app: App, credentials: Credentials) -> tuple[Object, ...]:
         ConfigError: no image is given, or the shelf has no folder of its own.
     """
     profile = {"JAC_PROFILE": app.profile} if app.profile else {}
-    config = dict(sorted((profile | app.settings.kubernetes.env).items()))
+    given = profile | _trusted_proxies(app) | app.settings.kubernetes.env
+    config = dict(sorted(given.items()))
     secrets = _secret_environment(app, credentials)
     annotations = consumed(credentials, config, secrets)
     return (
@@ -71,6 +79,18 @@ def _config_name(app: App) -> str:
 
 def _secrets_name(app: App) -> str:
     return f"{app.name}-secrets"
+
+
+def _trusted_proxies(app: App) -> dict[str, str]:
+    """Whose word about clients pods believe: else all behind an ingress look like one client.
+
+    An ingress or gateway is the only way in from outside, by pods of a private network. Where
+    clients come by themselves, such an address may be a client's.
+    """
+    networks = app.settings.server.trusted_proxies
+    if not networks and app.settings.kubernetes.exposure.kind in ("ingress", "gateway"):
+        networks = _PRIVATE_NETWORKS
+    return {"FORWARDED_ALLOW_IPS": ",".join(networks)} if networks else {}
 
 
 def _secret_environment(app: App, credentials: Credentials) -> dict[str, str]:

@@ -14,7 +14,7 @@ from tests.servers.process import free_port
 
 ROOT = Path(__file__).parents[2]
 TUTORIAL = ROOT / "docs" / "tutorial" / "serve.md"
-EXAMPLE = ROOT / "examples" / "todo"
+EXAMPLES = ROOT / "examples"
 
 
 def blocks(file: Path) -> list[str]:
@@ -47,6 +47,18 @@ def run(script: str, folder: Path) -> str:
     return output
 
 
+def run_example(name: str, folder: Path) -> str:
+    """Start the server of an example, and do what its README says; returns the output."""
+    for file in (f"{name}.jac", "jac.toml"):
+        shutil.copy(EXAMPLES / name / file, folder)
+    serve, *rest = blocks(EXAMPLES / name / "README.md")
+    start = (
+        f"{serve.strip()} --port 8000 &\n"
+        "until curl -sf localhost:8000/healthz/ready >/dev/null; do sleep 0.1; done\n"
+    )
+    return run(start + "\n".join(rest) + "\nkill -INT %1; wait\n", folder)
+
+
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the pages use curl")
 def test_tutorial_runs_as_written(tmp_path: Path) -> None:
     """All but the installation, which is this environment's."""
@@ -62,15 +74,28 @@ def test_tutorial_runs_as_written(tmp_path: Path) -> None:
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the pages use curl")
 def test_example_readme_runs_as_written(tmp_path: Path) -> None:
     """Start the server, then each call."""
-    for name in ("todo.jac", "jac.toml"):
-        shutil.copy(EXAMPLE / name, tmp_path)
-    serve, *rest = blocks(EXAMPLE / "README.md")
-    start = (
-        f"{serve.strip()} --port 8000 &\n"
-        "until curl -sf localhost:8000/healthz/ready >/dev/null; do sleep 0.1; done\n"
-    )
-    output = run(start + "\n".join(rest) + "\nkill -INT %1; wait\n", tmp_path)
+    output = run_example("todo", tmp_path)
     assert '"greeting":"hello, ann"' in output
     assert '"reminders":0' in output
     assert '"spent_hours":2.5' in output
     assert '"ok":false' not in output
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the pages use curl")
+def test_chat_runs_as_written(tmp_path: Path) -> None:
+    """Two talk, and what they said is read out."""
+    output = run_example("chat", tmp_path)
+    assert 'ann is answered {"ok":true,"type":"response"' in output
+    assert 'bob hears {"ok":true,"type":"broadcast"' in output
+    assert 'data: "ann: is anybody here?"' in output
+    assert "event: end" in output
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the pages use curl")
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="the page uses openssl")
+def test_payments_run_as_written(tmp_path: Path) -> None:
+    """A signed message counts once, and the job has added it up."""
+    output = run_example("payments", tmp_path)
+    assert '"reports":[{"new":true}]' in output
+    assert '"code":"ALREADY_RECEIVED"' in output
+    assert '"reports":[{"amount":1250,"payments":1}]' in output

@@ -74,4 +74,4 @@ def test_a_shelf_has_no_cache(tmp_path: Path) -> None:
     env = os.environ | {"REDIS_URL": "redis://127.0.0.1:1/0"}
     with JacServer(SHARED, tmp_path, env=env) as server:
         assert [1] == server.call("/walker/increment").reports
-    assert 1 == server.log_text().count("redis_url is not used")
+    assert 1 == server.log_text().count("redis_url is not used as a cache")

@@ -66,6 +66,8 @@ def test_settings_hide_secrets_in_repr() -> None:
         ({"server": {"workers": "many"}}, "server.workers"),
         ({"server": {"root_path": "api"}}, "server.root_path"),
         ({"server": {"cors_origins": ["shop.example"]}}, "server.cors_origins.0"),
+        ({"server": {"trusted_proxies": ["shop.example"]}}, "server.trusted_proxies.0"),
+        ({"server": {"trusted_proxies": "10.0.0.0/8, *"}}, "server.trusted_proxies.1"),
         ({"database": {"mongodb_uri": "postgres://x"}}, "database.mongodb_uri"),
         ({"database": {"redis_url": "localhost:6379"}}, "database.redis_url"),
         ({"database": {"shelf_db_path": ""}}, "database.shelf_db_path"),
@@ -343,6 +345,21 @@ def test_exposure_refuses_keys_that_do_not_go_together(
 def test_exposure_accepts_what_goes_together(exposure: dict[str, Any]) -> None:
     """Every kind with all that it may have."""
     assert Settings.model_validate({"kubernetes": {"exposure": exposure}})
+
+
+@pytest.mark.parametrize(
+    ("webhook", "key", "told"),
+    [
+        ({"secret": "short"}, "secret", "has 5 bytes, a webhook needs at least 16"),
+        ({"secret": "webhook-secret-key"}, "secret", "is jac-scale's published default"),
+        ({"secret": LONG, "previous_secrets": [LONG, "x"]}, "previous_secrets.1", "has 1 bytes"),
+    ],
+)
+def test_webhook_needs_a_secret_of_its_own(webhook: dict[str, Any], key: str, told: str) -> None:
+    """Nobody else knows it."""
+    ((place, message),) = broken({"webhooks": {"paid": webhook}})
+    assert f"webhooks.paid.{key}" == place
+    assert message.startswith(told)
 
 
 def test_settings_never_print_a_refused_secret() -> None:

@@ -15,7 +15,8 @@ FIELDS = [
     (path, key)
     for path, model in tables()
     for key in model.model_fields
-    if (*path, key) not in dict(tables()) and key not in (*JACLANG_KEYS, "secrets", "sso")
+    if (*path, key) not in dict(tables())
+    and key not in (*JACLANG_KEYS, "secrets", "sso", "webhooks")
 ]
 
 

@@ -38,6 +38,27 @@ def secrets_of(app: App) -> dict[str, str]:
     return {name: base64.b64decode(value).decode() for name, value in data.items()}
 
 
+@pytest.mark.parametrize(
+    ("exposure", "given", "expected"),
+    [
+        pytest.param({}, [], None, id="nothing"),
+        pytest.param({"kind": "nodeport"}, [], None, id="clients come by themselves"),
+        pytest.param({"kind": "ingress"}, [], "10.0.0.0/8,172.16.0.0/12", id="ingress"),
+        pytest.param({"kind": "gateway", "gateway": "g"}, [], "10.0.0.0/8,", id="gateway"),
+        pytest.param({"kind": "ingress"}, ["10.42.0.0/16"], "10.42.0.0/16", id="given"),
+        pytest.param({"kind": "nodeport"}, ["192.0.2.7"], "192.0.2.7/32", id="a balancer"),
+    ],
+)
+def test_pods_believe_an_ingress_about_its_clients(
+    exposure: dict[str, str], given: list[str], expected: str | None
+) -> None:
+    """Else all who come through it are one client; nobody else is believed unasked."""
+    app = app_with({"exposure": exposure}, server={"trusted_proxies": given})
+    told = object_of(app, "ConfigMap/shop-config").get("data", {}).get("FORWARDED_ALLOW_IPS")
+    assert (expected is None) == (told is None)
+    assert (told or "").startswith(expected or "")
+
+
 def test_deployment_leaves_the_count_to_the_autoscaler() -> None:
     """A count of ours would undo each decision of the autoscaler."""
     scaled = object_of(app_with({"autoscaling": {}}), "Deployment/shop")

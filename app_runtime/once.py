@@ -1,7 +1,8 @@
 """What may be used once, whichever worker or pod is asked: a mark in the store, while it matters.
 
 The marks are kept in a fixed number of documents, and one is only made for somebody who has logged
-in at a provider, so nobody fills the store with them. It changes with how uses are remembered.
+in at a provider or can sign, so nobody fills the store with them. It changes with how uses are
+remembered.
 """
 
 import hashlib
@@ -56,6 +57,22 @@ class Once:
 
         rewrite(self._store, key, marked, tries=TRIES)
         return first
+
+    def forget(self, thing: str) -> None:
+        """Let it be used again: what it was used for did not happen.
+
+        Raises:
+            Conflict: others used other things all the time.
+        """
+        key, mark = _place(thing)
+
+        def unmarked(stored: Document | None) -> Document | None:
+            if stored is None or mark not in stored.body["used"]:
+                return None
+            kept = {one: until for one, until in stored.body["used"].items() if one != mark}
+            return stored._replace(body={"used": kept})
+
+        rewrite(self._store, key, unmarked, tries=TRIES)
 
 
 def _place(thing: str) -> tuple[str, str]:

@@ -1,0 +1,64 @@
+"""A store whose first commit carries one document more: work and the note of it are one.
+
+It changes with what is to be true of both together.
+"""
+
+from collections.abc import Collection
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+
+from jac_converge.app_runtime.stores import Document, DocumentStore, WriteBatch
+
+__all__ = ["Seal", "Sealed"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Seal:
+    """What is to be written with the work."""
+
+    document: Document
+    """At the version it was read at: if somebody has written it since, nothing is written."""
+    stored: bool = False
+
+
+class Sealed:
+    """A `DocumentStore` for one piece of work."""
+
+    def __init__(self, store: DocumentStore, seal: Seal) -> None:
+        """Put a seal on a store."""
+        self._store, self._seal = store, seal
+
+    def get(self, ids: Collection[str]) -> dict[str, Document]:
+        """Read documents."""
+        return self._store.get(ids)
+
+    def find(self, kind: str) -> list[Document]:
+        """Read all documents of a kind."""
+        return self._store.find(kind)
+
+    def near(self, group: str, stamp: int, limit: int) -> list[Document]:
+        """Read ahead in a group."""
+        return self._store.near(group, stamp, limit)
+
+    def scan(self, after: str, limit: int) -> list[Document]:
+        """Read documents in the order of their ids."""
+        return self._store.scan(after, limit)
+
+    def commit(self, batch: WriteBatch) -> None:
+        """Write a batch, the first one with the seal."""
+        if not batch or self._seal.stored:
+            self._store.commit(batch)
+            return
+        self._store.commit(replace(batch, updates=(*batch.updates, self._seal.document)))
+        self._seal.stored = True
+
+    def exclusive(self) -> AbstractContextManager[DocumentStore]:
+        """Give itself: whoever sealed a store has taken the lock before."""
+        return nullcontext(self)
+
+    def ping(self) -> None:
+        """Ask whether the store answers."""
+        self._store.ping()
+
+    def close(self) -> None:
+        """Leave the store to its owner."""

@@ -1,0 +1,138 @@
+"""Walkers as websockets: `/ws/NAME`, and `/ws/NAME/NODE` to start each call at a node.
+
+A page of somebody else opens no connection: browsers ask nobody before they do, and so the origin
+is looked at here. A token comes in the header, as a subprotocol, or in the first message; never in
+the URL, which ends up in logs. It changes with how a connection begins.
+"""
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from fastapi import FastAPI
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket
+
+from jac_converge.app_runtime.audience import Audience
+from jac_converge.app_runtime.bridge.introspect import WalkerSpec
+from jac_converge.app_runtime.bridge.program import Program
+from jac_converge.app_runtime.bridge.restspecs import BadDeclaration
+from jac_converge.app_runtime.conversation import Conversation, Line
+from jac_converge.app_runtime.endpoint import Server
+from jac_converge.app_runtime.identity import sent_token
+from jac_converge.app_runtime.problems import Problem, refusal
+from jac_converge.app_runtime.signatures import signature_of
+
+__all__ = ["Origins", "install", "websockets"]
+
+PROTOCOL, BEARER = "jac", "bearer."
+"""Who sends a token as a subprotocol offers both `jac` and `bearer.TOKEN`; we take the first."""
+
+
+def websockets(program: Program) -> list[WalkerSpec]:
+    """Return the walkers that are websockets."""
+    return [spec for spec in program.walkers.values() if spec.rest.protocol == "websocket"]
+
+
+class Origins:
+    """The pages that may open a connection: the app's own, and those that may call it."""
+
+    def __init__(self, allowed: Sequence[str], public_url: str | None) -> None:
+        """Describe them.
+
+        Args:
+            allowed: origins, or `*`.
+            public_url: at which browsers reach the app, if it is known.
+        """
+        self._any = "*" in allowed
+        self._allowed = {one.lower() for one in allowed}
+        if public_url is not None:
+            parts = urlsplit(public_url)
+            self._allowed.add(f"{parts.scheme}://{parts.netloc}".lower())
+
+    def may(self, origin: str | None, host: str | None) -> bool:
+        """Say whether a page may; who is no browser has none.
+
+        Args:
+            origin: of the page.
+            host: that the connection was made to.
+        """
+        if origin is None or self._any or origin.lower() in self._allowed:
+            return True
+        return host is not None and urlsplit(origin).netloc.lower() == host.lower()
+
+
+def install(
+    app: FastAPI, program: Program, server: Server, audience: Audience, origins: Origins
+) -> None:
+    """Add a route for each walker that is a websocket.
+
+    Raises:
+        BadDeclaration: it takes files, or its path has fields in it.
+    """
+    for spec in websockets(program):
+        if spec.files:
+            names = ", ".join(sorted(spec.files))
+            raise BadDeclaration(f"{spec.name} is a websocket, and can take no file: {names}")
+        path = spec.rest.path or f"/ws/{spec.name}"
+        if "{" in path:
+            raise BadDeclaration(f"path {path} of {spec.name}: that of a websocket has no fields")
+        line = Line(spec=spec, signature=signature_of(spec), server=server, audience=audience)
+        for one in (path, f"{path}/{{node}}"):
+            app.router.routes.append(WebSocketRoute(one, _Opening(line, origins).open))
+
+
+class _Opening:
+    """The handshake of connections to one walker."""
+
+    def __init__(self, line: Line, origins: Origins) -> None:
+        self._line = line
+        self._origins = origins
+
+    async def open(self, socket: WebSocket) -> None:
+        """Begin a connection, or say why not."""
+        try:
+            token, protocol = self._look(socket)
+        except Problem as problem:
+            await socket.send_denial_response(refusal(problem))
+            return
+        node = socket.path_params.get("node")
+        conversation = Conversation(socket, self._line, token=token, node=node and _plain(node))
+        audience = self._line.audience
+        audience.enter(conversation)
+        try:
+            await socket.accept(protocol)
+            await conversation.run()
+        finally:
+            audience.exit(conversation, conversation.topic)
+
+    def _look(self, socket: WebSocket) -> tuple[str | None, str | None]:
+        """Return token and subprotocol of a handshake.
+
+        Raises:
+            Problem: there will be no connection.
+        """
+        server, audience = self._line.server, self._line.audience
+        if server.draining() or audience.full:
+            text = "the server stops" if server.draining() else "too many websockets are open"
+            raise Problem(503, f"{text}; connect again", headers={"Retry-After": "1"})
+        origin, host = socket.headers.get("origin"), socket.headers.get("host")
+        if not self._origins.may(origin, host):
+            text = f"{origin} may not connect; name it in [converge.server] cors_origins"
+            raise Problem(403, text)
+        offered: list[str] = socket.scope.get("subprotocols", [])
+        token = sent_token(socket)
+        if token is None:
+            sent = [one.removeprefix(BEARER) for one in offered if one.startswith(BEARER)]
+            token = sent[0] if sent else None
+        if token is not None:
+            server.identity.caller(token, required=True)
+        return token, PROTOCOL if PROTOCOL in offered else None
+
+
+def _plain(node: str) -> str:
+    """Return an id in the one form that a topic has it in; what is none is refused later."""
+    try:
+        return UUID(node).hex
+    except ValueError:
+        return node

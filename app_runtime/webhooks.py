@@ -1,0 +1,203 @@
+"""Walkers as webhooks: others post to them, and prove who they are by a signature.
+
+HMAC-SHA-256 over timestamp and body, with a secret that both know. A message counts while its
+timestamp is near our clock, and once in that time, whichever worker or pod gets it. It changes
+with how messages are signed.
+"""
+
+import hmac
+import logging
+from collections.abc import Callable
+from functools import partial
+from time import time
+from typing import Any
+
+from fastapi import FastAPI, Request
+from pydantic_core import to_json
+from starlette.responses import Response
+
+from jac_converge.app_runtime.bodies import checked_object, model_from
+from jac_converge.app_runtime.bridge.introspect import WalkerSpec
+from jac_converge.app_runtime.bridge.program import SYSTEM_ROOT, Program
+from jac_converge.app_runtime.bridge.restspecs import BadDeclaration
+from jac_converge.app_runtime.calls import Order
+from jac_converge.app_runtime.endpoint import Server
+from jac_converge.app_runtime.events import EventStream
+from jac_converge.app_runtime.once import Once
+from jac_converge.app_runtime.outcomes import outcome_of
+from jac_converge.app_runtime.problems import Problem, answer_with
+from jac_converge.app_runtime.receiving import Received
+from jac_converge.app_runtime.routes import FAILURES
+from jac_converge.app_runtime.signatures import Failure, Signature, signature_of
+from jac_converge.app_runtime.stores import DocumentStore, StoreError
+from jac_converge.app_runtime.straight import straight
+from jac_converge.config.webhooks import Webhooks, WebhookSettings
+
+__all__ = ["Webhook", "install", "webhooks"]
+
+logger = logging.getLogger(__name__)
+
+TIMESTAMP, SIGNATURE = "X-Webhook-Timestamp", "X-Webhook-Signature"
+SCHEME = "sha256="
+MOST_SIGNATURES = 5  # in one header; a sender that changes its secret signs with both
+LONGEST_TIMESTAMP = 12  # digits
+PARAMETERS = [
+    {
+        "name": TIMESTAMP,
+        "in": "header",
+        "required": True,
+        "description": "Seconds since the epoch.",
+        "schema": {"type": "string", "pattern": "^[0-9]{1,12}$"},
+    },
+    {
+        "name": SIGNATURE,
+        "in": "header",
+        "required": True,
+        "description": "`sha256=`, and HMAC-SHA-256 of timestamp, `.` and body, in hex.",
+        "schema": {"type": "string"},
+    },
+]
+
+
+def webhooks(program: Program) -> list[WalkerSpec]:
+    """Return the walkers that are webhooks."""
+    return [spec for spec in program.walkers.values() if spec.rest.protocol == "webhook"]
+
+
+def install(
+    app: FastAPI, program: Program, server: Server, settings: Webhooks, store: DocumentStore
+) -> None:
+    """Add a route for each walker that is a webhook.
+
+    Raises:
+        BadDeclaration: one has no secret, takes files, or has fields in its path.
+    """
+    once = Once(store)
+    for spec in webhooks(program):
+        found = settings.get(spec.name)
+        if found is None or found.secret is None:
+            raise BadDeclaration(
+                f"{spec.name} is a webhook without a secret, so anybody could send to it; set "
+                f"[converge.webhooks.{spec.name}] secret"
+            )
+        if spec.roles:
+            raise BadDeclaration(f"{spec.name} is a webhook: nobody logs in there, so no @roles")
+        path = spec.rest.path or f"/webhook/{spec.name}"
+        if spec.files or "{" in path:
+            raise BadDeclaration(f"{spec.name} is a webhook: no files, and no fields in its path")
+        hook = Webhook(spec, found, server, once)
+        names = ", ".join(f"`{field.name}`" for field in spec.fields) or "none"
+        text = f"Fields that are read: {names}; others may be there."
+        schema = {"type": "object", "description": text}
+        body = {"required": True, "content": {"application/json": {"schema": schema}}}
+        app.router.add_api_route(
+            path,
+            _described,
+            methods=["POST"],
+            tags=["webhook"],
+            summary=spec.doc.partition("\n")[0].rstrip(".") or spec.name,
+            operation_id=f"webhook_{spec.name}",
+            description=spec.doc or None,
+            response_model=hook.signature.response,
+            responses={code: {"model": Failure} for code in FAILURES},
+            openapi_extra={"parameters": PARAMETERS, "requestBody": body},
+            route_class_override=straight(hook.answer, spec),
+        )
+
+
+async def _described() -> None:
+    """Stand in for the handler, which reads the request itself."""
+
+
+class Webhook:
+    """What answers the messages for one walker."""
+
+    def __init__(
+        self,
+        spec: WalkerSpec,
+        settings: WebhookSettings,
+        server: Server,
+        once: Once,
+        *,
+        clock: Callable[[], float] = time,
+    ) -> None:
+        """Describe it.
+
+        Args:
+            spec: of the walker.
+            settings: with a secret.
+            server: runs it.
+            once: remembers what was received.
+            clock: s since the epoch.
+        """
+        self.signature: Signature = signature_of(spec)
+        self._spec, self._server, self._once = spec, server, once
+        given = [settings.secret] if settings.secret is not None else []
+        secrets = [*given, *settings.previous_secrets]
+        self._secrets = [secret.get_secret_value().encode() for secret in secrets]
+        self._tolerance = settings.tolerance_seconds
+        self._clock = clock
+
+    async def answer(self, request: Request) -> Response:
+        """Check a message, and run the walker with it at the root of the system.
+
+        Raises:
+            Problem: 401, nobody that we know has signed it, or not now; 409, it was here before.
+        """
+        raw = await request.body()
+        mark = f"webhook {self._spec.name} {self._signed(request, raw)}"
+        # A clock of the sender that is ahead lets its messages live for twice the tolerance.
+        use = partial(self._once.use, mark, lasting=2 * self._tolerance + 1)
+        if not await self._server.identity.in_time(use, writes=True):
+            raise Problem(409, "this message was received before", code="ALREADY_RECEIVED")
+        try:
+            return await self._run(request, raw)
+        except Exception as error:
+            if not (isinstance(error, Problem) and error.code == "OUTCOME_UNKNOWN"):
+                await self._forget(mark)
+            raise
+
+    def _signed(self, request: Request, raw: bytes) -> str:
+        """Return the signature of a message that is good now.
+
+        Raises:
+            Problem: it is not.
+        """
+        stamp = request.headers.get(TIMESTAMP, "")
+        sent = request.headers.get(SIGNATURE, "").split(",")[:MOST_SIGNATURES]
+        digits = stamp.isascii() and stamp.isdigit() and len(stamp) <= LONGEST_TIMESTAMP
+        if not digits or sent == [""]:
+            raise Problem(401, f"{TIMESTAMP} (s since the epoch) and {SIGNATURE} are needed")
+        if abs(self._clock() - int(stamp)) > self._tolerance:
+            text = f"{TIMESTAMP} is more than {self._tolerance} s away from now; sign it anew"
+            raise Problem(401, text)
+        given = [one.strip().removeprefix(SCHEME).lower().encode() for one in sent]
+        message = stamp.encode() + b"." + raw
+        wanted = [hmac.digest(key, message, "sha256").hex() for key in self._secrets]
+        # All of them each time: how long it takes says nothing about what would fit.
+        fits = [hmac.compare_digest(one.encode(), other) for one in wanted for other in given]
+        if not any(fits):
+            raise Problem(401, f"{SIGNATURE} is not the one of this timestamp and body")
+        return wanted[fits.index(True) // len(given)]
+
+    async def _run(self, request: Request, raw: bytes) -> Response:
+        received = self._received(checked_object(request, raw))
+        order = Order(spec=self._spec, fields=received.values, root=lambda _: SYSTEM_ROOT)
+        outcome = await outcome_of(order, self._server.calls)
+        if outcome.stream is None:
+            return answer_with(outcome.text)
+        items = self._server.calls.feeds.items(outcome.stream)
+        return EventStream(self._spec.name, items, draining=self._server.draining)
+
+    def _received(self, sent: dict[str, Any]) -> Received:
+        """Take the fields of the walker; what others send has many more."""
+        names = {field.name for field in self._spec.fields}
+        text = to_json({name: value for name, value in sent.items() if name in names})
+        body = model_from(self.signature.body, text, lambda _: "body")
+        return Received(signature=self.signature, text=text, body=body)
+
+    async def _forget(self, mark: str) -> None:
+        try:
+            await self._server.identity.in_time(partial(self._once.forget, mark))
+        except (Problem, StoreError) as error:
+            logger.warning("%s: to be sent again, it has to be signed anew: %s", mark, error)
