@@ -12,6 +12,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import wait
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -185,6 +186,8 @@ class Calls:
                         result = run.begin()
                         if inspect.isawaitable(result):
                             result = asyncio.run(_wait_for(result))
+                        while flows := run.unfinished():
+                            wait(flows)
                         deadline.outcome = run.finish(result)
                 except Conflict as conflict:
                     attempt.lost(conflict)
@@ -206,6 +209,9 @@ class Calls:
                         result = run.begin()
                         if inspect.isawaitable(result):
                             result = await result
+                        while flows := run.unfinished():
+                            ends = map(asyncio.wrap_future, flows)
+                            await asyncio.gather(*ends, return_exceptions=True)
                         deadline.outcome = run.finish(result)
                 except Conflict as conflict:
                     attempt.lost(conflict)

@@ -9,6 +9,7 @@ import os
 import sys
 from asyncio import CancelledError
 from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -196,6 +197,10 @@ class Run:
         start = self._node(self._call.node) if self._call.node else self._context.user_root
         self._started = spec.cls(**values)
         return Jac.spawn(self._started, start.archetype)
+
+    def unfinished(self) -> list[Future[Any]]:
+        """Return the threads of the call that are at work: what they change is a part of it."""
+        return [flow for flow in self._memory.flows if not flow.done()]
 
     def finish(self, result: Any) -> Outcome:
         """Put the outcome into JSON, and commit.

@@ -9,21 +9,16 @@ import inspect
 import typing
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
-from datetime import date, time, timedelta
-from decimal import Decimal
 from enum import Enum
 from types import UnionType
 from typing import Any
-from uuid import UUID
 
 from jaclang.jac0core.archetype import Archetype, EdgeArchetype, NodeArchetype
 
+from jac_converge.app_runtime.bridge.values import STORED, is_named_tuple
+
 __all__ = ["unstorable"]
 
-_STORED = (
-    str, bytes, int, float, complex, date, time, timedelta, Decimal, UUID, Enum, Archetype,
-    list, tuple, set, frozenset, dict, type(None),
-)  # fmt: skip
 _RUNNING = (
     collections.abc.Callable, collections.abc.Generator, collections.abc.AsyncGenerator,
     collections.abc.Coroutine, collections.abc.Awaitable, collections.abc.AsyncIterator, type,
@@ -79,12 +74,16 @@ def _wrong_in(annotation: Any) -> Any:
         return wrong[0] if wrong and all(one is not None for one in wrong) else None
     if origin in _RUNNING or annotation in _RUNNING:
         return annotation
-    if inspect.isclass(origin) and issubclass(origin, _STORED):
+    if inspect.isclass(origin) and _is_stored(origin):
         found = (_wrong_in(one) for one in variants if one is not ...)
         return next((one for one in found if one is not None), None)
     if origin is not None or not inspect.isclass(annotation):
         return None
-    if issubclass(annotation, _STORED) or is_dataclass(annotation) or annotation is object:
+    if _is_stored(annotation) or is_dataclass(annotation) or annotation is object:
         return None
     abstract = inspect.isabstract(annotation) or getattr(annotation, "_is_protocol", False)
     return None if abstract or annotation is Any else annotation
+
+
+def _is_stored(cls: type) -> bool:
+    return cls in STORED or issubclass(cls, Enum | Archetype) or is_named_tuple(cls)

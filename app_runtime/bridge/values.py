@@ -7,6 +7,7 @@ It changes when a type is added.
 
 import base64
 import importlib
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
 from datetime import date, datetime, time, timedelta
@@ -24,10 +25,12 @@ from jac_converge.app_runtime.stores.text import text_of
 
 __all__ = [
     "PLAIN",
+    "STORED",
     "CannotStore",
     "ClassGone",
     "decode_value",
     "encode_value",
+    "is_named_tuple",
     "same",
     "same_by_name",
 ]
@@ -82,18 +85,25 @@ def encode_value(value: Any, where: str, seen: tuple[int, ...], parts_of: PartsO
         if PLAIN.issuperset(map(type, value.values())):
             return value.copy()
         return {key: inner(item) for key, item in value.items()}
-    for plain in (str, int, float):
-        if isinstance(value, plain):
-            return plain(value)
-    if isinstance(value, dict):
-        return {"$": "dict", "v": [[inner(key), inner(item)] for key, item in value.items()]}
-    for base, tag in ((tuple, "tuple"), (frozenset, "frozenset"), (set, "set"), (list, "list")):
-        if isinstance(value, base):
-            items = sorted(value, key=repr) if base in (set, frozenset) else value
-            return {"$": tag, "v": [inner(item) for item in items]}
+    if (tag := _MAPPINGS.get(cls)) is not None:
+        pairs = [[inner(key), inner(item)] for key, item in value.items()]
+        factory = getattr(value, "default_factory", None)
+        made_by = {} if factory is None else {"c": _name(factory, where)}
+        return {"$": tag, **made_by, "v": pairs}
+    if (tag := _SEQUENCES.get(cls)) is not None:
+        items = sorted(value, key=repr) if cls in (set, frozenset) else value
+        return {"$": tag, "v": [inner(item) for item in items]}
+    if is_named_tuple(cls):
+        return {"$": "named", "c": _name(cls, where), "v": [inner(item) for item in value]}
     if isinstance(value, Archetype) or (is_dataclass(value) and not isinstance(value, type)):
         return {"$": "obj", "c": _name(cls, where), **parts_of(value, seen)}
+    # Not as the type that it is made from: it would come back as another one, without a word.
     raise CannotStore(f"{where} cannot be stored: {cls.__module__}.{cls.__qualname__} has no form")
+
+
+def is_named_tuple(cls: type) -> bool:
+    """Say whether it is a class of tuples with names for their items."""
+    return issubclass(cls, tuple) and hasattr(cls, "_make") and hasattr(cls, "_fields")
 
 
 def decode_value(value: Any, object_from: ObjectFrom) -> Any:
@@ -124,10 +134,12 @@ def decode_value(value: Any, object_from: ObjectFrom) -> Any:
         return reduce(or_, (_member_from(cls, name) for name in names), cls(rest))
     if tag == "obj":
         return object_from(_class(value["c"]), value)
-    if tag == "dict":
-        return {inner(key): inner(item) for key, item in held}
+    if tag == "named":
+        return _named_from(_class(value["c"]), [inner(item) for item in held])
     if tag in _CONTAINERS:
         return _CONTAINERS[tag](inner(item) for item in held)
+    if tag in _MAPPINGS.values():
+        return _mapping_from(tag, value, {inner(key): inner(item) for key, item in held})
     return _CODECS[tag][1](held)
 
 
@@ -176,7 +188,20 @@ def _member_from(cls: Any, name: str) -> Any:
         raise ClassGone(f"{cls.__module__}.{cls.__qualname__}.{name}") from error
 
 
-def _name(cls: type, where: str) -> str:
+def _named_from(cls: Any, items: list[Any]) -> Any:
+    try:
+        return cls._make(items)
+    except TypeError as error:  # it has more items now, or fewer
+        raise ClassGone(f"{cls.__module__}.{cls.__qualname__} of {len(items)} items") from error
+
+
+def _mapping_from(tag: str, value: Mapping[str, Any], held: dict[Any, Any]) -> Any:
+    if tag == "defaultdict":
+        return defaultdict(_class(value["c"]) if "c" in value else None, held)
+    return held if tag == "dict" else (Counter if tag == "counter" else OrderedDict)(held)
+
+
+def _name(cls: Any, where: str) -> str:
     """Return where a class is to be found again.
 
     Raises:
@@ -246,10 +271,14 @@ _TEXTS: Final = frozenset(
 """Tags of what is stored without a number that could equal another one."""
 
 _CLASSES: dict[str, Any] = {}
-_NAMES: dict[type, str] = {}
-_CONTAINERS: dict[str, Callable[..., Any]] = {
-    "tuple": tuple, "set": set, "frozenset": frozenset, "list": list
+_NAMES: dict[Any, str] = {}
+_MAPPINGS: Final[Mapping[type, str]] = {
+    dict: "dict", Counter: "counter", OrderedDict: "ordered", defaultdict: "defaultdict"
 }  # fmt: skip
+_SEQUENCES: Final[Mapping[type, str]] = {
+    tuple: "tuple", set: "set", frozenset: "frozenset", list: "list"
+}  # fmt: skip
+_CONTAINERS: Final[Mapping[str, Callable[..., Any]]] = {tag: cls for cls, tag in _SEQUENCES.items()}
 _CODECS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "datetime": (_moment_text, lambda text: _moment_from(datetime, text)),
     "date": (date.isoformat, date.fromisoformat),
@@ -267,3 +296,5 @@ _TAGS = {
     datetime: "datetime", date: "date", time: "time", timedelta: "timedelta", UUID: "uuid",
     Decimal: "decimal", bytes: "bytes", complex: "complex",
 }  # fmt: skip
+STORED: Final = PLAIN | _TAGS.keys() | _MAPPINGS.keys() | _SEQUENCES.keys()
+"""Types whose values come back as what they were; not those of their subclasses."""

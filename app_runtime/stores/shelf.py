@@ -10,6 +10,7 @@ needs it has a MongoDB.
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,8 @@ from jac_converge.app_runtime.stores.shelf_sql import WAIT_FOR_WRITER
 from jac_converge.app_runtime.stores.shelf_writer import Writer
 
 __all__ = ["Shelf"]
+
+LOOK = 1.0  # s between two looks whether the file is there, while nobody writes
 
 
 class Shelf:
@@ -49,12 +52,15 @@ class Shelf:
             file.parent.mkdir(parents=True, exist_ok=True)
             # Before SQLite makes it readable for everybody; its journals take the same mode.
             os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+            self._opened, self._looked = _identity(file), time.monotonic()
             with self._connection() as connection:
                 connection.executescript(shelf_sql.SCHEMA)
             self._writer = Writer(shelf_sql.connect(file))
 
     def get(self, ids: Collection[str]) -> dict[str, Document]:
         """Read documents in one statement at most."""
+        if time.monotonic() > self._looked + LOOK:
+            self._look("read")
         with self.errors("read"):
             if self._writer.take(0):
                 try:
@@ -107,6 +113,7 @@ class Shelf:
         if not self._writer.take(WAIT_FOR_WRITER):
             raise self.unavailable("write", "others have written all the time")
         try:
+            self._look("write")
             with self.errors("write"):
                 self._writer.begin()
         except BaseException:
@@ -116,6 +123,7 @@ class Shelf:
 
     def ping(self) -> None:
         """Read one page."""
+        self._look("read")
         with self.errors("read"), self._connection() as connection:
             connection.execute("SELECT 1 FROM documents LIMIT 1").fetchone()
 
@@ -133,6 +141,7 @@ class Shelf:
         with self._lock:
             connection = self._idle.pop() if self._idle else None
         if connection is None:
+            self._look("open")
             with self.errors("open"):
                 connection = shelf_sql.connect(self._file)
         try:
@@ -144,6 +153,25 @@ class Shelf:
                     self._idle.append(connection)
             if not keep:
                 connection.close()
+
+    def _look(self, verb: str) -> None:
+        """See whether the file is the one that was opened.
+
+        We could go on in one that was removed, but what is written there nobody finds again.
+
+        Raises:
+            Unavailable: it is not.
+        """
+        try:
+            found = _identity(self._file)
+        except OSError:
+            found = None
+        if found != self._opened:
+            raise Unavailable(
+                f"shelf {self._file} {verb} failed: the file was moved, removed or replaced while "
+                "it was in use; put it back, or start again with what is there now"
+            )
+        self._looked = time.monotonic()
 
     @contextmanager
     def errors(self, verb: str) -> Iterator[None]:
@@ -159,6 +187,11 @@ class Shelf:
             f"shelf {self._file} {verb} failed ({cause}); "
             "check the file, its folder and the disk, or [converge.database] shelf_db_path"
         )
+
+
+def _identity(file: Path) -> tuple[int, int]:
+    found = file.stat()
+    return found.st_dev, found.st_ino
 
 
 class _Held:

@@ -9,6 +9,7 @@ import functools
 import math
 import operator
 import sys
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterator
 from datetime import timedelta, timezone
 from enum import Enum
@@ -46,7 +47,23 @@ walker late { can go with Root entry { visit [-->]; } can see with Late entry { 
 walker look { can go with Root entry { visit [-->]; } can see with Box entry { report here; } }
 """
 KINDS = """
+from collections import Counter, OrderedDict, defaultdict, namedtuple
 from enum import Enum, Flag, IntFlag
+
+Place = namedtuple("Place", "x y")
+
+class Text(str):
+    def __str__(self):
+        return "***"
+
+class Number(int):
+    pass
+
+class Items(list):
+    pass
+
+class Table(dict):
+    pass
 
 class Rights(Flag):
     READ, WRITE, SHARE, ALL = 1, 2, 4, 7
@@ -247,6 +264,45 @@ def test_flags_without_a_name_come_back(boxes: Boxes, program: "Program") -> Non
     bits = kinds(program).Bits
     boxes.put(held=bits(13))
     assert exact(bits(13)) == exact(boxes.get("held"))
+
+
+def test_what_collections_makes_comes_back_as_what_it_was(boxes: Boxes, program: "Program") -> None:
+    """With its order, its default and the names of its items."""
+    place = kinds(program).Place
+    held = [
+        Counter(b=2, a=0),
+        OrderedDict(b=1, a=2),
+        defaultdict(int, {1: 2}),
+        defaultdict(None, a=1),
+        defaultdict(list, {"$": [1]}),
+        place(x=1, y=(2,)),
+        {place(x=1, y=2): Counter({None: 1})},
+    ]
+    boxes.put(held=held)
+    found = boxes.get("held")
+    assert repr(held) == repr(found)
+    assert [type(item) for item in held] == [type(item) for item in found]
+    found[2]["new"] += 1
+    assert 1 == found[2]["new"]
+
+
+@pytest.mark.parametrize("name", ["Text", "Number", "Items", "Table"])
+def test_subclass_of_a_plain_type_is_refused(boxes: Boxes, program: "Program", name: str) -> None:
+    """It would come back as something else; a default of that kind has to be one that can be."""
+    from jac_converge.app_runtime.bridge.values import CannotStore  # noqa: PLC0415
+
+    value = getattr(kinds(program), name)()
+    for held in (value, [value], {"a": value}, defaultdict(lambda: 1)):
+        with pytest.raises(CannotStore, match=r"Box\.held cannot be stored: "):
+            boxes.put(held=held)
+    assert boxes.get("held") is None
+
+
+def test_named_tuple_that_has_other_items_now_is_skipped(boxes: Boxes, program: "Program") -> None:
+    """Like an object of a class that is gone."""
+    boxes.rewrite(held={"$": "named", "c": f"{kinds(program).__name__}:Place", "v": [1, 2, 3]})
+    with pytest.raises(AttributeError, match="NoneType"):
+        boxes.get("held")
 
 
 def test_what_a_function_defines_is_refused_with_its_field(

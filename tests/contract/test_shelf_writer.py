@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jac_converge.app_runtime.stores import Conflict, Document, WriteBatch
+from jac_converge.app_runtime.stores import Conflict, Document, Unavailable, WriteBatch
 from jac_converge.app_runtime.stores.shelf import Shelf
 
 
@@ -113,3 +113,18 @@ def test_commit_is_acknowledged_when_its_turn_ends_badly(
     again = Shelf(shelf._file)
     assert {"b"} == again.get(["b"]).keys()
     again.close()
+
+
+@pytest.mark.parametrize("then", ["gone", "replaced"])
+def test_file_that_was_moved_away_takes_no_writes(shelf: Shelf, file: Path, then: str) -> None:
+    """They would be acknowledged, and found by nobody."""
+    away = file.rename(file.with_name("away.db"))
+    if then == "replaced":
+        file.write_bytes(away.read_bytes())
+    with pytest.raises(Unavailable, match="was moved, removed or replaced while it was in use"):
+        shelf.commit(WriteBatch(creates=(note("b"),)))
+    with pytest.raises(Unavailable, match="put it back, or start again"):
+        shelf.ping()
+    away.replace(file)
+    shelf.commit(WriteBatch(creates=(note("c"),)))
+    assert {"a", "c"} == shelf.get(["a", "b", "c"]).keys()

@@ -54,6 +54,14 @@ def test_wrong_body_is_refused_with_its_place(
     assert place in [detail["loc"] for detail in answer.body["error"]["details"]]
 
 
+@pytest.mark.parametrize("walker", ["passes_on_unwaited", "passes_on_unwaited_async"])
+def test_flow_that_nobody_waits_for_belongs_to_its_call(server: JacServer, walker: str) -> None:
+    """What it changes is stored as a whole, and before the answer."""
+    user = server.register(f"flow-{walker}")
+    assert ["answered"] == server.call(f"/walker/{walker}", user).reports
+    assert [[4, 6]] == server.call("/walker/box_values", user).reports
+
+
 def test_body_that_is_no_json_is_refused(server: JacServer) -> None:
     """It is the caller's mistake, not ours."""
     answer = server.send("POST", "/function/describe", raw=b"{nope")

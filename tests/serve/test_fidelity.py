@@ -43,6 +43,8 @@ def test_field_that_holds_what_it_was_not_declared_for_survives(server: JacServe
         ("Callable | None = None", "has no form"),
         ("list[TextIOWrapper] = []", "TextIOWrapper has no form"),
         ("dict[str, Lock] | None = None", "Lock has no form"),
+        ("deque | None = None", "deque has no form"),
+        ("Name | None = None", "Name has no form"),
         ("Inner | None = None", "field file of Inner cannot be stored: TextIOWrapper has no form"),
     ],
 )
@@ -52,9 +54,11 @@ def test_field_that_cannot_be_stored_is_named_at_the_start(
     """No call has to fail first."""
     app = tmp_path / "bad.jac"
     app.write_text(
+        "import from collections { deque }\n"
         "import from collections.abc { Callable }\n"
         "import from io { TextIOWrapper }\n"
         "import from multiprocessing.synchronize { Lock }\n"
+        "class Name(str) {}\n"
         "obj Inner { has file: TextIOWrapper; }\n"
         f"node Bad {{ has held: {field}; }}\n"
     )
