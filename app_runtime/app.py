@@ -57,6 +57,8 @@ __all__ = ["create_app"]
 
 logger = logging.getLogger(__name__)
 
+ROUTES = {"http": "walker", "websocket": "ws", "webhook": "webhook"}
+"""Protocol of a walker -> where it is."""
 GRACE = 10.0  # s beyond a request's time in which a client may ask for a lost answer again
 
 
@@ -276,7 +278,8 @@ def _add_index(api: FastAPI, app: App, program: Program) -> None:
     async def index(request: Request) -> Response:
         """Tell what is served here."""
         prefix = request.scope.get("root_path", "")
-        paths = [f"{prefix}/walker/{name}" for name in sorted(program.walkers)]
+        walkers = sorted(program.walkers.items())
+        paths = [f"{prefix}/{ROUTES[spec.rest.protocol]}/{name}" for name, spec in walkers]
         paths += [f"{prefix}/function/{name}" for name in sorted(program.functions)]
         docs = f"{prefix}/docs" if app.settings.server.docs_enabled else None
         return answer({"name": app.name, "docs": docs, "endpoints": paths})

@@ -153,7 +153,7 @@ def test_export_without_secrets_is_taken_by_kubectl(
 
     assert len(list(yaml.safe_load_all(done.out))) == len(applied)
     config = control_plane.api.get(path_of("ConfigMap", unused_namespace, "shop-config"))
-    assert ENV == config["data"]
+    assert ENV.items() <= config["data"].items()
     plan = run_scale(shop, "--plan", "--json", kubeconfig=control_plane.kubeconfig)
     verbs = {step["verb"] for step in json.loads(plan.out)["steps"]}
     assert {"create", "keep", "update"} >= verbs

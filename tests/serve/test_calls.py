@@ -221,6 +221,7 @@ def test_only_what_the_app_defines_is_a_route(server: JacServer) -> None:
         "look_for_ever",
         "name_of_root",
         "nap",
+        "pass_on",
         "process",
         "reporting",
         "wait_for",

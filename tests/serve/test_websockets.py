@@ -231,7 +231,10 @@ def _enter(stack: ExitStack, server: JacServer, clients: list[ClientConnection])
 
 
 def test_websocket_is_no_other_route(server: JacServer) -> None:
-    """Nor is another walker a websocket."""
+    """Nor is another walker a websocket; and the index knows."""
+    endpoints = server.get("/").body["data"]["endpoints"]
+    assert {"/ws/chat", "/walker/lines"} <= set(endpoints)
+    assert "/walker/chat" not in endpoints
     assert 404 == server.call("/walker/chat", text="a").status
     assert 404 == server.get("/ws/chat").status
     with pytest.raises(InvalidStatus) as failed, opened(server, "/ws/lines"):
