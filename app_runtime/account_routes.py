@@ -39,8 +39,8 @@ from jac_converge.app_runtime.identity_bodies import (
     NewPassword,
     OldIdentity,
 )
-from jac_converge.app_runtime.login_routes import FAILURES, NO_STORE
-from jac_converge.app_runtime.problems import Problem, answer
+from jac_converge.app_runtime.login_routes import FAILURES
+from jac_converge.app_runtime.problems import NO_STORE, Problem, answer
 from jac_converge.app_runtime.stores import DocumentStore, WriteBatch
 
 __all__ = ["AccountRoutes"]
@@ -171,7 +171,7 @@ class AccountRoutes:
             return begun[0]
 
         session = await self._door.again("new_password", claims, change, request)
-        return answer(self._identity.opened(session), headers=NO_STORE)
+        return self._identity.opened(session, request)
 
     async def _patch(self, body: NewMe, claims: Claims, request: Request) -> Response:
         def change(account: Account) -> Account:

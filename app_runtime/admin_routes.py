@@ -16,9 +16,9 @@ from jac_converge.app_runtime.auth.tokens import Claims
 from jac_converge.app_runtime.bodies import CheckedRoute
 from jac_converge.app_runtime.door import refused
 from jac_converge.app_runtime.identity import Identity
-from jac_converge.app_runtime.login_routes import FAILURES, NO_STORE
+from jac_converge.app_runtime.login_routes import FAILURES
 from jac_converge.app_runtime.policy import ROLE_REQUIRED
-from jac_converge.app_runtime.problems import Problem, answer
+from jac_converge.app_runtime.problems import NO_STORE, Problem, answer
 from jac_converge.app_runtime.signatures import Failure
 
 __all__ = ["AdminRoutes"]

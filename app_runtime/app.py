@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request
 from starlette.middleware.cors import CORSMiddleware
@@ -48,10 +49,14 @@ from jac_converge.app_runtime.middleware import Middleware
 from jac_converge.app_runtime.openapi import Described
 from jac_converge.app_runtime.problems import answer
 from jac_converge.app_runtime.schedule import Timetable
+from jac_converge.app_runtime.session_cookies import SessionCookies
 from jac_converge.app_runtime.stores import StoreError
 from jac_converge.app_runtime.stores.bus import Bus
 from jac_converge.app_runtime.tiers import Memory, shelf_file
 from jac_converge.config.load import App
+
+if TYPE_CHECKING:
+    from jac_converge.app_runtime.mail_routes import MailRoutes
 
 __all__ = ["create_app"]
 
@@ -84,7 +89,7 @@ def create_app(app: App, program: Program, memory: Memory) -> FastAPI:
     policy.restrict(program, settings.server.roles)
     accounts = Accounts(memory.store, new_root=new_root)
     keys = ApiKeys(memory.store, accounts)
-    identity = Identity(accounts, keys, _tokens(app), calls)
+    identity = Identity(accounts, keys, _tokens(app), calls, _cookies(app))
     api = _empty(app, memory, calls)
     problems.install(api)
     server = _server(app, api, calls, identity, program)
@@ -246,7 +251,25 @@ def _add_accounts(
 
         who = Who(identity=identity, accounts=accounts, sessions=sessions, store=memory.store)
         api.state.logins = add_sso(api, app.settings, _secrets(app), who)
+    if app.settings.mail.smtp_url is not None:
+        _mail(app, identity, accounts, sessions, throttle).install(api)
     return door
+
+
+def _mail(
+    app: App, identity: Identity, accounts: Accounts, sessions: Sessions, throttle: Throttle
+) -> "MailRoutes":
+    from jac_converge.app_runtime.auth.mailer import Mailer  # noqa: PLC0415 - few need it
+    from jac_converge.app_runtime.mail_routes import MailRoutes, Pages  # noqa: PLC0415
+
+    mail, previous = app.settings.mail, app.settings.jwt.previous_secrets
+    url = mail.smtp_url.get_secret_value() if mail.smtp_url is not None else ""
+    pages = Pages(app=app.name, verify=mail.verify_url or "", reset=mail.reset_url or "")
+    secrets = (*_secrets(app), *(secret.get_secret_value() for secret in previous))
+    mailer = Mailer(url, mail.sender or "")
+    return MailRoutes(
+        identity, accounts, sessions, throttle, mailer=mailer, pages=pages, secrets=secrets
+    )
 
 
 def _secrets(app: App) -> tuple[str, ...]:
@@ -271,6 +294,18 @@ def _tokens(app: App) -> Tokens:
         audience=jwt.audience or app.name,
         lifetime=jwt.access_token_seconds,
         leeway=jwt.leeway_seconds,
+    )
+
+
+def _cookies(app: App) -> SessionCookies | None:
+    server, jwt = app.settings.server, app.settings.jwt
+    if not server.session_cookies or server.public_url is None:
+        return None
+    return SessionCookies(
+        server.public_url,
+        _secrets(app)[0],
+        access=jwt.access_token_seconds,
+        refresh=jwt.refresh_token_seconds,
     )
 
 

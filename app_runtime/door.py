@@ -20,7 +20,7 @@ from jac_converge.app_runtime.identity import Identity
 from jac_converge.app_runtime.problems import Problem
 from jac_converge.app_runtime.stores import StoreError
 
-__all__ = ["Door", "refused"]
+__all__ = ["Door", "refused", "throttled"]
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ class Door:
         try:
             await self._identity.in_time(self._throttle.registering, counted(address_of(request)))
         except TooMany as error:
-            raise _throttled("register", request, "-", error) from error
+            raise throttled("register", request, "-", error) from error
 
     async def _enter[T](
         self,
@@ -114,7 +114,7 @@ class Door:
         try:
             attempt = await self._identity.in_time(begin, counted(address_of(request)))
         except TooMany as error:
-            raise _throttled(event, request, "-", error) from error
+            raise throttled(event, request, "-", error) from error
         # Here and not in a thread: of those there are few.
         await asyncio.sleep(attempt.slow)
 
@@ -149,6 +149,7 @@ def refused(event: str, request: Request, claims: Claims, error: Refused) -> Pro
     return Problem(400, str(error), code="UPDATE_FAILED")
 
 
-def _throttled(event: str, request: Request, account: str, error: TooMany) -> Problem:
+def throttled(event: str, request: Request, account: str, error: TooMany) -> Problem:
+    """Note somebody who has to wait, and tell how long."""
     audit(f"{event}_throttled", request, account)
     return Problem(429, str(error), headers={"Retry-After": str(ceil(error.wait))})

@@ -10,6 +10,7 @@ from uuid import UUID
 from fastapi import Request, Security
 from fastapi.requests import HTTPConnection
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from starlette.responses import Response
 
 from jac_converge.app_runtime.auth.account import Account
 from jac_converge.app_runtime.auth.accounts import Accounts
@@ -20,7 +21,8 @@ from jac_converge.app_runtime.bridge.introspect import FunctionSpec, WalkerSpec
 from jac_converge.app_runtime.bridge.program import GUEST_ROOT, Read
 from jac_converge.app_runtime.calls import Calls, Crowded
 from jac_converge.app_runtime.policy import check_role
-from jac_converge.app_runtime.problems import Problem
+from jac_converge.app_runtime.problems import NO_STORE, Problem, answer
+from jac_converge.app_runtime.session_cookies import SessionCookies
 from jac_converge.app_runtime.stores import UnknownOutcome
 
 __all__ = ["SCOPE_MISSING", "Caller", "Identity", "sent_token", "unauthorized"]
@@ -38,11 +40,28 @@ Key = Annotated[str | None, Security(_key)]
 class Identity:
     """Who is calling."""
 
-    def __init__(self, accounts: Accounts, keys: ApiKeys, tokens: Tokens, calls: Calls) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        keys: ApiKeys,
+        tokens: Tokens,
+        calls: Calls,
+        cookies: SessionCookies | None = None,
+    ) -> None:
+        """Put it together.
+
+        Args:
+            accounts: who there is.
+            keys: of machines.
+            tokens: that speak for accounts.
+            calls: the threads that wait for the store.
+            cookies: of sessions; None: no browser keeps one.
+        """
         self._accounts = accounts
         self._keys = keys
         self.tokens = tokens
         self._calls = calls
+        self.cookies = cookies
 
     def speaking(self, token: str | None, *, required: bool) -> Claims | None:
         """Return what the token of a request says; None if it has none and needs none.
@@ -62,9 +81,26 @@ class Identity:
         except InvalidToken:
             raise unauthorized("the token is not valid; log in again") from None
 
+    def speaker(self, request: Request, *, required: bool) -> Claims | None:
+        """Return what the token of a request says, in its header or else in its cookie.
+
+        Raises:
+            Problem: 401, it is not valid, or missing; 403, it is an API key, or another site may
+                have had the browser send the cookie.
+        """
+        token = sent_token(request)
+        kept = self.cookies.token(request) if token is None and self.cookies else None
+        claims = self.speaking(token if kept is None else kept, required=required)
+        if kept is not None and claims is not None and self.cookies is not None:
+            self.cookies.check(request, claims)
+        return claims
+
     def calling(self, request: Request, *, required: bool) -> Caller | None:
-        """Return who calls something of the app by a request (see `caller`)."""
-        return self.caller(sent_token(request), required=required)
+        """Return who calls something of the app by a request (see `speaker` and `caller`)."""
+        token = sent_token(request)
+        if token is None:
+            return self.speaker(request, required=required)
+        return self.caller(token, required=required)
 
     def caller(self, token: str | None, *, required: bool) -> Caller | None:
         """Return whose token or API key it is; None if there is none and none is needed.
@@ -81,7 +117,7 @@ class Identity:
 
     async def required(self, request: Request, _: Bearer) -> Claims:
         """Return the claims of a request that must have some (a FastAPI dependency)."""
-        claims = self.speaking(sent_token(request), required=True)
+        claims = self.speaker(request, required=True)
         assert claims is not None  # noqa: S101 - what `required` means
         return claims
 
@@ -186,13 +222,27 @@ class Identity:
             text = "too many log in at this moment; nothing was stored"
             raise Problem(503, text, headers={"Retry-After": "2"}) from error
 
-    def opened(self, session: Session) -> dict[str, Any]:
-        """Tell a client everything about a session that was begun or renewed for it."""
-        return session.account.profile | {
-            "token": self.tokens.sign(session.account.claims(session.id)),
-            "refresh_token": session.refresh,
-            "expires_in": self.tokens.lifetime,
-        }
+    def opened(
+        self, session: Session, request: Request, status: int = 200, **more: Any
+    ) -> Response:
+        """Answer with a session that was begun or renewed, in cookies if they are asked for.
+
+        Args:
+            session: of whoever has proved who they are.
+            request: that did so, or that brings cookies of before.
+            status: of HTTP.
+            more: to tell.
+        """
+        token = self.tokens.sign(session.account.claims(session.id))
+        told = session.account.profile | {"expires_in": self.tokens.lifetime} | more
+        if self.cookies is not None and self.cookies.wanted(request):
+            kept = Response()
+            csrf = self.cookies.give(kept, session, token)
+            response = answer(told | {"csrf_token": csrf}, status, headers=NO_STORE)
+            response.raw_headers += [one for one in kept.raw_headers if one[0] == b"set-cookie"]
+            return response
+        told |= {"token": token} | ({"refresh_token": session.refresh} if session.refresh else {})
+        return answer(told, status, headers=NO_STORE)
 
 
 async def _ended_by[T](running: Awaitable[T], *, writes: bool) -> T:

@@ -17,15 +17,14 @@ from jac_converge.app_runtime.auth.sessions import PREFIX, InvalidRefresh, Reuse
 from jac_converge.app_runtime.auth.tokens import Claims
 from jac_converge.app_runtime.bodies import CheckedRoute
 from jac_converge.app_runtime.door import Door
-from jac_converge.app_runtime.identity import Identity, sent_token, unauthorized
+from jac_converge.app_runtime.identity import Identity, unauthorized
 from jac_converge.app_runtime.identity_bodies import Login, Logout, Refresh, Registration, Renewal
 from jac_converge.app_runtime.problems import Problem, answer
 from jac_converge.app_runtime.signatures import Failure
 from jac_converge.app_runtime.stores import WriteBatch
 
-__all__ = ["FAILURES", "NO_STORE", "LoginRoutes"]
+__all__ = ["FAILURES", "LoginRoutes"]
 
-NO_STORE = {"Cache-Control": "no-store"}
 FAILURES: dict[int | str, dict[str, Any]] = {
     code: {"model": Failure} for code in (400, 401, 403, 409, 422, 429, 503, 504)
 }
@@ -64,7 +63,7 @@ class LoginRoutes:
             """
             if body is not None and body.refresh_token is not None:
                 return await logout_by(body.refresh_token, request)
-            claims = identity.speaking(sent_token(request), required=True)
+            claims = identity.speaker(request, required=True)
             assert claims is not None  # noqa: S101 - what `required` means
             return await logout(claims, request, everywhere=False)
 
@@ -107,7 +106,7 @@ class LoginRoutes:
         except Refused as error:
             raise Problem(400, str(error), code="REGISTRATION_REFUSED") from error
         audit("register", request, session.account.id)
-        return answer(self._identity.opened(session), 201, headers=NO_STORE)
+        return self._identity.opened(session, request, 201)
 
     async def _login(self, body: Login, request: Request) -> Response:
         """Exchange name and password for an access token and a refresh token."""
@@ -124,11 +123,18 @@ class LoginRoutes:
         except WrongPassword as error:
             raise unauthorized(str(error)) from error
         audit("login", request, session.account.id)
-        return answer(self._identity.opened(session), headers=NO_STORE)
+        return self._identity.opened(session, request)
 
-    async def _refresh(self, body: Refresh, request: Request) -> Response:
-        """Exchange a refresh token for the next one, and a new access token."""
-        return await self._refreshed(body.refresh_token, request)
+    async def _refresh(self, request: Request, body: Refresh | None = None) -> Response:
+        """Exchange a refresh token for the next one, and a new access token.
+
+        It is the one in the body, or else in the cookie of the browser.
+        """
+        cookies = self._identity.cookies
+        kept = cookies.refresh_token(request) if body is None and cookies is not None else None
+        if body is None and kept is None:
+            raise Problem(422, "the body needs a refresh_token")
+        return await self._refreshed(body.refresh_token if body else kept or "", request)
 
     async def _renew(self, body: Renewal, request: Request) -> Response:
         """Do the same, or exchange an access token for another while its session goes on."""
@@ -146,9 +152,8 @@ class LoginRoutes:
         except InvalidRefresh as error:
             raise unauthorized("the session has ended; log in again") from error
         audit("renew", request, session.account.id)
-        told = self._identity.opened(session) | {"message": "a new token for the same session"}
-        del told["refresh_token"]
-        return answer(told, headers=NO_STORE)
+        text = "a new token for the same session"
+        return self._identity.opened(session, request, message=text)
 
     async def _refreshed(self, token: str, request: Request) -> Response:
         try:
@@ -160,7 +165,7 @@ class LoginRoutes:
                 audit("refresh_failed", request)
             raise unauthorized("the refresh token is not valid; log in again") from error
         audit("refresh", request, session.account.id)
-        return answer(self._identity.opened(session), headers=NO_STORE)
+        return self._identity.opened(session, request)
 
     async def _logout(self, claims: Claims, request: Request, *, everywhere: bool) -> Response:
         def end() -> None:
@@ -173,7 +178,7 @@ class LoginRoutes:
         await self._identity.in_time(end, writes=True)
         event = "logout_everywhere" if everywhere else "logout"
         audit(event, request, claims.account)
-        return answer({"logged_out": True})
+        return self._logged_out()
 
     async def _logout_by(self, token: str, request: Request) -> Response:
         try:
@@ -181,4 +186,10 @@ class LoginRoutes:
         except InvalidRefresh as error:
             raise unauthorized("the refresh token is of no session") from error
         audit("logout", request, account.id)
-        return answer({"logged_out": True})
+        return self._logged_out()
+
+    def _logged_out(self) -> Response:
+        response = answer({"logged_out": True})
+        if self._identity.cookies is not None:
+            self._identity.cookies.forget(response)
+        return response

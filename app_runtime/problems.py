@@ -17,6 +17,7 @@ from jac_converge.app_runtime.stores import Conflict, TooLarge, Unavailable, Unk
 from jac_converge.config.logs import current_request
 
 __all__ = [
+    "NO_STORE",
     "Problem",
     "answer",
     "answer_with",
@@ -44,6 +45,8 @@ CODES = {
     504: "TIMEOUT",
 }
 
+NO_STORE = {"Cache-Control": "no-store"}
+"""Headers of what no cache may keep."""
 BEFORE = b'{"ok":true,"type":"response","data":'
 AFTER = b',"error":null,"meta":{"extra":{"http_status":200}}}'
 

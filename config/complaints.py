@@ -33,6 +33,7 @@ _SECRETS: tuple[KeyPath, ...] = (
     ("sso", ANY, "private_key"),
     ("webhooks", ANY, "secret"),
     ("webhooks", ANY, "previous_secrets"),
+    ("mail", "smtp_url"),
     ("secrets",),
     # Not meant for secrets, but that is where they end up.
     ("kubernetes", "env"),

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 
 from jac_converge.config.ignore import IgnoreRule, parse_rule
+from jac_converge.config.mail import MailSettings
 from jac_converge.config.quantity import CpuQuantity, MemoryQuantity
 from jac_converge.config.rules import broken_rules
 from jac_converge.config.server import ServerSettings
@@ -327,6 +328,7 @@ class Settings(_Table):
     """`[converge.sso.NAME]`."""
     webhooks: Webhooks = {}
     """`[converge.webhooks.NAME]`."""
+    mail: MailSettings = MailSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()
     watch: WatchSettings = WatchSettings()
     secrets: dict[EnvName, SecretStr] = {}

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from jac_converge.config import model, server, sso, webhooks
+from jac_converge.config import mail, model, server, sso, webhooks
 from jac_converge.config.complaints import JACLANG_KEYS, tables
 
 __all__ = ["main", "reference_page", "schema_text"]
@@ -154,7 +154,7 @@ def _type(schema: Mapping[str, Any]) -> str:
 def _docstrings() -> dict[tuple[str, str], str]:
     """Map (class, field) to the docstring under the field, ("", for the class's own)."""
     found: dict[tuple[str, str], str] = {}
-    sources = [inspect.getsource(module) for module in (model, server, sso, webhooks)]
+    sources = [inspect.getsource(module) for module in (mail, model, server, sso, webhooks)]
     for node in (node for source in sources for node in ast.parse(source).body):
         if not isinstance(node, ast.ClassDef):
             continue

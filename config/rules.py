@@ -73,11 +73,18 @@ class Broken:
 def broken_rules(settings: "Settings") -> Iterator[Broken]:
     """Check everything that no single key can say about itself."""
     yield from _jwt(settings.jwt)
+    if settings.server.session_cookies and settings.server.public_url is None:
+        message = "is not given, and session_cookies needs it; write where browsers reach the app"
+        yield Broken(("server", "public_url"), message)
     for name, provider in settings.sso.items():
         if provider.client_id is not None:
             yield from _sso(("sso", name), provider)
     for name, webhook in settings.webhooks.items():
         yield from _webhook(("webhooks", name), webhook)
+    if settings.mail.smtp_url is not None:
+        for key in ("sender", "verify_url", "reset_url"):
+            if getattr(settings.mail, key) is None:
+                yield Broken(("mail", key), "is not given, and mails need it")
     yield from _resources(settings.kubernetes)
     yield from _autoscaling(settings.kubernetes)
     yield from _exposure(settings.kubernetes.exposure)

@@ -68,6 +68,10 @@ class ServerSettings(BaseModel):
     all below it if it ends with `/`; the first is where one goes that names none. The app's own
     pages need not be here."""
 
+    session_cookies: bool = False
+    """Keep sessions in cookies that no script reads, for browsers that ask for it by the header
+    `X-Session: cookie`. Needs `public_url`, which says whether they are for TLS alone."""
+
     roles: dict[EndpointName, Annotated[tuple[RoleName, ...], Field(min_length=1)]] = {}
     """Who may call: name of a walker or function -> roles, one of which is needed, in place of
     those that `@roles` says in the code. An admin gives roles, by `PUT /admin/users/NAME`."""

@@ -37,6 +37,7 @@ __all__ = [
     "ReturnUrl",
     "RoleName",
     "RootPath",
+    "SmtpUrl",
     "Url",
     "Whole",
 ]
@@ -215,6 +216,7 @@ def _a_rule(text: str) -> str:
 IgnoreLine = Annotated[str, AfterValidator(_a_rule)]
 MongodbUri = Annotated[SecretStr, _schemes("mongodb", "mongodb+srv")]
 RedisUrl = Annotated[SecretStr, _schemes(*_REDIS)]
+SmtpUrl = Annotated[SecretStr, _schemes("smtp", "smtps")]
 RootPath = Annotated[str, _spelt(r"|(/[^/\s]+)+", 'empty, or a path such as "/api"')]
 ProviderName = Annotated[
     str,

@@ -27,6 +27,7 @@ FREE_BY_ACCOUNT = 30  # from everywhere
 SLOWEST = 5.0  # s that a guess is held up, where the account is guessed at from everywhere
 SLOW_AT_FIRST = 0.1  # s
 FREE_REGISTRATIONS = 20  # by one address
+FREE_MAILS, DECAY_OF_MAILS = 3, 1200.0  # to one address; s
 LONGEST_TO_REGISTER, DECAY_TO_REGISTER = 3600.0, 300.0  # s
 
 
@@ -117,6 +118,21 @@ class Throttle:
             free=FREE_REGISTRATIONS,
             longest=LONGEST_TO_REGISTER,
             decay=DECAY_TO_REGISTER,
+        )
+        self._tallies.count(limit)
+
+    def mailing(self, key: str) -> None:
+        """Let a mail to an address pass, and count it, whosever it is.
+
+        Raises:
+            TooMany: it has to wait.
+        """
+        limit = Limit(
+            document=f"throttle:mails-{self._tallies.bucket(key)}",
+            entry=self._tallies.digest(key),
+            free=FREE_MAILS,
+            longest=LONGEST_TO_REGISTER,
+            decay=DECAY_OF_MAILS,
         )
         self._tallies.count(limit)
 

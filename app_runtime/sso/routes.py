@@ -17,8 +17,8 @@ from jac_converge.app_runtime.auth.audit import audit
 from jac_converge.app_runtime.auth.tokens import Claims
 from jac_converge.app_runtime.bodies import CheckedRoute
 from jac_converge.app_runtime.identity import Identity
-from jac_converge.app_runtime.login_routes import FAILURES, NO_STORE
-from jac_converge.app_runtime.problems import Problem, answer, refusal
+from jac_converge.app_runtime.login_routes import FAILURES
+from jac_converge.app_runtime.problems import NO_STORE, Problem, answer, refusal
 from jac_converge.app_runtime.sso import cookies
 from jac_converge.app_runtime.sso.attempt import Attempt
 from jac_converge.app_runtime.sso.errors import ProviderDown, Refused, SsoError
@@ -218,7 +218,7 @@ class SsoRoutes:
         )
         audit(f"sso_{event}", request, account)
         if attempt.next is None:
-            return await self._opened(account, 201 if event == "register" else 200)
+            return await self._opened(request, account, 201 if event == "register" else 200)
         code, cookie = self._pickup.give(account, attempt)
         response = _to(attempt.next, code=code)
         if cookie is not None:
@@ -253,15 +253,15 @@ class SsoRoutes:
         except SsoError as error:
             audit("sso_code_refused", request)
             raise _problem(error) from error
-        response = await self._opened(account, 200)
+        response = await self._opened(request, account, 200)
         cookies.clear(response, PICKUP, secure=self._site.is_secure(request))
         return response
 
-    async def _opened(self, account: str, status: int) -> Response:
+    async def _opened(self, request: Request, account: str, status: int) -> Response:
         session = await self._identity.in_time(self._entrance.open, account, writes=True)
         if session is None:
             raise Problem(401, "the account is gone")
-        return answer(self._identity.opened(session), status, headers=NO_STORE)
+        return self._identity.opened(session, request, status)
 
     def _attempt(
         self, request: Request, provider: str, operation: str, next_: str | None, **more: Any

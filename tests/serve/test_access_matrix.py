@@ -8,7 +8,6 @@ by an admin, and by an API key of that user.
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -88,6 +87,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     server = JacServer(ROLES, folder, env=os.environ | {"JWT_SECRET": SECRET})
     with (folder / "jac.toml").open("a") as toml:
         toml.write("[converge.server]\nmetrics_enabled = true\n")
+        toml.write("[converge.mail]\nsmtp_url = 'smtp://localhost:9'\nsender = 'a@app.test'\n")
+        toml.write("verify_url = 'https://app.test/v'\nreset_url = 'https://app.test/r'\n")
         toml.write("[converge.sso.corp]\nissuer = 'http://localhost:9'\nclient_id = 'app'\n")
     make_admin(server)
     with server:
@@ -115,6 +116,11 @@ PUBLIC: Row = (200, 401, 200, 200, 200, 200)
 
 def nothing(_: People) -> None:
     """Send no body."""
+
+
+def same(body: Any) -> Sent:
+    """Send this, whoever the owner is."""
+    return lambda _: body
 
 
 def of(**fields: Any) -> Sent:
@@ -183,6 +189,10 @@ OURS: Mapping[str, tuple[Row, Sent]] = {
     # The key has been revoked by its owner when it is its turn.
     "DELETE /user/keys/{id_}": ((401, 401, 404, 200, 404, 403), nothing),
     "PUT /admin/users/{name}": ((401, 401, 403, 403, 200, 403), of(role="user")),
+    "POST /user/send-verification": ((401, 401, 400, 400, 400, 403), nothing),
+    "POST /user/verify-identity": ((401, 401, 400, 400, 400, 403), of(code="no code")),
+    "POST /user/forgot-password": ((400,) * 6, of(email="no address")),
+    "POST /user/reset-password": ((400,) * 6, of(code="no code", new_password=PASSWORD)),
     "GET /sso": (SAME, nothing),
     "POST /sso/token": ((400,) * 6, of(code="no code")),
     "GET /sso/{provider}/login": ((503,) * 6, nothing),
@@ -205,11 +215,6 @@ def path_of(route: str, people: People) -> str:
     for field, value in filled.items():
         path = path.replace(field, value)
     return path
-
-
-def _always(given: Any, _: People) -> Any:
-    """Send one thing, whoever asks."""
-    return given
 
 
 def statuses(
@@ -258,8 +263,7 @@ def test_calls_answer_who_may_call(world: World, settled: People) -> None:
             for where, expected in rows(path, told):
                 given = body_of(told, world.document, at=settled.root if where else None)
                 filled = path.replace("{node}", settled.root).replace("{label}", "x")
-                sent = partial(_always, given)
-                got = statuses(world.server, method.upper(), filled, settled, sent)
+                got = statuses(world.server, method.upper(), filled, settled, same(given))
                 seen += 1
                 if got != expected:
                     wrong.append(
