@@ -269,7 +269,7 @@ def test_flags_without_a_name_come_back(boxes: Boxes, program: "Program") -> Non
 def test_what_collections_makes_comes_back_as_what_it_was(boxes: Boxes, program: "Program") -> None:
     """With its order, its default and the names of its items."""
     place = kinds(program).Place
-    held = [
+    held: list[Any] = [
         Counter(b=2, a=0),
         OrderedDict(b=1, a=2),
         defaultdict(int, {1: 2}),
