@@ -84,7 +84,7 @@ def test_check_tells_whether_the_app_loads(
     ("table", "words"),
     [
         ("[converge.server]\nport = 0.5", "must be a whole number"),
-        ("[converge.databse]", "did you mean `database`?"),
+        ("[converge.databases]", "did you mean `database`?"),
         ('[converge.database]\nmongodb_uri = "${NOT SET}"', "has a ${ without a name"),
         ('[converge.server]\nhost = "${NOT_SET}"\nport = 0.5', "must be a whole number"),
     ],
