@@ -23,7 +23,7 @@ from jac_converge.app_runtime.app import create_app
 from jac_converge.app_runtime.auth.keys import BadKey
 from jac_converge.app_runtime.bridge.program import AppBroken, Program
 from jac_converge.app_runtime.bridge.restspecs import BadDeclaration
-from jac_converge.app_runtime.heads import BoundedHeads
+from jac_converge.app_runtime.kept import KeptConnections
 from jac_converge.app_runtime.stores import StoreError
 from jac_converge.app_runtime.tiers import open_memory
 from jac_converge.config.load import App, load_app
@@ -66,7 +66,7 @@ def work(app: App, listener: socket.socket, *, serving: Callable[[], None] | Non
             log_config=None,
             access_log=False,
             lifespan="on",
-            http=BoundedHeads,
+            http=KeptConnections,
             ws="none",
             server_header=False,
             headers=SECURITY,
@@ -138,11 +138,20 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, *, serving: Callable[[], None]) -> None:
         super().__init__(config)
         self._serving = serving
+        self._by_hand = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if not self.should_exit:
             self._serving()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._by_hand:
+            # Somebody waits at a terminal, and a browser keeps its connections open.
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, KeptConnections):
+                    connection.hang_up()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -161,6 +170,7 @@ class _Server(uvicorn.Server):
             os._exit(0)
         self.config.app.state.health.draining = True  # type: ignore[union-attr]
         if sig == signal.SIGINT:
+            self._by_hand = True
             sys.stderr.write("\n")  # after the ^C of the terminal
             logger.info("draining; press Ctrl-C again to stop at once")
         super().handle_exit(sig, frame)
