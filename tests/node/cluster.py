@@ -1,7 +1,7 @@
 """A whole cluster with two nodes that run real pods, as a context manager.
 
-Control plane, containerd, kubelet and kube-proxy in a `Machine`. Two nodes, so that one can be
-drained. Up in about half a minute, 1.2 GB.
+Control plane, containerd, kubelet, kube-proxy and CoreDNS in a `Machine`, and some volumes. Two
+nodes, so that one can be drained. Up in about half a minute, 1.2 GB.
 """
 
 import os
@@ -17,13 +17,14 @@ from typing import Any, Self
 from tests.node import images
 from tests.node.control import POD_NETWORK, SERVICE_NETWORK, Control
 from tests.node.machine import ADDRESS, Machine
-from tests.node.worker import Worker, proxy
+from tests.node.worker import DNS_ADDRESS, Worker, proxy
 from tests.servers import build, build_node
-from tests.servers.process import Process, ServerFailed
+from tests.servers.process import Process, ServerFailed, wait_until
 
 __all__ = ["Cluster"]
 
 SECOND_ADDRESS = "172.30.98.1"
+VOLUMES = 4
 
 _TOOL = """#!/bin/sh
 # MicroK8s' way to load an image, into every node of this cluster.
@@ -58,7 +59,7 @@ class Cluster:
         """How long each step of the start took."""
 
     def __enter__(self) -> Self:
-        """Start it, until both nodes take pods.
+        """Start it, until both nodes take pods, which find others by their names.
 
         Raises:
             ServerFailed: something ended, or was not ready in time.
@@ -78,6 +79,8 @@ class Cluster:
             self._start(stack, proxy(self._machine, self._control, self.workers[0]))
             for worker in self.workers:
                 self._start(stack, worker.kubelet(self._control))
+            self._add_dns()
+            self._add_volumes()
             self._stack = stack.pop_all()
         return self
 
@@ -132,6 +135,42 @@ class Cluster:
         stack.enter_context(process)
         self._processes.append(process)
         self.seconds[process.name] = time.monotonic() - began
+
+    def _add_dns(self) -> None:
+        began = time.monotonic()
+        text = (Path(__file__).parent / "dns.yaml").read_text().replace("@DNS@", DNS_ADDRESS)
+        manifest = self._machine.folder / "dns.yaml"
+        manifest.write_text(text)
+        self.kubectl("apply", "--filename", str(manifest))
+        wait_until(self._has_dns, within=120, what="CoreDNS", unless=self.check_alive)
+        self.seconds["CoreDNS"] = time.monotonic() - began
+
+    def _has_dns(self) -> bool:
+        path = "/apis/apps/v1/namespaces/kube-system/deployments/coredns"
+        return bool(self.api.get(path).get("status", {}).get("availableReplicas"))
+
+    def _add_volumes(self) -> None:
+        """Make folders of the first node volumes, for whoever claims one without a class."""
+        where = {"key": "kubernetes.io/hostname", "operator": "In", "values": ["node1"]}
+        for number in range(VOLUMES):
+            folder = self._machine.folder / f"volume-{number}"
+            folder.mkdir()
+            folder.chmod(0o777)
+            spec = {
+                "capacity": {"storage": "1Gi"},
+                "accessModes": ["ReadWriteOnce"],
+                "hostPath": {"path": str(folder)},
+                "nodeAffinity": {
+                    "required": {"nodeSelectorTerms": [{"matchExpressions": [where]}]}
+                },
+            }
+            volume = {
+                "apiVersion": "v1",
+                "kind": "PersistentVolume",
+                "metadata": {"name": f"volume-{number}"},
+                "spec": spec,
+            }
+            self.api.post("/api/v1/persistentvolumes", volume)
 
     def _load(self, worker: Worker) -> None:
         for name, archive in self._archives.items():

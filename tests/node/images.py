@@ -170,6 +170,11 @@ IMAGES = {
         layers=(_shell,),
         settings={"Entrypoint": ["/bin/sleep", "2147483647"]},
     ),
+    "coredns": Recipe(
+        name="localhost/coredns:1",
+        layers=(_program("coredns"),),
+        settings={"Entrypoint": ["/coredns"]},
+    ),
     "redis": Recipe(name=REDIS, layers=(_system, _redis), settings={"Env": [PATH]}),
     # Arguments are those of MongoDB, which it has not.
     "mongowire": Recipe(
