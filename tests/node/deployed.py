@@ -5,7 +5,8 @@ import http.client
 import re
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pymongo
 
 from tests.cluster.foreign_edits import path_of
 from tests.e2e.image_places import FIRST, cache
-from tests.e2e.scale_command import Done, run_scale
+from tests.e2e.scale_command import Done, Running, run_scale, running_scale
 from tests.node import images
 from tests.node.cluster import Cluster
 from tests.node.load import Client, Load
@@ -66,6 +67,19 @@ class Todo:
         )
         assert 0 == done.code, (done.out, done.err, self.state())
         return done
+
+    def plan(self) -> str:
+        """Show the plan, for which the image is built."""
+        env, kubeconfig = self._env, self.cluster.kubeconfig
+        return run_scale(self.file, "--plan", kubeconfig=kubeconfig, env=env, timeout=FIRST).out
+
+    @contextmanager
+    def scaling(self, *flags: str) -> Iterator[Running]:
+        """Run `jac scale` beside the block, which it does not outlive."""
+        with running_scale(
+            self.file, *flags, kubeconfig=self.cluster.kubeconfig, env=self._env
+        ) as running:
+            yield running
 
     def destroy(self) -> None:
         """Remove all of it, with its data."""
