@@ -5,7 +5,7 @@ PYTHON ?= $(firstword $(foreach p,python3.14 python3.13 python3.12 python3 pytho
 BIN := .venv/bin
 FLAGS ?=
 
-.PHONY: help serve test test-long lint typed types format docs bench-converge bench-heal bench-idle bench-many-apps bench-serve-start bench-pod-start bench-help bench-memory bench-wrong-logins clean
+.PHONY: help serve test test-long test-node lint typed types format docs bench-converge bench-heal bench-idle bench-many-apps bench-serve-start bench-pod-start bench-first-answer bench-help bench-memory bench-wrong-logins clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -33,6 +33,10 @@ test: .venv/.dev ## run every test but the long ones, with real servers (builds 
 test-long: .venv/.dev ## minutes of load and faults; prints calls and replays per second
 	@$(BIN)/python tests/servers/build.py
 	@$(BIN)/python -m pytest -m long -s $(FLAGS)
+
+test-node: .venv/.dev ## real pods on two nodes of this machine (root, Linux; builds them once, about 7 minutes)
+	@$(BIN)/python -m tests.servers.build_node
+	@$(BIN)/python -m pytest -m node tests/node -s $(FLAGS)
 
 lint: .venv/.dev typed ## ruff, import contracts, spelling, Dockerfile
 	@$(BIN)/ruff format --check --quiet .
@@ -76,6 +80,10 @@ bench-serve-start: .venv/.dev ## jac serve from start to the first answer
 
 bench-pod-start: .venv/.dev ## the container of a built image from start to ready (root, Linux)
 	@$(BIN)/python -m benchmarks.pod_start
+
+bench-first-answer: .venv/.dev ## jac scale to the first answer of a real pod, and where the time went (root, Linux)
+	@$(BIN)/python -m tests.servers.build_node
+	@$(BIN)/python -m benchmarks.first_answer
 
 bench-help: .venv/.dev ## jac --help with and without the plugin
 	@$(BIN)/python -m benchmarks.jac_help

@@ -5,8 +5,8 @@ of an error, and in every line that is logged meanwhile. It changes with what is
 """
 
 import logging
+import random
 import re
-import secrets
 import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,6 +24,7 @@ LETTERS = str.maketrans("0123456789", "ghijklmnop")
 """An id has no digits, so who looks for a number in a log or an answer does not find ids."""
 STARTS = ("http.response.start", "websocket.accept", "websocket.http.response.start")
 PROBES = "/healthz/"
+_ids = random.Random()  # noqa: S311 - nobody has to be unable to guess one
 LONGEST_PATH = 200  # characters in the log
 
 
@@ -45,7 +46,7 @@ class Front:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        id_ = _sent(scope) or secrets.token_hex(8).translate(LETTERS).encode()
+        id_ = _sent(scope) or _ids.randbytes(8).hex().translate(LETTERS).encode()
         status, began = 0, time.perf_counter()
 
         async def noted(message: Message) -> None:

@@ -26,7 +26,7 @@ from jac_converge.app_runtime.auth.keys import BadKey
 from jac_converge.app_runtime.bridge.program import AppBroken, Program
 from jac_converge.app_runtime.bridge.restspecs import BadDeclaration
 from jac_converge.app_runtime.front import Front
-from jac_converge.app_runtime.heads import BoundedHeads
+from jac_converge.app_runtime.kept import KeptConnections
 from jac_converge.app_runtime.probes import Health
 from jac_converge.app_runtime.proxies import TrustedProxies
 from jac_converge.app_runtime.stores import StoreError
@@ -73,7 +73,7 @@ def work(app: App, listener: socket.socket, *, serving: Callable[[], None] | Non
             log_config=None,
             access_log=False,
             lifespan="on",
-            http=BoundedHeads,
+            http=KeptConnections,
             # Without compression: for each connection, it takes more memory than all else.
             ws="websockets-sansio" if api.state.audience is not None else "none",
             ws_max_size=settings.websocket_max_bytes,
@@ -162,6 +162,7 @@ class _Server(uvicorn.Server):
         self._health = health
         self._endings = endings
         self._serving = serving
+        self._by_hand = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -177,6 +178,11 @@ class _Server(uvicorn.Server):
             await asyncio.gather(*(end(patience) for end in self._endings))
             left = patience - (time.monotonic() - began)
             self.config.timeout_graceful_shutdown = max(1, round(left))
+        if self._by_hand:
+            # Somebody waits at a terminal, and a browser keeps its connections open.
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, KeptConnections):
+                    connection.hang_up()
         await super().shutdown(sockets)
 
     @contextmanager
@@ -196,6 +202,7 @@ class _Server(uvicorn.Server):
             os._exit(0)
         self._health.draining = True
         if sig == signal.SIGINT:
+            self._by_hand = True
             sys.stderr.write("\n")  # after the ^C of the terminal
             logger.info("draining; press Ctrl-C again to stop at once")
         super().handle_exit(sig, frame)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 if TYPE_CHECKING:
+    from tests.node.cluster import Cluster
     from tests.servers.browser import Browser
     from tests.servers.control_plane import ControlPlane
     from tests.servers.mongo_server import MongoServer
@@ -57,6 +58,15 @@ def cluster_with_controllers() -> Iterator["ControlPlane"]:
 
     with _have(lambda: ControlPlane(controllers=True)) as server, PodMarker(server.api):
         yield server
+
+
+@pytest.fixture(scope="session")
+def node_cluster(kubectl: Path) -> Iterator["Cluster"]:
+    """Give a cluster of two nodes that run real pods."""
+    from tests.node.cluster import Cluster
+
+    with _have(lambda: Cluster(kubectl)) as cluster:
+        yield cluster
 
 
 @pytest.fixture

