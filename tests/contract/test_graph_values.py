@@ -292,7 +292,8 @@ def test_subclass_of_a_plain_type_is_refused(boxes: Boxes, program: "Program", n
     from jac_converge.app_runtime.bridge.values import CannotStore  # noqa: PLC0415
 
     value = getattr(kinds(program), name)()
-    for held in (value, [value], {"a": value}, defaultdict(lambda: 1)):
+    wrong: tuple[Any, ...] = (value, [value], {"a": value}, defaultdict(lambda: 1))
+    for held in wrong:
         with pytest.raises(CannotStore, match=r"Box\.held cannot be stored: "):
             boxes.put(held=held)
     assert boxes.get("held") is None
