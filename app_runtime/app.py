@@ -262,13 +262,18 @@ def _mail(
     from jac_converge.app_runtime.auth.mailer import Mailer  # noqa: PLC0415 - few need it
     from jac_converge.app_runtime.mail_routes import MailRoutes, Pages  # noqa: PLC0415
 
-    mail, previous = app.settings.mail, app.settings.jwt.previous_secrets
+    mail = app.settings.mail
     url = mail.smtp_url.get_secret_value() if mail.smtp_url is not None else ""
     pages = Pages(app=app.name, verify=mail.verify_url or "", reset=mail.reset_url or "")
-    secrets = (*_secrets(app), *(secret.get_secret_value() for secret in previous))
     mailer = Mailer(url, mail.sender or "")
     return MailRoutes(
-        identity, accounts, sessions, throttle, mailer=mailer, pages=pages, secrets=secrets
+        identity,
+        accounts,
+        sessions,
+        throttle,
+        mailer=mailer,
+        pages=pages,
+        secrets=(*_secrets(app), *_previous(app)),
     )
 
 
@@ -279,6 +284,11 @@ def _secrets(app: App) -> tuple[str, ...]:
     return minted_secrets(shelf_file(app).with_name("jwt-secret"))
 
 
+def _previous(app: App) -> list[str]:
+    """Return what counts on for a while, so that a new secret logs nobody out."""
+    return [secret.get_secret_value() for secret in app.settings.jwt.previous_secrets]
+
+
 def _tokens(app: App) -> Tokens:
     jwt = app.settings.jwt
     private = jwt.private_key.get_secret_value() if jwt.private_key is not None else None
@@ -286,7 +296,7 @@ def _tokens(app: App) -> Tokens:
         algorithm=jwt.algorithm,
         secrets_=_secrets(app),
         private_key=private,
-        previous=[secret.get_secret_value() for secret in jwt.previous_secrets],
+        previous=_previous(app),
     )
     return Tokens(
         keys,
@@ -303,10 +313,16 @@ def _cookies(app: App) -> SessionCookies | None:
         return None
     return SessionCookies(
         server.public_url,
-        _secrets(app)[0],
+        (*_secrets(app), *_previous(app)),
         access=jwt.access_token_seconds,
         refresh=jwt.refresh_token_seconds,
     )
+
+
+def _path_of(spec: WalkerSpec) -> str:
+    own = f"/{ROUTES[spec.rest.protocol]}/{spec.name}"
+    # A walker of HTTP is at both.
+    return own if spec.rest.protocol == "http" else spec.rest.path or own
 
 
 def _add_index(api: FastAPI, app: App, program: Program) -> None:
@@ -314,7 +330,7 @@ def _add_index(api: FastAPI, app: App, program: Program) -> None:
         """Tell what is served here."""
         prefix = request.scope.get("root_path", "")
         walkers = sorted(program.walkers.items())
-        paths = [f"{prefix}/{ROUTES[spec.rest.protocol]}/{name}" for name, spec in walkers]
+        paths = [f"{prefix}{_path_of(spec)}" for _, spec in walkers]
         paths += [f"{prefix}/function/{name}" for name in sorted(program.functions)]
         docs = f"{prefix}/docs" if app.settings.server.docs_enabled else None
         return answer({"name": app.name, "docs": docs, "endpoints": paths})

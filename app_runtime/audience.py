@@ -17,6 +17,7 @@ __all__ = ["Audience", "Listener"]
 
 logger = logging.getLogger(__name__)
 
+LOOKS = 20  # at whether the bus is there
 PATIENCE = 1.0  # s that a connection waits for the bus, and then does without
 
 
@@ -69,7 +70,11 @@ class Audience:
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
             self._bus.listen(self._hear_others)
-        await asyncio.to_thread(self._bus.wait, PATIENCE)
+        # Without a thread: with Redis away, those who join would hold all of them.
+        for _ in range(LOOKS):
+            if self._bus.wait(0):
+                break
+            await asyncio.sleep(PATIENCE / LOOKS)
 
     def exit(self, listener: Listener, topic: str) -> None:
         """Hear nothing any more, and give the place back."""

@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 THREADS_FOR_ACCOUNTS = 8
 THREADS_FOR_HASHES = 4  # more than run at once: each also waits for the store
+THREADS_FOR_MAILS = 2
+MOST_MAILS = 100  # that wait for the mail server
 MOST_AT_THE_DOOR = 200  # who wait for a hash; about 5 s of them
 THREADS = 64  # a call that waits for something else holds one
 QUICK = 0.25  # s; a call that took less may hold the store's write lock while it runs again
@@ -38,7 +40,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.25  # s
 
 
 class Crowded(Exception):
-    """More wait for a hash than there is time for."""
+    """More wait for a hash, or a mail, than there is time for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +86,8 @@ class Calls:
         self._accounts = Pool(THREADS_FOR_ACCOUNTS, "account")
         # Hashes of passwords take turns: a crowd at the door must not hold up who is inside.
         self._door = Pool(THREADS_FOR_HASHES, "hash")
+        # A mail server that is slow holds up nobody but mails.
+        self._mails = Pool(THREADS_FOR_MAILS, "mail")
         self.feeds = Feeds(self._walker_loop)
         """What goes on after its call: streams."""
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -155,6 +159,18 @@ class Calls:
         async with asyncio.timeout(self._timeout):
             return await self._door.run(function)
 
+    async def mailing[T](self, function: Callable[[], T]) -> T:
+        """Do the same with something that sends a mail.
+
+        Raises:
+            Crowded: too many wait for that already.
+            TimeoutError: what it does goes on.
+        """
+        if self._mails.waiting >= MOST_MAILS:
+            raise Crowded
+        async with asyncio.timeout(self._timeout):
+            return await self._mails.run(function)
+
     async def in_thread[T](self, function: Callable[..., T], *args: Any) -> T:
         """Run something that may wait in a thread, with the context of the caller."""
         return await self._pool.run(function, *args)
@@ -166,7 +182,7 @@ class Calls:
 
     @property
     def _pools(self) -> tuple[Pool, ...]:
-        return self._pool, self._accounts, self._door
+        return self._pool, self._accounts, self._door, self._mails
 
     def close(self) -> None:
         """Take no more work and forget what has not begun; what runs may end or die with us."""

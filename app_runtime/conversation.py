@@ -190,7 +190,8 @@ class Conversation:
             await self._send_all(outcome.stream)
             return
         self._say(_text(answer_with(outcome.text)))
-        if line.spec.rest.broadcast:
+        # What was said at a node that a message names is not for all who listen here.
+        if line.spec.rest.broadcast and (self._node or not received.node):
             said = message_with("broadcast", outcome.text)
             await line.audience.tell(self.topic, said, but=self)
 

@@ -88,7 +88,11 @@ class Identity:
             Problem: 401, it is not valid, or missing; 403, it is an API key, or another site may
                 have had the browser send the cookie.
         """
-        token = sent_token(request)
+        return self._speaker_with(sent_token(request), request, required=required)
+
+    def _speaker_with(
+        self, token: str | None, request: Request, *, required: bool
+    ) -> Claims | None:
         kept = self.cookies.token(request) if token is None and self.cookies else None
         claims = self.speaking(token if kept is None else kept, required=required)
         if kept is not None and claims is not None and self.cookies is not None:
@@ -99,7 +103,7 @@ class Identity:
         """Return who calls something of the app by a request (see `speaker` and `caller`)."""
         token = sent_token(request)
         if token is None:
-            return self.speaker(request, required=required)
+            return self._speaker_with(None, request, required=required)
         return self.caller(token, required=required)
 
     def caller(self, token: str | None, *, required: bool) -> Caller | None:
@@ -221,6 +225,18 @@ class Identity:
         except Crowded as error:
             text = "too many log in at this moment; nothing was stored"
             raise Problem(503, text, headers={"Retry-After": "2"}) from error
+
+    async def mailing[T](self, function: Callable[[], T]) -> T:
+        """Run something that sends a mail (see `in_time`).
+
+        Raises:
+            Problem: 503, too many wait for that.
+        """
+        try:
+            return await _ended_by(self._calls.mailing(function), writes=False)
+        except Crowded as error:
+            text = "too many mails wait to be sent; try again later"
+            raise Problem(503, text, headers={"Retry-After": "60"}) from error
 
     def opened(
         self, session: Session, request: Request, status: int = 200, **more: Any

@@ -176,6 +176,8 @@ def _store(app: App, verb: str, *, must_be_there: bool = False) -> Iterator[Docu
 @contextmanager
 def _replacing(file: Path) -> Iterator[IO[str]]:
     """Write a file for its owner alone, which takes the place of another only when it is whole."""
+    if not file.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {file.parent} for {file.name}")
     number, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
     try:
         with os.fdopen(number, "w", encoding="ascii") as writing:

@@ -17,7 +17,7 @@ from jac_converge.app_runtime.auth.sessions import PREFIX, InvalidRefresh, Reuse
 from jac_converge.app_runtime.auth.tokens import Claims
 from jac_converge.app_runtime.bodies import CheckedRoute
 from jac_converge.app_runtime.door import Door
-from jac_converge.app_runtime.identity import Identity, unauthorized
+from jac_converge.app_runtime.identity import Identity, sent_token, unauthorized
 from jac_converge.app_runtime.identity_bodies import Login, Logout, Refresh, Registration, Renewal
 from jac_converge.app_runtime.problems import Problem, answer
 from jac_converge.app_runtime.signatures import Failure
@@ -63,8 +63,15 @@ class LoginRoutes:
             """
             if body is not None and body.refresh_token is not None:
                 return await logout_by(body.refresh_token, request)
-            claims = identity.speaker(request, required=True)
-            assert claims is not None  # noqa: S101 - what `required` means
+            cookies = identity.cookies
+            claims = identity.speaker(request, required=cookies is None)
+            if claims is None and cookies is not None:
+                # The access cookie ends before the session does.
+                kept = cookies.refresh_token(request)
+                if kept is not None:
+                    return await logout_by(kept, request)
+            if claims is None:
+                raise unauthorized("this needs a token; there is nobody to log out")
             return await logout(claims, request, everywhere=False)
 
         async def post_logout_everywhere(request: Request, claims: Claims = required) -> Response:
@@ -131,7 +138,9 @@ class LoginRoutes:
         It is the one in the body, or else in the cookie of the browser.
         """
         cookies = self._identity.cookies
-        kept = cookies.refresh_token(request) if body is None and cookies is not None else None
+        # Whoever sends a token is not here by a cookie, and is answered with tokens.
+        by_cookie = body is None and sent_token(request) is None
+        kept = cookies.refresh_token(request) if by_cookie and cookies is not None else None
         if body is None and kept is None:
             raise Problem(422, "the body needs a refresh_token")
         return await self._refreshed(body.refresh_token if body else kept or "", request)

@@ -8,8 +8,10 @@ what a mail lets somebody do.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, FastAPI, Request, Security
@@ -18,11 +20,11 @@ from starlette.responses import Response
 
 from jac_converge.app_runtime.auth.account import Account
 from jac_converge.app_runtime.auth.accounts import Accounts, Refused
-from jac_converge.app_runtime.auth.audit import audit
+from jac_converge.app_runtime.auth.audit import address_of, audit
 from jac_converge.app_runtime.auth.mailer import Mailer, MailFailed
 from jac_converge.app_runtime.auth.names import EMAIL, Name, email
 from jac_converge.app_runtime.auth.sessions import Session, Sessions
-from jac_converge.app_runtime.auth.throttle import Throttle, TooMany
+from jac_converge.app_runtime.auth.throttle import Throttle, TooMany, counted
 from jac_converge.app_runtime.auth.tokens import Claims
 from jac_converge.app_runtime.bodies import CheckedRoute
 from jac_converge.app_runtime.door import refused, throttled
@@ -144,19 +146,20 @@ class MailRoutes:
         app.include_router(router)
 
     async def _send_verification(self, claims: Claims, request: Request) -> Response:
-        def send() -> None:
+        def written() -> Callable[[], None]:
             account = self._identity.account(claims)
             own = _address(account)
             if own is None or own.verified:
                 raise Refused("the account has no address that is not verified")
-            self._throttle.mailing(own.key)
+            self._throttle.mailing("verify", own.key, account.id)
             note = {"account": account.id, "address": own.key}
             link = _link(self._pages.verify, self._verify.close(note))
             text = VERIFY.format(app=self._pages.app, link=link)
-            self._mailer.send(own.value, f"Your address at {self._pages.app}", text)
+            subject = f"Your address at {self._pages.app}"
+            return partial(self._mailer.send, own.value, subject, text)
 
         try:
-            await self._identity.in_time(send)
+            await self._identity.mailing(await self._identity.in_time(written))
         except Refused as error:
             raise refused("send_verification", request, claims, error) from error
         except TooMany as error:
@@ -194,7 +197,8 @@ class MailRoutes:
         """
         try:
             key = email(body.email).key
-            await self._identity.in_time(self._throttle.mailing, key)
+            by = counted(address_of(request))
+            await self._identity.in_time(self._throttle.mailing, "reset", key, by)
         except Refused as error:
             raise Problem(400, str(error)) from error
         except TooMany as error:
@@ -205,24 +209,26 @@ class MailRoutes:
         return answer({"accepted": True})
 
     async def _send_reset(self, address: str, request: Request) -> None:
-        def send() -> str | None:
+        def written() -> tuple[str, Callable[[], None]] | None:
             name = email(address)
             account = self._accounts.by_name(name)
             own = account.has(name) if account is not None else None
             if account is None or own is None or not own.verified:
                 return None
-            note = {"account": account.id, "version": account.version}
+            note = {"account": account.id, "version": account.version, "address": own.key}
             link = _link(self._pages.reset, self._reset.close(note))
             text = RESET.format(app=self._pages.app, link=link)
-            self._mailer.send(own.value, f"A new password at {self._pages.app}", text)
-            return account.id
+            subject = f"A new password at {self._pages.app}"
+            return account.id, partial(self._mailer.send, own.value, subject, text)
 
         try:
-            account = await self._identity.in_time(send)
+            found = await self._identity.in_time(written)
+            if found is not None:
+                await self._identity.mailing(found[1])
         except (MailFailed, Problem, StoreError) as error:
             logger.error("a mail for a new password was not sent: %s", error)  # noqa: TRY400
             return
-        audit("forgot_password", request, account or "-")
+        audit("forgot_password", request, found[0] if found is not None else "-")
 
     async def _new_password(self, body: Reset, request: Request) -> Response:
         """Set a new password by the code of a mail; every session from before ends."""
@@ -237,8 +243,9 @@ class MailRoutes:
         def reset() -> Session:
             found = self._accounts.read([note["account"]]) if note is not None else {}
             account = self._accounts.current(next(iter(found.values()), None))
-            # A new password counts the version up, so a code is good once.
-            if note is None or account is None or account.version != note["version"]:
+            # A new password counts the version up, so a code is good once; and it goes with the
+            # address that it was sent to.
+            if note is None or account is None or not _may_reset(account, note):
                 raise Refused("the code is not valid (any more); ask for another one")
             self._accounts.set_password(account, body.new_password, beside=beside)
             return begun[0]
@@ -250,6 +257,13 @@ class MailRoutes:
             raise Problem(400, str(error), code="UPDATE_FAILED") from error
         audit("reset_password", request, session.account.id)
         return self._identity.opened(session, request)
+
+
+def _may_reset(account: Account, note: Mapping[str, Any]) -> bool:
+    sent_to = note.get("address")
+    return account.version == note["version"] and any(
+        name.verified and name.key == sent_to for name in account.names
+    )
 
 
 def _address(account: Account) -> Name | None:

@@ -29,7 +29,8 @@ class Headers(dict[str, str]):
     """Headers of a request, which are found however their names are written."""
 
     def __init__(self, sent: Mapping[str, str]) -> None:
-        super().__init__({name.title(): value for name, value in sent.items()})
+        # The first of several counts, as for whoever looks for a token.
+        super().__init__({name.title(): value for name, value in reversed(list(sent.items()))})
 
     def __getitem__(self, name: str) -> str:
         return super().__getitem__(name.title())
@@ -80,7 +81,7 @@ def _given(request: HTTPConnection, spec: WalkerSpec) -> dict[str, Any]:
         "headers": headers,
         "request": {
             "method": request.scope.get("method", "GET"),  # a websocket has none
-            "path": request.url.path,
+            "path": request.scope["path"],  # `url` parses it again, into another one perhaps
             "query": dict(request.query_params),
             "headers": headers,
             "client": request.client.host if request.client else None,

@@ -42,37 +42,38 @@ class Once:
         Raises:
             Conflict: others used other things all the time.
         """
-        key, mark = _place(thing)
         first = False
 
         def marked(stored: Document | None) -> Document | None:
             nonlocal first
-            found = stored or Document(id=key, kind="once", body={"used": {}})
-            now, used = self._clock(), found.body["used"]
-            first = mark not in used
-            if not first:
-                return None
-            kept = {one: until for one, until in used.items() if until > now}
-            return found._replace(body={"used": kept | {mark: now + lasting}})
+            found = self._marked(stored, thing, lasting)
+            first = found is not None
+            return found
 
-        rewrite(self._store, key, marked, tries=TRIES)
+        rewrite(self._store, _place(thing)[0], marked, tries=TRIES)
         return first
 
-    def forget(self, thing: str) -> None:
-        """Let it be used again: what it was used for did not happen.
+    def mark(self, thing: str, *, lasting: float) -> Document | None:
+        """Return what makes it used once it is stored, for who stores more with it.
 
-        Raises:
-            Conflict: others used other things all the time.
+        Args:
+            thing: a secret or not, only its hash is kept.
+            lasting: s after which it is of no use anyway.
+
+        Returns:
+            A document at the version it was read at; None: somebody used it before.
         """
+        key = _place(thing)[0]
+        return self._marked(self._store.get([key]).get(key), thing, lasting)
+
+    def _marked(self, stored: Document | None, thing: str, lasting: float) -> Document | None:
         key, mark = _place(thing)
-
-        def unmarked(stored: Document | None) -> Document | None:
-            if stored is None or mark not in stored.body["used"]:
-                return None
-            kept = {one: until for one, until in stored.body["used"].items() if one != mark}
-            return stored._replace(body={"used": kept})
-
-        rewrite(self._store, key, unmarked, tries=TRIES)
+        found = stored or Document(id=key, kind="once", body={"used": {}})
+        now, used = self._clock(), found.body["used"]
+        if mark in used:
+            return None
+        kept = {one: until for one, until in used.items() if until > now}
+        return found._replace(body={"used": kept | {mark: now + lasting}})
 
 
 def _place(thing: str) -> tuple[str, str]:

@@ -77,6 +77,9 @@ class Pool:
         self._threads_asleep = 0
         self._wake: SimpleQueue[bool] = SimpleQueue()
         """True: there is work for one that sleeps; False: one may end."""
+        self._looks: SimpleQueue[bool] = SimpleQueue()
+        """The same for the thread that looks."""
+        self._has_looker = False
         self._done = 0
         self._looking = self._closed = False
         self.running = 0
@@ -107,8 +110,7 @@ class Pool:
             look = not self._looking and self._short
             self._looking |= look
         if look:
-            # A thread, not an event loop: that may stand still while its app computes.
-            threading.Thread(target=self._keep_looking, name="pool-width", daemon=True).start()
+            self._look_again()
         return await future
 
     def close(self) -> None:
@@ -118,6 +120,7 @@ class Pool:
             waiting, self._waiting = self._waiting, deque()
             for _ in range(0 if closed else self._threads):
                 self._wake.put(False)
+            self._looks.put(False)
         for job in waiting:
             job.forget()
 
@@ -163,12 +166,21 @@ class Pool:
             self._threads_asleep += 1
             return None
 
+    def _look_again(self) -> None:
+        if not self._has_looker:
+            self._has_looker = True
+            # A thread, not an event loop: that may stand still while its app computes. And the same
+            # one for ever, since to start one is to wait for it.
+            threading.Thread(target=self._keep_looking, name="pool-width", daemon=True).start()
+        self._looks.put(True)
+
     def _keep_looking(self) -> None:
-        again = True
-        while again:
-            began, used, done = time.monotonic(), self._processor(), self._done
-            time.sleep(LOOK)
-            again = self._look(began, used, done)
+        while self._looks.get():
+            again = True
+            while again:
+                began, used, done = time.monotonic(), self._processor(), self._done
+                time.sleep(LOOK)
+                again = self._look(began, used, done)
 
     def _look(self, began: float, used: float, done: int) -> bool:
         """Widen or narrow the pool by what the process did since; return whether to look again."""

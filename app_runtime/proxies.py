@@ -95,6 +95,8 @@ def _hop(value: bytes) -> str | None:
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    if "%" in text:
+        return None  # what follows may be anything, and ends up in logs
     try:
         found = ipaddress.ip_address(text)
     except ValueError:

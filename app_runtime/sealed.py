@@ -17,7 +17,8 @@ class Seal:
     """What is to be written with the work."""
 
     document: Document
-    """At the version it was read at: if somebody has written it since, nothing is written."""
+    """At the version it was read at, 0: a new one. If somebody has written it since, nothing is
+    written."""
     stored: bool = False
 
 
@@ -49,7 +50,12 @@ class Sealed:
         if not batch or self._seal.stored:
             self._store.commit(batch)
             return
-        self._store.commit(replace(batch, updates=(*batch.updates, self._seal.document)))
+        document = self._seal.document
+        if document.version:
+            sealed = replace(batch, updates=(*batch.updates, document))
+        else:
+            sealed = replace(batch, creates=(*batch.creates, document))
+        self._store.commit(sealed)
         self._seal.stored = True
 
     def exclusive(self) -> AbstractContextManager[DocumentStore]:

@@ -8,6 +8,7 @@ with how browsers keep a session.
 
 import base64
 import hmac
+from collections.abc import Sequence
 
 from fastapi import Request
 from starlette.responses import Response
@@ -26,17 +27,19 @@ ACCESS, REFRESH, CSRF = "access", "refresh", "csrf"
 class SessionCookies:
     """The cookies of sessions, as an app at one URL sets them."""
 
-    def __init__(self, public_url: str, secret: str, *, access: int, refresh: int) -> None:
+    def __init__(
+        self, public_url: str, secrets: Sequence[str], *, access: int, refresh: int
+    ) -> None:
         """Describe them.
 
         Args:
             public_url: of the app; https, or on this machine.
-            secret: of the tokens.
+            secrets: of the tokens; the first makes CSRF tokens, those of all count.
             access: s that an access token lives.
             refresh: s that a refresh token lives.
         """
         self._secure = public_url.startswith("https://")
-        self._key = hmac.digest(secret.encode(), b"jac-converge csrf", "sha256")
+        self._keys = [hmac.digest(one.encode(), b"jac-converge csrf", "sha256") for one in secrets]
         self._access, self._refresh = access, refresh
 
     def wanted(self, request: Request) -> bool:
@@ -48,7 +51,7 @@ class SessionCookies:
 
     def give(self, response: Response, session: Session, token: str) -> str:
         """Set the cookies of a session; returns the CSRF token of it."""
-        csrf = self._csrf(session.id)
+        csrf = _csrf(self._keys[0], session.id).decode()
         self._set(response, ACCESS, token, self._access)
         if session.refresh:
             self._set(response, REFRESH, session.refresh, self._refresh)
@@ -85,14 +88,11 @@ class SessionCookies:
 
     def _check(self, request: Request, session: str) -> None:
         sent = request.headers.get(CSRF_HEADER, "")
-        if not hmac.compare_digest(sent.encode(), self._csrf(session).encode()):
+        # All of them each time: how long it takes says nothing about what would fit.
+        fits = [hmac.compare_digest(sent.encode(), _csrf(key, session)) for key in self._keys]
+        if not any(fits):
             text = f"send the cookie {self._name(CSRF)} as X-CSRF-Token, too"
             raise Problem(403, text, code=CSRF_FAILED)
-
-    def _csrf(self, session: str) -> str:
-        """Make the CSRF token of a session, which no other one has."""
-        digest = hmac.digest(self._key, session.encode(), "sha256")
-        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
     def _set(
         self, response: Response, name: str, value: str, lifetime: int, *, hidden: bool = True
@@ -110,3 +110,8 @@ class SessionCookies:
     def _name(self, name: str) -> str:
         """With the prefix by which a browser takes it from this very host and over TLS only."""
         return f"__Host-jac-{name}" if self._secure else f"jac-{name}"
+
+
+def _csrf(key: bytes, session: str) -> bytes:
+    """Make the CSRF token of a session, which no other one has."""
+    return base64.urlsafe_b64encode(hmac.digest(key, session.encode(), "sha256")).rstrip(b"=")

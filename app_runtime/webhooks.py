@@ -5,8 +5,8 @@ timestamp is near our clock, and once in that time, whichever worker or pod gets
 with how messages are signed.
 """
 
+import hashlib
 import hmac
-import logging
 from collections.abc import Callable
 from functools import partial
 from time import time
@@ -28,14 +28,13 @@ from jac_converge.app_runtime.outcomes import outcome_of
 from jac_converge.app_runtime.problems import Problem, answer_with
 from jac_converge.app_runtime.receiving import Received
 from jac_converge.app_runtime.routes import FAILURES
+from jac_converge.app_runtime.sealed import Seal, Sealed
 from jac_converge.app_runtime.signatures import Failure, Signature, signature_of
-from jac_converge.app_runtime.stores import DocumentStore, StoreError
+from jac_converge.app_runtime.stores import DocumentStore
 from jac_converge.app_runtime.straight import straight
 from jac_converge.config.webhooks import Webhooks, WebhookSettings
 
 __all__ = ["Webhook", "install", "webhooks"]
-
-logger = logging.getLogger(__name__)
 
 TIMESTAMP, SIGNATURE = "X-Webhook-Timestamp", "X-Webhook-Signature"
 SCHEME = "sha256="
@@ -136,6 +135,8 @@ class Webhook:
         secrets = [*given, *settings.previous_secrets]
         self._secrets = [secret.get_secret_value().encode() for secret in secrets]
         self._tolerance = settings.tolerance_seconds
+        # A clock of the sender that is ahead lets its messages live for twice the tolerance.
+        self._lasting = 2 * self._tolerance + 1
         self._clock = clock
 
     async def answer(self, request: Request) -> Response:
@@ -146,19 +147,33 @@ class Webhook:
         """
         raw = await request.body()
         mark = f"webhook {self._spec.name} {self._signed(request, raw)}"
-        # A clock of the sender that is ahead lets its messages live for twice the tolerance.
-        use = partial(self._once.use, mark, lasting=2 * self._tolerance + 1)
-        if not await self._server.identity.in_time(use, writes=True):
-            raise Problem(409, "this message was received before", code="ALREADY_RECEIVED")
-        try:
-            return await self._run(request, raw)
-        except Exception as error:
-            if not (isinstance(error, Problem) and error.code == "OUTCOME_UNKNOWN"):
-                await self._forget(mark)
-            raise
+        received = self._received(checked_object(request, raw))
+        seals: list[Seal] = []
+
+        def sealed(store: DocumentStore) -> DocumentStore:
+            document = self._once.mark(mark, lasting=self._lasting)
+            if document is None:
+                raise _received_before()
+            seals.append(Seal(document=document))
+            return Sealed(store, seals[-1])
+
+        # That it was received is stored with what it does, or not at all: whoever dies in between
+        # leaves a message that may come again.
+        order = Order(
+            spec=self._spec, fields=received.values, root=lambda _: SYSTEM_ROOT, over=sealed
+        )
+        outcome = await outcome_of(order, self._server.calls)
+        if not seals[-1].stored:
+            use = partial(self._once.use, mark, lasting=self._lasting)
+            if not await self._server.identity.in_time(use, writes=True):
+                raise _received_before()
+        if outcome.stream is None:
+            return answer_with(outcome.text)
+        items = self._server.calls.feeds.items(outcome.stream)
+        return EventStream(self._spec.name, items, draining=self._server.draining)
 
     def _signed(self, request: Request, raw: bytes) -> str:
-        """Return the signature of a message that is good now.
+        """Return what a message is known by, whoever of two secrets signed it; it is good now.
 
         Raises:
             Problem: it is not.
@@ -178,16 +193,7 @@ class Webhook:
         fits = [hmac.compare_digest(one.encode(), other) for one in wanted for other in given]
         if not any(fits):
             raise Problem(401, f"{SIGNATURE} is not the one of this timestamp and body")
-        return wanted[fits.index(True) // len(given)]
-
-    async def _run(self, request: Request, raw: bytes) -> Response:
-        received = self._received(checked_object(request, raw))
-        order = Order(spec=self._spec, fields=received.values, root=lambda _: SYSTEM_ROOT)
-        outcome = await outcome_of(order, self._server.calls)
-        if outcome.stream is None:
-            return answer_with(outcome.text)
-        items = self._server.calls.feeds.items(outcome.stream)
-        return EventStream(self._spec.name, items, draining=self._server.draining)
+        return hashlib.sha256(message).hexdigest()
 
     def _received(self, sent: dict[str, Any]) -> Received:
         """Take the fields of the walker; what others send has many more."""
@@ -196,8 +202,6 @@ class Webhook:
         body = model_from(self.signature.body, text, lambda _: "body")
         return Received(signature=self.signature, text=text, body=body)
 
-    async def _forget(self, mark: str) -> None:
-        try:
-            await self._server.identity.in_time(partial(self._once.forget, mark))
-        except (Problem, StoreError) as error:
-            logger.warning("%s: to be sent again, it has to be signed anew: %s", mark, error)
+
+def _received_before() -> Problem:
+    return Problem(409, "this message was received before", code="ALREADY_RECEIVED")

@@ -37,6 +37,8 @@ class Mailer:
         Raises:
             MailFailed: it was not sent, or nobody knows.
         """
+        if "=?" in to:  # an account of before may have such a one (see `names.email`)
+            raise MailFailed("mail send failed: the address cannot be written to")
         message = EmailMessage()
         message["From"], message["To"], message["Subject"] = self._sender, to, subject
         message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain=self._host)
@@ -44,7 +46,7 @@ class Mailer:
         try:
             with closing(self._connected()) as server:
                 self._greet(server)
-                server.send_message(message)
+                server.send_message(message, to_addrs=[to])
         except (OSError, ValueError) as error:  # what smtplib raises is an OSError
             code = getattr(error, "smtp_code", "")
             raise MailFailed(f"mail send failed ({type(error).__name__}) {code}".strip()) from error

@@ -102,7 +102,8 @@ def email(value: str, *, verified: bool = False) -> Name:
     """
     plain = value.strip()
     fits = len(plain) <= MAX_NAME and plain.isascii() and _ADDRESS.fullmatch(plain.lower())
-    if not fits or ".." in plain or plain.startswith(".") or ".@" in plain:
+    # "=?" begins an encoded word of a mail's header, which may stand for other addresses.
+    if not fits or "=?" in plain or ".." in plain or plain.startswith(".") or ".@" in plain:
         raise Refused("this is no e-mail address in ASCII")
     return Name(type=EMAIL, value=plain, verified=verified)
 

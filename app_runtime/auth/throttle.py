@@ -28,6 +28,7 @@ SLOWEST = 5.0  # s that a guess is held up, where the account is guessed at from
 SLOW_AT_FIRST = 0.1  # s
 FREE_REGISTRATIONS = 20  # by one address
 FREE_MAILS, DECAY_OF_MAILS = 3, 1200.0  # to one address; s
+FREE_MAILS_OF_ONE = 20  # of one account or client, to whomever
 LONGEST_TO_REGISTER, DECAY_TO_REGISTER = 3600.0, 300.0  # s
 
 
@@ -121,20 +122,30 @@ class Throttle:
         )
         self._tallies.count(limit)
 
-    def mailing(self, key: str) -> None:
+    def mailing(self, what: str, key: str, by: str | None) -> None:
         """Let a mail to an address pass, and count it, whosever it is.
+
+        Args:
+            what: it is for: whoever asks for one does not hold up the other.
+            key: of the address.
+            by: account or address of the client (see `counted`), which may ask for some mails to
+                whomever; None: not known.
 
         Raises:
             TooMany: it has to wait.
         """
-        limit = Limit(
-            document=f"throttle:mails-{self._tallies.bucket(key)}",
-            entry=self._tallies.digest(key),
-            free=FREE_MAILS,
+        if by is not None:
+            self._tallies.count(self._mails(f"by {by}", FREE_MAILS_OF_ONE))
+        self._tallies.count(self._mails(f"{what} {key}", FREE_MAILS))
+
+    def _mails(self, entry: str, free: int) -> Limit:
+        return Limit(
+            document=f"throttle:mails-{self._tallies.bucket(entry)}",
+            entry=self._tallies.digest(entry),
+            free=free,
             longest=LONGEST_TO_REGISTER,
             decay=DECAY_OF_MAILS,
         )
-        self._tallies.count(limit)
 
     def _by_account(
         self, account: str | None, name: str, address: str | None

@@ -171,10 +171,12 @@ def _middleware(module: ModuleType, project: Path) -> dict[str, WalkerSpec]:
     found = {}
     for name in (BEFORE_REQUEST, AUTHENTICATE):
         member = getattr(module, name, None)
-        if not (inspect.isclass(member) and issubclass(member, WalkerArchetype)):
+        if member is None:
             continue
-        if _jac_file(member, project) is None:
-            continue
+        walker = inspect.isclass(member) and issubclass(member, WalkerArchetype)
+        if not walker or _jac_file(member, project) is None:
+            # To pass it over would be to let everybody in.
+            raise BadDeclaration(f"{name} has to be a walker of the app, to run before requests")
         spec = _walker(name, member, public=False)
         odd = [one.name for one in spec.fields if one.required and one.name not in told]
         if odd or spec.node_fields:

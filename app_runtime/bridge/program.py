@@ -157,8 +157,11 @@ class Run:
             function = isinstance(self._call.spec, FunctionSpec)
             self._context.call_state.set(CallState() if function else None)
             self._context.set_user_root(self._call.root(self._memory.read).hex)
-            with self._abandoned_if_it_fails():
+            try:
                 yield
+            except BaseException:
+                self._memory.abandon()
+                raise
         except UnknownOutcome:
             raise
         except (Conflict, TooLarge, Unavailable) as error:
@@ -173,14 +176,6 @@ class Run:
             raise Exited(f"raised {type(error).__name__}") from error
         finally:
             Jac.reset_request_context(token)
-
-    @contextmanager
-    def _abandoned_if_it_fails(self) -> Iterator[None]:
-        try:
-            yield
-        except BaseException:
-            self._memory.abandon()
-            raise
 
     def begin(self) -> Any:
         """Run the call; returns an awaitable where the call is asynchronous.

@@ -239,7 +239,9 @@ def _errors(verb: str) -> Iterator[None]:
     except PyMongoError as error:
         # What follows is what the client knows of the whole cluster, in its own notation.
         cause = str(error).partition(", Timeout:")[0].partition(" (configured timeouts:")[0]
+        # Some are of a class of its own, which tells nobody anything.
+        kind = next(cls for cls in type(error).__mro__ if not cls.__name__.startswith("_"))
         raise Unavailable(
-            f"MongoDB {verb} failed ({type(error).__name__}): {cause}; "
+            f"MongoDB {verb} failed ({kind.__name__}): {cause}; "
             "check that it runs and that [converge.database] mongodb_uri is right"
         ) from error

@@ -124,6 +124,34 @@ def test_forgotten_password_tells_nobody_who_is_there(server: JacServer, mail: M
     assert 400 == forget(server, "no address").status
 
 
+def test_reset_goes_with_the_address_it_was_sent_to(server: JacServer, mail: MailServer) -> None:
+    """Whoever reads a mailbox that is no longer the account's gets nothing."""
+    token = verified(server, mail, "gina@people.test")
+    assert 200 == forget(server, "gina@people.test").status
+    code = code_in(mail.wait_for("gina@people.test", 2), "reset")
+    change = {"email": "regina@people.test", "current_password": PASSWORD}
+    assert 200 == server.send("PATCH", "/user/me", change, token=token).status
+    assert (400, "UPDATE_FAILED") == (reset(server, code).status, reset(server, code).code)
+
+
+def test_whoever_forgets_holds_up_nobody_who_verifies(server: JacServer, mail: MailServer) -> None:
+    """Anybody may ask for a new password of an address."""
+    token = register(server, "hans@people.test")
+    while 429 != forget(server, "hans@people.test").status:
+        pass
+    assert 200 == server.send("POST", "/user/send-verification", token=token).status
+    assert mail.wait_for("hans@people.test")
+
+
+def test_address_stands_for_no_other(server: JacServer) -> None:
+    """An encoded word in a header may be a list of addresses."""
+    body = {"username": "=?utf-8?q?x=40evil.test=2C?=b@corp.test", "password": PASSWORD}
+    identity = {"type": "email", "value": body["username"]}
+    credential = {"type": "password", "password": PASSWORD}
+    sent = {"identities": [identity], "credential": credential}
+    assert 400 == server.send("POST", "/user/register", sent).status
+
+
 def test_mails_are_bounded(server: JacServer, mail: MailServer) -> None:
     """Nobody fills the mailbox of somebody else."""
     verified(server, mail, "erin@people.test")

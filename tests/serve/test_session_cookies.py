@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from http.cookies import SimpleCookie
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,6 +106,28 @@ def test_session_in_cookies_is_renewed_and_ends(server: JacServer) -> None:
     assert 401 == server.send("POST", "/user/refresh", headers=after | header).status
 
 
+def test_script_gets_no_token_out_of_a_cookie(server: JacServer) -> None:
+    """Not by a header that says it wants none in cookies."""
+    cookies, csrf = begin(server, "out-of-it")
+    header = {"X-CSRF-Token": csrf, "Authorization": "Bearer x"}
+    answer = server.send("POST", "/user/refresh", headers=cookies | header)
+    assert 422 == answer.status
+    assert "data" not in answer.body or not answer.body["data"]
+
+
+def test_logout_ends_a_session_whose_access_cookie_is_gone(server: JacServer) -> None:
+    """It ends after an hour, and the session much later."""
+    cookies, csrf = begin(server, "late")
+    kept = "; ".join(one for one in cookies["Cookie"].split("; ") if "access" not in one)
+    header = {"X-CSRF-Token": csrf}
+    assert 403 == server.send("POST", "/user/logout", headers={"Cookie": kept}).status
+    ended = server.send("POST", "/user/logout", headers={"Cookie": kept} | header)
+    assert 200 == ended.status
+    assert {""} == {one.value for one in cookies_of(ended).values()}
+    assert 401 == server.send("POST", "/user/refresh", headers={"Cookie": kept} | header).status
+    assert 401 == server.send("POST", "/user/logout").status
+
+
 def test_new_password_gives_new_cookies(server: JacServer) -> None:
     """To the browser that sets it, and ends the others."""
     cookies, csrf = begin(server, "new-password")
@@ -167,3 +190,21 @@ def test_browser_keeps_tokens_from_scripts_and_other_sites(
         assert f"{own}/walker/write" == page.url
         page.goto(f"{own}/walkers")
         assert 1 == page.evaluate(count)
+
+
+def test_new_secret_leaves_sessions_in_cookies_as_they_are(tmp_path: Path) -> None:
+    """Like tokens, while the one before is named as a previous one."""
+    old, new = "0123456789abcdef-of-the-old-secret", "0123456789abcdef-of-the-new-secret"
+    server = JacServer(ROLES, tmp_path / "rotated")
+    toml = server.file.parent / "jac.toml"
+    text = toml.read_text() + "[converge.server]\nsession_cookies = true\n"
+    text += f'public_url = "http://localhost:{server.port}"\n[converge.jwt]\n'
+    toml.write_text(f'{text}secret = "{old}"\n')
+    with server:
+        cookies, csrf = begin(server, "rotated")
+        server.terminate()
+        toml.write_text(f'{text}secret = "{new}"\nprevious_secrets = ["{old}"]\n')
+        server.start()
+        headers = {**cookies, "X-CSRF-Token": csrf}
+        assert 200 == server.send("GET", "/user/me", headers=headers).status
+        assert 403 == server.send("GET", "/user/me", headers=cookies).status

@@ -72,6 +72,13 @@ def test_signature_may_be_one_of_several(server: JacServer, scheme: str) -> None
     assert 200 == post(server, signed(body, scheme=scheme)).status
 
 
+def test_message_of_two_signatures_counts_once(server: JacServer) -> None:
+    """Whichever of them somebody sends again."""
+    new, old = signed({"amount": 77}), signed({"amount": 77}, secret=PREVIOUS)
+    assert 200 == post(server, new).status
+    assert (409, "ALREADY_RECEIVED") == (post(server, old).status, post(server, old).code)
+
+
 def test_previous_secret_counts_until_it_is_removed(server: JacServer) -> None:
     """So that nothing is lost while it changes."""
     assert 200 == post(server, signed({"amount": 1}, secret=PREVIOUS)).status
