@@ -138,7 +138,7 @@ class AccountRoutes:
     async def _me(self, claims: Claims) -> Response:
         def look() -> dict[str, Any]:
             account = self._identity.account(claims)
-            return _told(account) | {"profile": profile_of(self._store, account.id)}
+            return account.told | {"profile": profile_of(self._store, account.id)}
 
         return answer(await self._identity.in_time(look), headers=NO_STORE)
 
@@ -184,7 +184,7 @@ class AccountRoutes:
             body.email is not None or is_address(body.username or ""), body, claims, change, request
         )
         profile = await self._identity.in_time(profile_of, self._store, account.id)
-        told = _told(account) | {"profile": profile, "message": "changed"}
+        told = account.told | {"profile": profile, "message": "changed"}
         return answer(told, headers=NO_STORE)
 
     async def _add_name(self, body: NewIdentity, claims: Claims, request: Request) -> Response:
@@ -193,7 +193,7 @@ class AccountRoutes:
 
         needed = body.identity.type == EMAIL or is_address(body.identity.value)
         account = await self._with_password(needed, body, claims, change, request)
-        return answer(_told(account), headers=NO_STORE)
+        return answer(account.told, headers=NO_STORE)
 
     async def _remove_name(self, body: OldIdentity, claims: Claims, request: Request) -> Response:
         one = body.identity
@@ -204,7 +204,7 @@ class AccountRoutes:
             return self._accounts.unlink(account, typed(one.type, one.value))
 
         account = await self._with_password(True, body, claims, change, request)
-        return answer(_told(account), headers=NO_STORE)
+        return answer(account.told, headers=NO_STORE)
 
     async def _leave(self, body: Leaving, claims: Claims, request: Request) -> Response:
         def leave(account: Account) -> None:
@@ -260,11 +260,6 @@ class AccountRoutes:
             raise refused(event, request, claims, error) from error
         audit(event, request, claims.account)
         return account
-
-
-def _told(account: Account) -> dict[str, Any]:
-    """Tell everything about an account to whoever it is."""
-    return account.profile | {"identities": [name.told for name in account.names]}
 
 
 def _check_own(account: Account, name: str) -> None:

@@ -154,10 +154,7 @@ class Calls:
             Crowded: too many wait for that already.
             TimeoutError: what it does goes on.
         """
-        if self._door.waiting >= MOST_AT_THE_DOOR:
-            raise Crowded
-        async with asyncio.timeout(self._timeout):
-            return await self._door.run(function)
+        return await self._unless_crowded(self._door, MOST_AT_THE_DOOR, function)
 
     async def mailing[T](self, function: Callable[[], T]) -> T:
         """Do the same with something that sends a mail.
@@ -166,10 +163,13 @@ class Calls:
             Crowded: too many wait for that already.
             TimeoutError: what it does goes on.
         """
-        if self._mails.waiting >= MOST_MAILS:
+        return await self._unless_crowded(self._mails, MOST_MAILS, function)
+
+    async def _unless_crowded[T](self, pool: Pool, most: int, function: Callable[[], T]) -> T:
+        if pool.waiting >= most:
             raise Crowded
         async with asyncio.timeout(self._timeout):
-            return await self._mails.run(function)
+            return await pool.run(function)
 
     async def in_thread[T](self, function: Callable[..., T], *args: Any) -> T:
         """Run something that may wait in a thread, with the context of the caller."""

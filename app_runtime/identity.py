@@ -198,11 +198,10 @@ class Identity:
             if account is None:
                 raise _ended()
             return account, None
-        found = read([caller.account, caller.document])
-        account = self._accounts.current(found.get(caller.account))
-        key = self._keys.matching(caller, account, found.get(caller.document))
-        if account is None or key is None:
+        found = self._keys.find(caller, read)
+        if found is None:
             raise _key_unknown()
+        key, account = found
         return account, key
 
     async def in_time[T](self, function: Callable[..., T], *args: Any, writes: bool = False) -> T:

@@ -88,7 +88,7 @@ def _default(field: FieldSpec) -> Any:
     """Return the default of a field, as text where JSON has no form for it."""
     if field.required:
         return None
-    value = field.factory() if field.factory is not None else field.default
+    value = field.made()
     try:
         return to_wire(value)
     except CannotSend:

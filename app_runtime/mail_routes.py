@@ -187,8 +187,7 @@ class MailRoutes:
         except Refused as error:
             raise refused("verify", request, claims, error) from error
         audit("verify", request, claims.account)
-        told = {"identities": [name.told for name in account.names]}
-        return answer(account.profile | told, headers=NO_STORE)
+        return answer(account.told, headers=NO_STORE)
 
     async def _forgot(self, body: Forgotten, request: Request) -> Response:
         """Send a mail with a code to set a new password by, if the address is of somebody.

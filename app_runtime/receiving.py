@@ -144,7 +144,7 @@ class Receiver:
             (declared,) = (one for one in self._spec.fields if one.name == name)
             if declared.required:
                 raise _wrong("missing", ("body", name), "a file is needed")
-            files[name] = declared.factory() if declared.factory else declared.default
+            files[name] = declared.made()
         return files
 
     def _take(

@@ -16,12 +16,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from time import time
-from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from jac_converge.app_runtime.bridge.introspect import FieldSpec, JobSpec
+from jac_converge.app_runtime.bridge.introspect import JobSpec
 from jac_converge.app_runtime.bridge.program import SYSTEM_ROOT
 from jac_converge.app_runtime.calls import Calls, Order
 from jac_converge.app_runtime.outcomes import outcome_of, problem_of
@@ -237,7 +236,7 @@ class Timetable:
         seal = Seal(document=state.done._replace(body=body))
         order = Order(
             spec=job.spec.call,
-            fields=lambda: {field.name: _default(field) for field in job.spec.call.fields},
+            fields=lambda: {field.name: field.made() for field in job.spec.call.fields},
             root=lambda _: SYSTEM_ROOT,
             over=partial(Sealed, seal=seal),
             seconds=self._timeout,
@@ -284,7 +283,3 @@ class Timetable:
 
     def _now(self) -> int:
         return round(self._clock() * 1000)
-
-
-def _default(field: FieldSpec) -> Any:
-    return field.factory() if field.factory is not None else field.default

@@ -60,6 +60,11 @@ class Account:
             "role": self.role,
         }
 
+    @property
+    def told(self) -> dict[str, Any]:
+        """Everything about it, for whoever it is."""
+        return self.profile | {"identities": [name.told for name in self.names]}
+
     def claims(self, session: str) -> Claims:
         """What a token for a session of this account says."""
         return Claims(account=self.id, version=self.version, root=self.root.hex, session=session)

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from time import time
 from typing import Any
@@ -168,17 +168,21 @@ class ApiKeys:
         self._change(account.id, without)
         return found
 
-    def find(self, text: str) -> tuple[ApiKey, Account] | None:
-        """Return a key that somebody sent, and its account; None: it calls for nobody."""
-        sent = presented(text)
-        if sent is None:
-            return None
-        found = self._store.get([sent.account, sent.document])
+    def find(
+        self, sent: Presented, read: Callable[[Collection[str]], Mapping[str, Document]]
+    ) -> tuple[ApiKey, Account] | None:
+        """Return a key that somebody sent, and its account; None: it calls for nobody.
+
+        Args:
+            sent: what it says of itself.
+            read: reads documents.
+        """
+        found = read([sent.account, sent.document])
         account = self._accounts.current(found.get(sent.account))
-        key = self.matching(sent, account, found.get(sent.document))
+        key = self._matching(sent, account, found.get(sent.document))
         return (key, account) if key is not None and account is not None else None
 
-    def matching(
+    def _matching(
         self, sent: Presented, account: Account | None, stored: Document | None
     ) -> ApiKey | None:
         """Look for a key in the account and the document that were read for it."""

@@ -112,10 +112,9 @@ class Throttle:
         """
         if address is None:
             return
-        document = f"throttle:registrations-{self._tallies.bucket(address)}"
-        limit = Limit(
-            document=document,
-            entry=self._tallies.digest(address),
+        limit = self._limit(
+            "registrations",
+            address,
             free=FREE_REGISTRATIONS,
             longest=LONGEST_TO_REGISTER,
             decay=DECAY_TO_REGISTER,
@@ -139,12 +138,8 @@ class Throttle:
         self._tallies.count(self._mails(f"{what} {key}", FREE_MAILS))
 
     def _mails(self, entry: str, free: int) -> Limit:
-        return Limit(
-            document=f"throttle:mails-{self._tallies.bucket(entry)}",
-            entry=self._tallies.digest(entry),
-            free=free,
-            longest=LONGEST_TO_REGISTER,
-            decay=DECAY_OF_MAILS,
+        return self._limit(
+            "mails", entry, free=free, longest=LONGEST_TO_REGISTER, decay=DECAY_OF_MAILS
         )
 
     def _by_account(
@@ -179,12 +174,22 @@ class Throttle:
     def _by_address(self, address: str | None) -> Limit | None:
         if address is None:
             return None
-        return Limit(
-            document=f"throttle:address-{self._tallies.bucket(address)}",
-            entry=self._tallies.digest(address),
+        return self._limit(
+            "address",
+            address,
             free=FREE_BY_ADDRESS,
             longest=LONGEST_BY_ADDRESS,
             decay=DECAY_BY_ADDRESS,
+        )
+
+    def _limit(self, kind: str, who: str, *, free: int, longest: float, decay: float) -> Limit:
+        """Describe what is counted for somebody, in one of the documents that all share."""
+        return Limit(
+            document=f"throttle:{kind}-{self._tallies.bucket(who)}",
+            entry=self._tallies.digest(who),
+            free=free,
+            longest=longest,
+            decay=decay,
         )
 
 

@@ -64,6 +64,10 @@ class FieldSpec:
         """Whether a caller must give it."""
         return self.default is NO_DEFAULT and self.factory is None
 
+    def made(self) -> Any:
+        """Make the default, anew each time where it may be changed; not of one that is required."""
+        return self.default if self.factory is None else self.factory()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Spec:
