@@ -141,11 +141,13 @@ def _empty(app: App, memory: Memory, calls: Calls) -> FastAPI:
         title=app.name,
         version=_version(),
         lifespan=lifespan,
-        root_path=server.root_path,
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json" if server.docs_enabled else None,
     )
+    # Not as an argument, which FastAPI warns of: it wants it of the server, who would put it before
+    # each path, also where the proxy has left it there.
+    api.root_path = server.root_path
     api.state.health = probes.Health(memory.tiers)
     api.state.calls = calls
     api.state.logins = None

@@ -5,7 +5,7 @@ It changes with what a request may cost before it is one.
 
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from jac_converge.app_runtime.gathered import GatheredWrites
 
 __all__ = ["MOST_BYTES", "MOST_HEADERS", "BoundedHeads"]
 
@@ -17,7 +17,7 @@ TOO_LARGE = (
 )
 
 
-class BoundedHeads(HttpToolsProtocol):
+class BoundedHeads(GatheredWrites):
     """uvicorn's protocol, but a head that is too large is cut off, whether it ends or not."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -30,6 +30,7 @@ from jac_converge.app_runtime.kept import KeptConnections
 from jac_converge.app_runtime.probes import Health
 from jac_converge.app_runtime.proxies import TrustedProxies
 from jac_converge.app_runtime.stores import StoreError
+from jac_converge.app_runtime.straight import Shortcut
 from jac_converge.app_runtime.tiers import open_memory
 from jac_converge.config.load import App, load_app
 from jac_converge.config.logs import configure_logging, wants_json
@@ -69,7 +70,7 @@ def work(app: App, listener: socket.socket, *, serving: Callable[[], None] | Non
     log = sys.stderr.isatty() if settings.access_log is None else settings.access_log
     server = _Server(
         uvicorn.Config(
-            TrustedProxies(Front(api, log=log), settings.trusted_proxies),
+            TrustedProxies(Front(Shortcut(api), log=log), settings.trusted_proxies),
             log_config=None,
             access_log=False,
             lifespan="on",

@@ -74,7 +74,7 @@ def test_requests_are_counted_by_route_and_status(server: JacServer) -> None:
     assert 1 == found[ended.format("POST", "/walker/look/{node}", 404)]
     assert 1 == found[ended.format("GET", "other", 404)]
     assert 1 == found[ended.format("other", "/walker/look", 405)]
-    assert 1 == found[ended.format("POST", "other", 413)]
+    assert 1 == found[ended.format("POST", "/walker/put", 413)]
     assert 1 == found[ended.format("POST", "/walker/half_then_fail", 500)]
     assert not any("nobody" in name or box in name or "made" in name for name in found)
 
