@@ -133,7 +133,9 @@ class Run:
         given_up: Callable[[], bool] = bool,
     ) -> None:
         self._call = call
-        self._memory = RequestMemory(store, too_late=too_late, given_up=given_up)
+        self._memory = RequestMemory(
+            store, name=call.spec.name, too_late=too_late, given_up=given_up
+        )
         self._context = _context(self._memory)
         self._started: Any = None
 
