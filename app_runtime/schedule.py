@@ -25,7 +25,7 @@ from jac_converge.app_runtime.bridge.program import SYSTEM_ROOT
 from jac_converge.app_runtime.calls import Calls, Order
 from jac_converge.app_runtime.outcomes import outcome_of, problem_of
 from jac_converge.app_runtime.problems import Problem
-from jac_converge.app_runtime.sealed import Seal, Sealed
+from jac_converge.app_runtime.rider import Rider, WithRider
 from jac_converge.app_runtime.stores import (
     Conflict,
     Document,
@@ -233,12 +233,12 @@ class Timetable:
     async def _run(self, job: _Job, state: _State, tick: int) -> float:
         """Run one tick; returns s to wait before the next look."""
         body = {**state.done.body, "tick": tick}
-        seal = Seal(document=state.done._replace(body=body))
+        rider = Rider(document=state.done._replace(body=body))
         order = Order(
             spec=job.spec.call,
             fields=lambda: {field.name: field.made() for field in job.spec.call.fields},
             root=lambda _: SYSTEM_ROOT,
-            over=partial(Sealed, seal=seal),
+            over=partial(WithRider, rider=rider),
             seconds=self._timeout,
         )
         try:
@@ -253,9 +253,9 @@ class Timetable:
                 return RETRY
         except (HTTPException, RequestValidationError) as error:
             logger.error("job %s failed: %s", job.name, error)  # noqa: TRY400 - it is the app's
-        if not seal.stored:  # it changed nothing, or failed: that is done, too
+        if not rider.stored:  # it changed nothing, or failed: that is done, too
             with suppress(Conflict):
-                batch = WriteBatch(updates=(seal.document,))
+                batch = WriteBatch(updates=(rider.document,))
                 await asyncio.to_thread(self._store.commit, batch)
         return 0.0
 
