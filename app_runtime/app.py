@@ -105,7 +105,7 @@ def create_app(app: App, program: Program, memory: Memory) -> FastAPI:
     door = _add_accounts(api, app, memory, identity, accounts)
     names = frozenset({*program.walkers, *program.functions})
     KeyRoutes(identity, keys, door, callables=names).install(api)
-    AdminRoutes(identity, accounts, policy.known_roles(program)).install(api)
+    AdminRoutes(identity, accounts, door, policy.known_roles(program)).install(api)
     probes.install(api, api.state.health)
     if settings.server.docs_enabled:
         docs_pages.install(api)
@@ -144,6 +144,7 @@ def _empty(app: App, memory: Memory, calls: Calls) -> FastAPI:
         root_path=server.root_path,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # to a URL that has the Host of whoever asks
         openapi_url="/openapi.json" if server.docs_enabled else None,
     )
     api.state.health = probes.Health(memory.tiers)
@@ -249,15 +250,26 @@ def _add_accounts(
     if any(provider.client_id is not None for provider in app.settings.sso.values()):
         from jac_converge.app_runtime.sso.setup import Who, add_sso  # noqa: PLC0415 - few need it
 
-        who = Who(identity=identity, accounts=accounts, sessions=sessions, store=memory.store)
+        who = Who(
+            identity=identity,
+            accounts=accounts,
+            sessions=sessions,
+            door=door,
+            store=memory.store,
+        )
         api.state.logins = add_sso(api, app.settings, _secrets(app), who)
     if app.settings.mail.smtp_url is not None:
-        _mail(app, identity, accounts, sessions, throttle).install(api)
+        _mail(app, identity, accounts, sessions, door, throttle).install(api)
     return door
 
 
-def _mail(
-    app: App, identity: Identity, accounts: Accounts, sessions: Sessions, throttle: Throttle
+def _mail(  # noqa: PLR0917 - what its routes need
+    app: App,
+    identity: Identity,
+    accounts: Accounts,
+    sessions: Sessions,
+    door: Door,
+    throttle: Throttle,
 ) -> "MailRoutes":
     from jac_converge.app_runtime.auth.mailer import Mailer  # noqa: PLC0415 - few need it
     from jac_converge.app_runtime.mail_routes import MailRoutes, Pages  # noqa: PLC0415
@@ -270,6 +282,7 @@ def _mail(
         identity,
         accounts,
         sessions,
+        door,
         throttle,
         mailer=mailer,
         pages=pages,

@@ -103,6 +103,21 @@ def test_name_that_is_taken_changes_nothing(server: JacServer) -> None:
     server.register("wisher@example.org")
 
 
+def test_nobody_tries_names_without_end(server: JacServer) -> None:
+    """An answer says which are taken, so to ask has to wait, whichever way; others do not."""
+    token = server.register("nosy")
+    ways = (
+        ("PATCH", "/user/me", {"username": "holder"}),
+        ("PUT", "/user/username", {"current_username": "nosy", "new_username": "holder"}),
+        ("POST", "/user/add-identity", {"identity": {"type": "username", "value": "holder"}}),
+    )
+    statuses = [server.send(*ways[number % 3], token=token).status for number in range(23)]
+    assert [400] * 20 + [429] * 3 == statuses
+    other = server.register("not-nosy")
+    assert 200 == server.send("PATCH", "/user/me", {"username": "new"}, token=other).status
+    assert 200 == server.send("PATCH", "/user/me", {"profile": {"a": 1}}, token=token).status
+
+
 def test_name_is_taken_away_with_the_password(server: JacServer) -> None:
     """The last one stays."""
     token = server.register("fewer")
