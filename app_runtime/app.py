@@ -53,6 +53,7 @@ from jac_converge.app_runtime.session_cookies import SessionCookies
 from jac_converge.app_runtime.stores import StoreError
 from jac_converge.app_runtime.stores.bus import Bus
 from jac_converge.app_runtime.tiers import Memory, shelf_file
+from jac_converge.app_runtime.vigil import Vigil
 from jac_converge.config.load import App
 
 if TYPE_CHECKING:
@@ -168,6 +169,7 @@ def _server(app: App, api: FastAPI, calls: Calls, identity: Identity, program: P
         calls=calls,
         identity=identity,
         middleware=Middleware(program.middleware, identity, calls),
+        vigil=Vigil(identity),
         draining=lambda: bool(health.draining),
         max_text=app.settings.server.max_body_bytes,
     )
