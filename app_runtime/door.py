@@ -113,7 +113,9 @@ class Door:
             Refused: there is none, and the login is too long ago to stand for it.
         """
         if account.has_password:
-            self._accounts.prove(account, password or "")
+            if password is None:
+                raise Refused("this needs your password, too: send current_password")
+            self._accounts.prove(account, password)
         elif not self._sessions.is_fresh(account, claims.session):
             raise Refused("log in once more: this needs a login of the last minutes")
 
