@@ -53,6 +53,7 @@ from jac_converge.app_runtime.session_cookies import SessionCookies
 from jac_converge.app_runtime.stores import StoreError
 from jac_converge.app_runtime.stores.bus import Bus
 from jac_converge.app_runtime.tiers import Memory, shelf_file
+from jac_converge.app_runtime.vigil import Vigil
 from jac_converge.config.load import App
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def create_app(app: App, program: Program, memory: Memory) -> FastAPI:
     door = _add_accounts(api, app, memory, identity, accounts)
     names = frozenset({*program.walkers, *program.functions})
     KeyRoutes(identity, keys, door, callables=names).install(api)
-    AdminRoutes(identity, accounts, policy.known_roles(program)).install(api)
+    AdminRoutes(identity, accounts, door, policy.known_roles(program)).install(api)
     probes.install(api, api.state.health)
     if settings.server.docs_enabled:
         docs_pages.install(api)
@@ -143,6 +144,7 @@ def _empty(app: App, memory: Memory, calls: Calls) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # to a URL that has the Host of whoever asks
         openapi_url="/openapi.json" if server.docs_enabled else None,
     )
     # Not as an argument, which FastAPI warns of: it wants it of the server, who would put it before
@@ -169,6 +171,7 @@ def _server(app: App, api: FastAPI, calls: Calls, identity: Identity, program: P
         calls=calls,
         identity=identity,
         middleware=Middleware(program.middleware, identity, calls),
+        vigil=Vigil(identity),
         draining=lambda: bool(health.draining),
         max_text=app.settings.server.max_body_bytes,
     )
@@ -251,15 +254,26 @@ def _add_accounts(
     if any(provider.client_id is not None for provider in app.settings.sso.values()):
         from jac_converge.app_runtime.sso.setup import Who, add_sso  # noqa: PLC0415 - few need it
 
-        who = Who(identity=identity, accounts=accounts, sessions=sessions, store=memory.store)
+        who = Who(
+            identity=identity,
+            accounts=accounts,
+            sessions=sessions,
+            door=door,
+            store=memory.store,
+        )
         api.state.logins = add_sso(api, app.settings, _secrets(app), who)
     if app.settings.mail.smtp_url is not None:
-        _mail(app, identity, accounts, sessions, throttle).install(api)
+        _mail(app, identity, accounts, sessions, door, throttle).install(api)
     return door
 
 
-def _mail(
-    app: App, identity: Identity, accounts: Accounts, sessions: Sessions, throttle: Throttle
+def _mail(  # noqa: PLR0917 - what its routes need
+    app: App,
+    identity: Identity,
+    accounts: Accounts,
+    sessions: Sessions,
+    door: Door,
+    throttle: Throttle,
 ) -> "MailRoutes":
     from jac_converge.app_runtime.auth.mailer import Mailer  # noqa: PLC0415 - few need it
     from jac_converge.app_runtime.mail_routes import MailRoutes, Pages  # noqa: PLC0415
@@ -272,6 +286,7 @@ def _mail(
         identity,
         accounts,
         sessions,
+        door,
         throttle,
         mailer=mailer,
         pages=pages,

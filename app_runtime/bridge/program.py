@@ -303,6 +303,7 @@ class Program:
         self.functions = callables.functions
         self.middleware = callables.middleware
         self.jobs = callables.jobs
+        self.definitions = callables.definitions
         for archetype in callables.archetypes:
             desc_for(archetype)  # its table of tags has no lock: fill it before there are threads
 

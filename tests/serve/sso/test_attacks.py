@@ -38,12 +38,13 @@ def begin_link(page: Page, server: JacServer, token: str) -> str:
     """Begin to link as a page of the app does; returns where to go."""
     page.goto(f"http://127.0.0.1:{server.port}/sso")
     url: str = page.evaluate(
-        """async (token) => {
-            const headers = {Authorization: 'Bearer ' + token};
-            const answer = await fetch('/sso/corp/link', {method: 'POST', headers});
+        """async ([token, password]) => {
+            const headers = {Authorization: 'Bearer ' + token, 'Content-Type': 'application/json'};
+            const body = JSON.stringify({current_password: password});
+            const answer = await fetch('/sso/corp/link', {method: 'POST', headers, body});
             return (await answer.json()).data.url;
         }""",
-        token,
+        [token, PASSWORD],
     )
     return url
 
@@ -298,6 +299,17 @@ def test_link_cannot_be_forced_upon_a_browser(server: JacServer, browser: Browse
         assert STATE == landed(victim).refusal
     identities = server.get("/user/me", token=token).body["data"]["identities"]
     assert ["username"] == [one["type"] for one in identities]
+
+
+def test_link_needs_the_password(server: JacServer, browser: Browser) -> None:
+    """Or a login of the last minutes, where there is none: a found token makes no way in."""
+    token = server.register("robbed", PASSWORD)
+    for body in (None, {}, {"current_password": "a wrong one"}):
+        answer = server.send("POST", "/sso/corp/link", body, token=token)
+        assert (400, "UPDATE_FAILED") == (answer.status, answer.code)
+    with browser.page() as page:
+        account = log_in(page, server, "without-password").account
+    assert 200 == server.send("POST", "/sso/other/link", token=account["token"]).status
 
 
 def test_link_ends_with_the_session(server: JacServer, browser: Browser) -> None:
