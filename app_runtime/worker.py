@@ -26,6 +26,7 @@ from jac_converge.app_runtime.auth.keys import BadKey
 from jac_converge.app_runtime.bridge.program import AppBroken, Program
 from jac_converge.app_runtime.bridge.restspecs import BadDeclaration
 from jac_converge.app_runtime.front import Front
+from jac_converge.app_runtime.head_as_get import HeadAsGet
 from jac_converge.app_runtime.kept import KeptConnections
 from jac_converge.app_runtime.probes import Health
 from jac_converge.app_runtime.proxies import TrustedProxies
@@ -69,7 +70,7 @@ def work(app: App, listener: socket.socket, *, serving: Callable[[], None] | Non
     log = sys.stderr.isatty() if settings.access_log is None else settings.access_log
     server = _Server(
         uvicorn.Config(
-            TrustedProxies(Front(api, log=log), settings.trusted_proxies),
+            TrustedProxies(Front(HeadAsGet(api), log=log), settings.trusted_proxies),
             log_config=None,
             access_log=False,
             lifespan="on",
