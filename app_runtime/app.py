@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from jac_converge.app_runtime import (
     docs_pages,
+    graph_page,
     introspection,
     leaving,
     limits,
@@ -111,6 +112,10 @@ def create_app(app: App, program: Program, memory: Memory) -> FastAPI:
         docs_pages.install(api)
     _add_index(api, app, program)
     routes.refuse_shadows(api, program)
+    if settings.server.graph_page not in (None, "off"):
+        # After that: an app that has such a path of its own has it to itself.
+        guests = settings.server.graph_page == "everybody"
+        graph_page.install(api, calls, identity, guests=guests)
     _wrap(api, app, uploads)
     if settings.server.metrics_enabled:
         metrics.install(api, memory.tallies, calls)

@@ -31,6 +31,7 @@ LOOK_EVERY = 0.3  # s between two looks at the sources
 PAUSE, LONGEST_PAUSE = 0.5, 10.0  # s before a dead worker is replaced, doubled while they die young
 OLD = 30.0  # s after which a death says nothing about the next life
 SLACK = 5.0  # s that a worker has on top of its drain
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -74,6 +75,14 @@ class Supervisor:
         self._listener = listener
         self._profile = profile
         self._sources = Sources(app.file.parent, app.files) if reload else None
+        server = app.settings.server
+        self._flags: dict[str, object] = {
+            "server.host": server.host,
+            "server.port": server.port,
+            "server.workers": server.workers,
+        }
+        if reload and server.host in LOOPBACK and server.graph_page is None:
+            self._flags["server.graph_page"] = "everybody"
         self._workers: list[_Worker] = []
         self._generation = 0
         self._served = False
@@ -107,15 +116,10 @@ class Supervisor:
     def _spawn(self) -> _Worker:
         status, says = os.pipe()
         hears, life = os.pipe()
-        server = self._app.settings.server
         orders = {
             "file": str(self._app.file),
             "profile": self._profile,
-            "flags": {
-                "server.host": server.host,
-                "server.port": server.port,
-                "server.workers": server.workers,
-            },
+            "flags": self._flags,
             "listener": self._listener.fileno(),
             "status": says,
             "life": hears,

@@ -1,6 +1,6 @@
 """The typed `[converge.server]` table: the HTTP server. It changes when that gets a setting."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
@@ -39,6 +39,11 @@ class ServerSettings(BaseModel):
 
     docs_enabled: bool = True
     """Serve `/docs`, `/redoc` and `/openapi.json`. Off hides all three."""
+
+    graph_page: Given[Literal["off", "accounts", "everybody"]] = None
+    """Who may look at their graph on `/graph`: nobody, whoever has an account, or anonymous callers
+    at the root that they share, too. None: everybody under `--reload` on a loopback address, else
+    nobody, since the page shows fields of one's own nodes that no walker reports."""
 
     metrics_enabled: bool = False
     """Serve `/metrics` for Prometheus. Off by default: whoever may call the app may read it."""

@@ -27,6 +27,7 @@ from jaclang.runtimelib.context import CallState
 from jac_converge.app_runtime.bridge import hooks
 from jac_converge.app_runtime.bridge.anchors import body_of
 from jac_converge.app_runtime.bridge.effects import RequestContext
+from jac_converge.app_runtime.bridge.graph import reach
 from jac_converge.app_runtime.bridge.introspect import Callables, FunctionSpec, WalkerSpec, find
 from jac_converge.app_runtime.bridge.memory import RequestMemory
 from jac_converge.app_runtime.bridge.restspecs import BadDeclaration
@@ -271,11 +272,8 @@ class Run:
         return node
 
     def _node(self, id_: str) -> Any:
-        try:
-            anchor = self._memory.get(UUID(id_))
-        except ValueError:
-            anchor = None
-        if not isinstance(anchor, NodeAnchor) or not Jac.check_read_access(anchor):
+        anchor = reach(self._memory, id_)
+        if anchor is None:
             raise NodeNotFound(f"node {id_} not found")
         return anchor
 
