@@ -68,13 +68,14 @@ ROUTES = {"http": "walker", "websocket": "ws", "webhook": "webhook"}
 GRACE = 10.0  # s beyond a request's time in which a client may ask for a lost answer again
 
 
-def create_app(app: App, program: Program, memory: Memory) -> FastAPI:
+def create_app(app: App, program: Program, memory: Memory, *, reload: bool = False) -> FastAPI:
     """Build the application of one worker process; `state.health` is what it knows of itself.
 
     Args:
         app: names and settings.
         program: the loaded Jac app.
         memory: open; the application closes it when it ends.
+        reload: whether this is for somebody who works on the app.
 
     Raises:
         StoreError: the store does not answer.
@@ -112,10 +113,10 @@ def create_app(app: App, program: Program, memory: Memory) -> FastAPI:
         docs_pages.install(api)
     _add_index(api, app, program)
     routes.refuse_shadows(api, program)
-    if settings.server.graph_page not in (None, "off"):
+    shown = settings.server.graph_shown(reload=reload)
+    if shown != "off":
         # After that: an app that has such a path of its own has it to itself.
-        guests = settings.server.graph_page == "everybody"
-        graph_page.install(api, calls, identity, guests=guests)
+        graph_page.install(api, calls, identity, guests=shown == "everybody")
     _wrap(api, app, uploads)
     if settings.server.metrics_enabled:
         metrics.install(api, memory.tallies, calls)

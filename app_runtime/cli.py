@@ -103,7 +103,7 @@ def _check(file: Path, profile: str | None) -> int:
     from jac_converge.app_runtime.policy import restrict  # noqa: PLC0415
 
     try:
-        program = Program(app.file)
+        program = Program(app.file, profile=app.profile)
         restrict(program, app.settings.server.roles)
     except (AppBroken, BadDeclaration) as error:
         return _complain(str(error), FAILED)

@@ -22,6 +22,8 @@ from jac_converge.config.table import TABLE
 
 __all__ = ["ServerSettings"]
 
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
 
 class ServerSettings(BaseModel):
     """`[converge.server]`: the HTTP server of `jac serve`, and of every pod."""
@@ -101,3 +103,9 @@ class ServerSettings(BaseModel):
 
     drain_seconds: Whole[Annotated[int, Field(ge=0, le=600)]] = 30
     """Seconds that requests in flight get to finish after SIGTERM or Ctrl-C."""
+
+    def graph_shown(self, *, reload: bool) -> Literal["off", "accounts", "everybody"]:
+        """Return who may look at their graph, under `--reload` or without."""
+        if self.graph_page is not None:
+            return self.graph_page
+        return "everybody" if reload and self.host in _LOOPBACK else "off"
