@@ -5,7 +5,7 @@ PYTHON ?= $(firstword $(foreach p,python3.14 python3.13 python3.12 python3 pytho
 BIN := .venv/bin
 FLAGS ?=
 
-.PHONY: help serve test test-long test-node lint typed types format docs bench-converge bench-heal bench-idle bench-many-apps bench-serve-start bench-pod-start bench-first-answer bench-help bench-memory bench-wrong-logins clean
+.PHONY: help serve test test-long test-node lint typed types format docs bench-converge bench-heal bench-idle bench-many-apps bench-serve-start bench-pod-start bench-first-answer bench-reload bench-help bench-memory bench-wrong-logins clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -85,6 +85,9 @@ bench-pod-start: .venv/.dev ## the container of a built image from start to read
 bench-first-answer: .venv/.dev ## jac scale to the first answer of a real pod, and where the time went (root, Linux)
 	@$(BIN)/python -m tests.servers.build_node
 	@$(BIN)/python -m benchmarks.first_answer
+
+bench-reload: .venv/.dev ## jac serve --reload from a save to the first answer of the new version
+	@$(BIN)/python -m benchmarks.reload
 
 bench-help: .venv/.dev ## jac --help with and without the plugin
 	@$(BIN)/python -m benchmarks.jac_help

@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from jac_converge.app_runtime import (
     docs_pages,
+    graph_page,
     introspection,
     leaving,
     limits,
@@ -68,13 +69,14 @@ ROUTES = {"http": "walker", "websocket": "ws", "webhook": "webhook"}
 GRACE = 10.0  # s beyond a request's time in which a client may ask for a lost answer again
 
 
-def create_app(app: App, program: Program, memory: Memory) -> FastAPI:
+def create_app(app: App, program: Program, memory: Memory, *, reload: bool = False) -> FastAPI:
     """Build the application of one worker process; `state.health` is what it knows of itself.
 
     Args:
         app: names and settings.
         program: the loaded Jac app.
         memory: open; the application closes it when it ends.
+        reload: whether this is for somebody who works on the app.
 
     Raises:
         StoreError: the store does not answer.
@@ -112,6 +114,10 @@ def create_app(app: App, program: Program, memory: Memory) -> FastAPI:
         docs_pages.install(api)
     _add_index(api, app, program)
     routes.refuse_shadows(api, program)
+    shown = settings.server.graph_shown(reload=reload)
+    if shown != "off":
+        # After that: an app that has such a path of its own has it to itself.
+        graph_page.install(api, calls, identity, guests=shown == "everybody")
     _wrap(api, app, uploads)
     if settings.server.metrics_enabled:
         metrics.install(api, memory.tallies, calls)

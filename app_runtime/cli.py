@@ -104,7 +104,7 @@ def _check(file: Path, profile: str | None) -> int:
     from jac_converge.app_runtime.stores import StoreError  # noqa: PLC0415
 
     try:
-        program = Program(app.file)
+        program = Program(app.file, profile=app.profile)
         check(app, program)
     except (AppBroken, BadDeclaration, StoreError) as error:
         return _complain(str(error), FAILED)

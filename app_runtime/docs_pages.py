@@ -6,15 +6,14 @@ The content security policy says so to the browser as well. It changes with the 
 from pathlib import Path
 
 from fastapi import FastAPI, Request
-from starlette.responses import FileResponse, HTMLResponse, Response
-from starlette.staticfiles import NotModifiedResponse, StaticFiles
+from starlette.responses import HTMLResponse, Response
 
+from jac_converge.app_runtime.files import DAY, send_file
 from jac_converge.app_runtime.problems import Problem
 
 __all__ = ["install"]
 
 FOLDER = Path(__file__).with_name("static")
-TYPES = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
 ASSETS = frozenset(
     {
         "favicon-32x32.png",
@@ -64,18 +63,10 @@ def install(app: FastAPI) -> None:
     async def redoc_page() -> Response:
         return HTMLResponse(redoc, headers=HEADERS)
 
-    files = StaticFiles(directory=FOLDER)
-
     async def asset(name: str, request: Request) -> Response:
         if name not in ASSETS:
             raise Problem(404, f"{name} not found")
-        file = FOLDER / name
-        headers = HEADERS | {"Cache-Control": "public, max-age=86400"}
-        kind = TYPES[file.suffix]
-        response = FileResponse(file, stat_result=file.stat(), media_type=kind, headers=headers)
-        if files.is_not_modified(response.headers, request.headers):
-            return NotModifiedResponse(response.headers)
-        return response
+        return send_file(FOLDER / name, request, HEADERS | DAY)
 
     app.add_api_route("/docs", docs, include_in_schema=False)
     app.add_api_route("/redoc", redoc_page, include_in_schema=False)

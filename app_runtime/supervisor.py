@@ -16,10 +16,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import FrameType
 
+from jac_converge.app_runtime.banner import announce
 from jac_converge.app_runtime.sources_watch import Sources
 from jac_converge.config.load import App
 
@@ -27,10 +28,12 @@ __all__ = ["Supervisor"]
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY = 0.3  # s between two looks at the sources
+LOOK_EVERY = 0.1  # s between two looks at the sources
+SAVING = 0.02  # s without a change, after which a save is over
 PAUSE, LONGEST_PAUSE = 0.5, 10.0  # s before a dead worker is replaced, doubled while they die young
 OLD = 30.0  # s after which a death says nothing about the next life
 SLACK = 5.0  # s that a worker has on top of its drain
+GO, READY, BROKEN = b"g", b"r", b"b"
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -41,15 +44,30 @@ class _Worker:
     life: int
     """Write end of the pipe whose end tells it that we are gone."""
     generation: int
+    waits: bool = False
+    """Whether it has been started before it was needed, and waits until it is."""
     born: float = field(default_factory=time.monotonic)
     ready: bool = False
+    broken: bool = False
+    """Whether it answers with the error that keeps the app from starting."""
     dismissed: bool = False
+
+    @property
+    def awaited(self) -> bool:
+        """Whether it has yet to say what became of it."""
+        return not self.ready and not self.broken
 
     def dismiss(self, how: int = signal.SIGTERM) -> None:
         """Ask it to drain and end."""
         self.dismissed = True
         if self.process.poll() is None:
             self.process.send_signal(how)
+
+    def begin(self, generation: int) -> None:
+        """Load the app, after waiting for that."""
+        self.generation, self.born = generation, time.monotonic()
+        with suppress(BrokenPipeError):  # dead: it is buried like any other
+            os.write(self.life, GO)
 
     def close(self) -> None:
         os.close(self.status)
@@ -75,7 +93,10 @@ class Supervisor:
         self._profile = profile
         self._sources = Sources(app.file.parent, app.files) if reload else None
         self._workers: list[_Worker] = []
+        self._spares: list[_Worker] = []
         self._generation = 0
+        self._stocked = -1  # the generation for whose successor there are spares
+        self._reloading_since: float | None = None
         self._served = False
         self._broken = False
         self._deaths = 0
@@ -102,9 +123,20 @@ class Supervisor:
     def _spawn_missing(self) -> None:
         have = sum(1 for worker in self._workers if worker.generation == self._generation)
         for _ in range(self._app.settings.server.workers - have):
-            self._workers.append(self._spawn())
+            worker = self._spares.pop(0) if self._spares else self._spawn()
+            if worker.waits:
+                worker.begin(self._generation)
+            self._workers.append(worker)
 
-    def _spawn(self) -> _Worker:
+    def _stock_up(self) -> None:
+        """Have processes at hand for the next save: to import takes longer than all else."""
+        if self._sources is None or self._stocked == self._generation:
+            return
+        self._stocked = self._generation
+        missing = self._app.settings.server.workers - len(self._spares)
+        self._spares += [self._spawn(waits=True) for _ in range(missing)]
+
+    def _spawn(self, *, waits: bool = False) -> _Worker:
         status, says = os.pipe()
         hears, life = os.pipe()
         server = self._app.settings.server
@@ -119,6 +151,8 @@ class Supervisor:
             "listener": self._listener.fileno(),
             "status": says,
             "life": hears,
+            "reload": self._sources is not None,
+            "waits": waits,
         }
         process = subprocess.Popen(  # noqa: S603 - ourselves
             [sys.executable, "-m", "jac_converge.app_runtime.worker", json.dumps(orders)],
@@ -128,7 +162,9 @@ class Supervisor:
         )
         os.close(says)
         os.close(hears)
-        return _Worker(process=process, status=status, life=life, generation=self._generation)
+        return _Worker(
+            process=process, status=status, life=life, generation=self._generation, waits=waits
+        )
 
     def _wait(self, wake: socket.socket) -> None:
         timeout = LOOK_EVERY if self._sources is not None else None
@@ -138,7 +174,7 @@ class Supervisor:
         with selectors.DefaultSelector() as selector:
             selector.register(wake, selectors.EVENT_READ)
             for worker in self._workers:
-                if not worker.ready and worker.process.poll() is None:
+                if worker.awaited and worker.process.poll() is None:
                     selector.register(worker.status, selectors.EVENT_READ)
             for key, _ in selector.select(timeout):
                 if key.fileobj is wake:
@@ -148,25 +184,18 @@ class Supervisor:
         """Note which workers have begun to serve."""
         with selectors.DefaultSelector() as selector:
             for worker in self._workers:
-                if not worker.ready:
+                if worker.awaited:
                     selector.register(worker.status, selectors.EVENT_READ, worker)
             for key, _ in selector.select(0):
                 worker = key.data
-                if os.read(worker.status, 1):
-                    worker.ready = True
+                said = os.read(worker.status, 1)
+                worker.ready, worker.broken = said == READY, said == BROKEN
+        for worker in [worker for worker in self._workers if worker.broken]:
+            self._give_up_generation(worker.generation)
         current = [worker for worker in self._workers if worker.generation == self._generation]
         if self._all_ready(current) and not self._served:
             self._served = True
-            host, port = self._listener.getsockname()[:2]
-            docs = ", docs at /docs" if self._app.settings.server.docs_enabled else ""
-            logger.info(
-                "serving %s on http://%s:%d with %d workers%s",
-                self._app.file.name,
-                f"[{host}]" if ":" in host else host,
-                port,
-                len(current),
-                docs,
-            )
+            announce(self._app, self._listener, reload=self._sources is not None)
 
     def _all_ready(self, workers: list[_Worker]) -> bool:
         return len(workers) == self._app.settings.server.workers and all(
@@ -202,35 +231,52 @@ class Supervisor:
         return None
 
     def _give_up_generation(self, generation: int) -> None:
-        """The sources are broken: whoever is left serves on, until the next save."""
-        if generation != self._generation or self._broken:
+        """The sources are broken: until the next save, the error is told, or who is left serves."""
+        if generation != self._generation:
             return
-        self._broken = True
-        others_serve = any(
-            worker.ready and not worker.dismissed and worker.generation != generation
-            for worker in self._workers
-        )
-        for worker in self._workers:
-            # One that came up before the sources broke under it is better than none.
-            if worker.generation == generation and (others_serve or not worker.ready):
+        first, self._broken = not self._broken, True
+        now = [worker for worker in self._workers if worker.generation == generation]
+        before = [worker for worker in self._workers if worker.generation != generation]
+        # One that came up before the sources broke under it is better than none.
+        good = any(worker.ready and not worker.dismissed for worker in now)
+        told = any(worker.broken for worker in now) and not good
+        for worker in now:
+            if not worker.ready and not (told and worker.broken):
                 worker.dismiss()
-        left = any(worker.ready and not worker.dismissed for worker in self._workers)
-        now = "what was served before is served on" if left else "nothing is served"
-        logger.error("the app does not start; %s; waiting for the next save", now)
+        if told:
+            for worker in before:
+                worker.dismiss()  # what it answers would hide the error
+        left = good or any(worker.ready and not worker.dismissed for worker in before)
+        state = "what was served before is served on" if left else "nothing is served"
+        state = "every request is answered with the error" if told else state
+        if first:
+            logger.error("the app does not start; %s; waiting for the next save", state)
+        self._stock_up()
 
     def _retire(self) -> None:
         """Let the workers of before go once those of now are ready."""
         current = [worker for worker in self._workers if worker.generation == self._generation]
-        if self._all_ready(current):
-            for worker in self._workers:
-                if worker.generation != self._generation and not worker.dismissed:
-                    worker.dismiss()
+        if not self._all_ready(current):
+            return
+        for worker in self._workers:
+            if worker.generation != self._generation and not worker.dismissed:
+                worker.dismiss()
+        if self._reloading_since is not None:
+            logger.info("reloaded in %.2f s", time.monotonic() - self._reloading_since)
+            self._reloading_since = None
+        self._stock_up()
 
     def _reload(self) -> None:
-        changed = self._sources.changed() if self._sources is not None else []
-        if not changed:
+        changed = set(self._sources.changed()) if self._sources is not None else set()
+        if not changed or self._sources is None:
             return
-        logger.info("reloading: %s changed", ", ".join(path.name for path in changed))
+        more = changed
+        while more:  # half a file is no save, nor is one of several
+            time.sleep(SAVING)
+            more = set(self._sources.changed())
+            changed |= more
+        self._reloading_since = time.monotonic()
+        logger.info("reloading: %s changed", ", ".join(sorted(path.name for path in changed)))
         for worker in self._workers:
             if worker.generation == self._generation and not worker.ready:
                 worker.dismiss()  # half started, on what is no more
@@ -240,6 +286,9 @@ class Supervisor:
 
     def _stop(self, wake: socket.socket, code: int) -> int:
         """Let all workers drain; a further Ctrl-C, or their time being up, ends them."""
+        for spare in self._spares:
+            spare.dismiss(signal.SIGKILL)  # it holds nothing yet
+        self._workers += self._spares
         for worker in self._workers:
             worker.dismiss()
         deadline = time.monotonic() + self._app.settings.server.drain_seconds + SLACK

@@ -14,23 +14,30 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 
 from jac_converge.app_runtime.app import create_app
 from jac_converge.app_runtime.auth.keys import BadKey
+from jac_converge.app_runtime.banner import announce
 from jac_converge.app_runtime.bridge.program import AppBroken, Program
 from jac_converge.app_runtime.bridge.restspecs import BadDeclaration
+from jac_converge.app_runtime.bridge.warming import warm_up
 from jac_converge.app_runtime.front import Front
+from jac_converge.app_runtime.head_as_get import HeadAsGet
 from jac_converge.app_runtime.kept import KeptConnections
 from jac_converge.app_runtime.probes import Health
 from jac_converge.app_runtime.proxies import TrustedProxies
 from jac_converge.app_runtime.stores import StoreError
 from jac_converge.app_runtime.straight import Shortcut
+from jac_converge.app_runtime.supervisor import BROKEN, READY
 from jac_converge.app_runtime.tiers import open_memory
 from jac_converge.config.load import App, load_app
 from jac_converge.config.logs import configure_logging, wants_json
@@ -50,27 +57,40 @@ SECURITY = [
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def work(app: App, listener: socket.socket, *, serving: Callable[[], None] | None = None) -> int:
+def work(
+    app: App,
+    listener: socket.socket,
+    *,
+    serving: Callable[[], None] | None = None,
+    failing: Callable[[str], None] | None = None,
+) -> int:
     """Serve one app on a listening socket until told to stop; returns the exit code.
 
     Args:
         app: names and settings.
         listener: bound and listening.
         serving: called once requests are answered; without it, a line says so.
+        failing: called with the reason where they never will be. With it, nobody waits for the
+            answers of before when the end has come: they are of code that is no more.
     """
+    gc.disable()  # what is made until we serve stays: to look through it takes a fifth of the time
     try:
-        program = Program(app.file)
-        api = create_app(app, program, open_memory(app))
-        # What is there now stays: the collector need not look through it again with every request.
+        program = Program(app.file, profile=app.profile)
+        api = create_app(app, program, open_memory(app), reload=failing is not None)
+        # The collector need not look through it with every request, either.
         gc.collect()
         gc.freeze()
+        gc.enable()
     except (AppBroken, BadDeclaration, BadKey, StoreError, OSError) as error:
-        return _complain(error, 1)
+        code = _complain(error, 1)
+        if failing is not None:
+            failing(str(error))
+        return code
     settings = app.settings.server
     log = sys.stderr.isatty() if settings.access_log is None else settings.access_log
     server = _Server(
         uvicorn.Config(
-            TrustedProxies(Front(Shortcut(api), log=log), settings.trusted_proxies),
+            TrustedProxies(Front(HeadAsGet(Shortcut(api)), log=log), settings.trusted_proxies),
             log_config=None,
             access_log=False,
             lifespan="on",
@@ -88,7 +108,8 @@ def work(app: App, listener: socket.socket, *, serving: Callable[[], None] | Non
         endings=[
             part.finish for part in (api.state.audience, api.state.timetable) if part is not None
         ],
-        serving=serving or (lambda: _announce(app, listener)),
+        serving=serving or (lambda: announce(app, listener)),
+        at_once=failing is not None,
     )
     server.run(sockets=[listener])
     if api.state.calls.running:
@@ -107,6 +128,15 @@ def main(orders: str) -> int:
     """
     given = json.loads(orders)
     configure_logging(json_lines=wants_json(os.environ))
+    if given["waits"]:
+        warm_up()
+        FastAPI().add_api_route("/", lambda: None)  # imports what the first route of all needs
+        if not os.read(given["life"], 1):
+            return 0  # nobody will ever need it
+    threading.Thread(
+        target=_end_with_parent, args=(given["life"],), name="parent", daemon=True
+    ).start()
+    failing = partial(_tell_why, given) if given["reload"] else None
     try:
         app = load_app(
             Path(given["file"]),
@@ -116,30 +146,43 @@ def main(orders: str) -> int:
             purpose="serve",
         )
     except ConfigError as error:
-        return _complain(error, 2)
-    threading.Thread(
-        target=_end_with_parent, args=(given["life"],), name="parent", daemon=True
-    ).start()
+        _complain(error, 2)
+        if failing is not None:
+            failing(str(error))
+        return 2
     with socket.socket(fileno=given["listener"]) as listener:
-        return work(app, listener, serving=lambda: os.close(_say_so(given["status"])))
+        serving = partial(_say, given["status"], READY)
+        return work(app, listener, serving=serving, failing=failing)
 
 
-def _say_so(status: int) -> int:
-    os.write(status, b"r")
-    return status
+def _say(status: int, word: bytes) -> None:
+    os.write(status, word)
+    os.close(status)
+
+
+def _tell_why(given: Mapping[str, Any], reason: str) -> None:
+    """Answer every request with the reason why nothing else does, until a save mends it."""
+    from jac_converge.app_runtime.trouble import Trouble  # noqa: PLC0415 - few need it
+
+    trouble = Trouble(Path(given["file"]).name, reason)
+    config = uvicorn.Config(
+        Front(trouble, log=False),
+        ws="websockets-sansio",
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        headers=SECURITY,
+        timeout_graceful_shutdown=1,
+    )
+    _say(given["status"], BROKEN)
+    uvicorn.Server(config).run(sockets=[socket.socket(fileno=os.dup(given["listener"]))])
 
 
 def _end_with_parent(life: int) -> None:
     """Drain when the supervisor is gone, however it went: nobody would stop us later."""
     os.read(life, 1)
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _announce(app: App, listener: socket.socket) -> None:
-    host, port = listener.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
-    docs = ", docs at /docs" if app.settings.server.docs_enabled else ""
-    logger.info("serving %s on http://%s:%d%s", app.file.name, shown, port, docs)
 
 
 def _complain(error: Exception, code: int) -> int:
@@ -158,12 +201,13 @@ class _Server(uvicorn.Server):
         health: Health,
         endings: Sequence[Callable[[float], Awaitable[None]]],
         serving: Callable[[], None],
+        at_once: bool,
     ) -> None:
         super().__init__(config)
         self._health = health
         self._endings = endings
         self._serving = serving
-        self._by_hand = False
+        self._by_hand = at_once
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -1,6 +1,6 @@
 """The typed `[converge.server]` table: the HTTP server. It changes when that gets a setting."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
@@ -22,6 +22,8 @@ from jac_converge.config.table import TABLE
 
 __all__ = ["ServerSettings"]
 
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
 
 class ServerSettings(BaseModel):
     """`[converge.server]`: the HTTP server of `jac serve`, and of every pod."""
@@ -39,6 +41,11 @@ class ServerSettings(BaseModel):
 
     docs_enabled: bool = True
     """Serve `/docs`, `/redoc` and `/openapi.json`. Off hides all three."""
+
+    graph_page: Given[Literal["off", "accounts", "everybody"]] = None
+    """Who may look at their graph on `/graph`: nobody, whoever has an account, or anonymous callers
+    at the root that they share, too. None: everybody under `--reload` on a loopback address, else
+    nobody, since the page shows fields of one's own nodes that no walker reports."""
 
     metrics_enabled: bool = False
     """Serve `/metrics` for Prometheus. Off by default: whoever may call the app may read it."""
@@ -96,3 +103,9 @@ class ServerSettings(BaseModel):
 
     drain_seconds: Whole[Annotated[int, Field(ge=0, le=600)]] = 30
     """Seconds that requests in flight get to finish after SIGTERM or Ctrl-C."""
+
+    def graph_shown(self, *, reload: bool) -> Literal["off", "accounts", "everybody"]:
+        """Return who may look at their graph, under `--reload` or without."""
+        if self.graph_page is not None:
+            return self.graph_page
+        return "everybody" if reload and self.host in _LOOPBACK else "off"

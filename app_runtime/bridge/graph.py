@@ -12,8 +12,13 @@ It changes with the semantics of `-->`.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
-from jaclang.jac0core.archetype import ObjectSpatialDestination, ObjectSpatialPath
+from jaclang.jac0core.archetype import (
+    NodeAnchor,
+    ObjectSpatialDestination,
+    ObjectSpatialPath,
+)
 from jaclang.jac0core.constant import EdgeDir
 from jaclang.jac0core.runtime import JacRuntimeInterface as Jac
 
@@ -25,7 +30,9 @@ __all__ = [
     "edges_with_nodes",
     "is_there",
     "is_whole",
+    "may_read",
     "nodes_of",
+    "reach",
     "read_around",
     "refs",
 ]
@@ -146,11 +153,31 @@ def _step(origin: list[Any], destination: Any, *, edges: bool) -> Iterator[_Link
         held = link.other.__dict__
         if "archetype" not in held or (fits and not fits(held["archetype"])):
             continue
-        # What is stored counts, not what a walker made of it.
-        stored = held.get("document")
-        own = stored is not None and stored.body.get("owner") == caller and not CHECKS_ARE_FOREIGN
-        if own or Jac.check_read_access(link.other):
+        if may_read(link.other, caller):
             yield link
+
+
+def may_read(node: Any, caller: str) -> bool:
+    """Say whether the caller may read a node that is in memory.
+
+    Args:
+        node: its anchor.
+        caller: id of the caller's root.
+    """
+    # What is stored counts, not what a walker made of it.
+    stored = node.__dict__.get("document")
+    own = stored is not None and stored.body.get("owner") == caller and not CHECKS_ARE_FOREIGN
+    return own or bool(Jac.check_read_access(node))
+
+
+def reach(memory: RequestMemory, id_: str) -> Any:
+    """Return the anchor of a node that the caller may read; None for every other id."""
+    try:
+        anchor = memory.get(UUID(id_))
+    except ValueError:
+        return None
+    readable = isinstance(anchor, NodeAnchor) and Jac.check_read_access(anchor)
+    return anchor if readable else None
 
 
 CHECKS_ARE_FOREIGN = False

@@ -11,7 +11,6 @@ from jaclang.jac0core.runtime import JacRuntime as Jac
 
 from jac_converge.app_runtime.bridge.introspect import FunctionSpec
 from jac_converge.app_runtime.bridge.program import GUEST_ROOT, Call, Run
-from jac_converge.app_runtime.bridge.restspecs import RestSpec
 from jac_converge.app_runtime.stores import Conflict, DocumentStore
 
 __all__ = ["remove_nodes"]
@@ -27,18 +26,7 @@ def remove_nodes(store: DocumentStore, ids: Collection[str]) -> int:
         ids: of nodes, and of roots of accounts that are gone; those that the app cannot read any
             more, or cannot unlink, stay.
     """
-    spec = FunctionSpec(
-        name="remove_nodes",
-        function=lambda: _destroy([UUID(id_) for id_ in ids]),
-        fields=(),
-        node_fields={},
-        files={},
-        rest=RestSpec(),
-        doc="",
-        public=False,
-        asynchronous=False,
-        returns=int,
-    )
+    spec = FunctionSpec.of_ours("remove_nodes", lambda: _destroy([UUID(id_) for id_ in ids]))
     for _ in range(ATTEMPTS):
         with store.exclusive() as view:
             run = Run(Call(spec=spec, fields={}, root=lambda _: GUEST_ROOT), view, too_late=bool)

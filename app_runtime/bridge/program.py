@@ -4,9 +4,7 @@ The seam to jaclang 0.16. A call runs in a context and a memory of its own; a co
 conflict runs the whole call again. It changes with the runtime line below it.
 """
 
-import logging
 import os
-import sys
 from asyncio import CancelledError
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future
@@ -27,7 +25,9 @@ from jaclang.runtimelib.context import CallState
 from jac_converge.app_runtime.bridge import hooks
 from jac_converge.app_runtime.bridge.anchors import body_of
 from jac_converge.app_runtime.bridge.effects import RequestContext
+from jac_converge.app_runtime.bridge.graph import reach
 from jac_converge.app_runtime.bridge.introspect import Callables, FunctionSpec, WalkerSpec, find
+from jac_converge.app_runtime.bridge.loading import AppBroken, import_app
 from jac_converge.app_runtime.bridge.memory import RequestMemory
 from jac_converge.app_runtime.bridge.restspecs import BadDeclaration
 from jac_converge.app_runtime.bridge.storable import unstorable
@@ -68,10 +68,6 @@ type Place = tuple[str | int, ...]
 
 type Read = Callable[[Collection[str]], Mapping[str, Document]]
 """Reads documents by id; those read before cost nothing."""
-
-
-class AppBroken(Exception):
-    """The app cannot be loaded; the text says where and why, without a traceback of ours."""
 
 
 class Exited(Exception):
@@ -273,11 +269,8 @@ class Run:
         return node
 
     def _node(self, id_: str) -> Any:
-        try:
-            anchor = self._memory.get(UUID(id_))
-        except ValueError:
-            anchor = None
-        if not isinstance(anchor, NodeAnchor) or not Jac.check_read_access(anchor):
+        anchor = reach(self._memory, id_)
+        if anchor is None:
             raise NodeNotFound(f"node {id_} not found")
         return anchor
 
@@ -285,14 +278,18 @@ class Run:
 class Program:
     """One Jac app, loaded into this process for good."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, *, profile: str | None = None) -> None:
         """Load the app and everything it imports; code at module level runs.
+
+        Args:
+            file: of the app.
+            profile: of jac.toml, for what jaclang reads there; None: its default one.
 
         Raises:
             AppBroken: it does not compile, or its own code raised.
         """
         self.file = file
-        module = _import(file)
+        module = import_app(file, profile, _context)
         try:
             callables: Callables = find(module, file.parent)
         except BadDeclaration as error:
@@ -361,49 +358,6 @@ class _Parent:
 
 def _context(memory: Any) -> Any:
     return RequestContext(_parent=_Parent(memory))
-
-
-class _NoStore:
-    """The store of code at module level: it has none, and no user either."""
-
-    def get(self, ids: Any) -> dict[str, Document]:  # noqa: ARG002
-        return {}
-
-    def find(self, kind: str) -> list[Document]:  # noqa: ARG002
-        return []
-
-    def near(self, group: str, stamp: int, limit: int) -> list[Document]:  # noqa: ARG002
-        return []
-
-    def commit(self, batch: WriteBatch) -> None:
-        """Drop it: what a module builds while it is imported belongs to nobody."""
-
-
-def _import(file: Path) -> Any:
-    folder = str(file.parent)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)  # for good: a walker may import a neighbour when it runs
-    Jac.set_base_path(folder)
-    Jac.set_full_target_path(str(file))
-    # Code at module level would otherwise open jaclang's own SQLite file, as its superuser.
-    Jac.set_context(_context(RequestMemory(_NoStore())))  # type: ignore[arg-type]
-    level = logging.getLogger().level
-    try:
-        (module,) = Jac.jac_import(target=file.stem, base_path=folder, lng="jac")
-    except ImportError as error:
-        errors = Jac.get_program().errors_had
-        if not errors:
-            raise AppBroken(f"{file} load failed ({type(error).__name__}): {error}") from error
-        text = "\n".join(problem.pretty_print() for problem in errors)
-        raise AppBroken(f"{file} does not compile:\n{text}") from error
-    except Exception as error:
-        raise AppBroken(f"{file} load failed ({type(error).__name__}): {error}") from error
-    except SystemExit as error:
-        text = f"{file} load failed: its own code ends the process, with sys.exit({error.code})"
-        raise AppBroken(text) from error
-    finally:
-        logging.getLogger().setLevel(level)
-    return module
 
 
 hooks.install()

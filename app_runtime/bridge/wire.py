@@ -26,7 +26,7 @@ from jaclang.jac0core.archetype import (
 from pydantic_core import to_json, to_jsonable_python
 from starlette.datastructures import UploadFile
 
-__all__ = ["CannotSend", "to_text", "to_wire"]
+__all__ = ["CannotSend", "shown_fields", "to_text", "to_wire"]
 
 
 class CannotSend(Exception):
@@ -78,7 +78,7 @@ def _archetype(value: Any, inside: tuple[int, ...]) -> dict[str, Any]:
     out: dict[str, Any] = {"_jac_type": cls.__name__, "_jac_archetype": kind}
     if kind != "archetype":  # an obj is a part of something, and has no id that lasts
         out["_jac_id"] = value.__jac__.id.hex
-    for name in _shown(cls):
+    for name in shown_fields(cls):
         item = getattr(value, name, None)
         if type(item) in _PLAIN:
             out[name] = item
@@ -100,8 +100,8 @@ def _kind(cls: Any) -> str:
 
 
 @cache
-def _shown(cls: Any) -> tuple[str, ...]:
-    """Names of the fields of a class that leave the server."""
+def shown_fields(cls: Any) -> tuple[str, ...]:
+    """Return the names of the fields of a class that leave the server."""
     hidden = {"reports"} if issubclass(cls, WalkerArchetype) else set()
     names = (field.name for field in fields(cls))
     return tuple(name for name in names if not name.startswith("_") and name not in hidden)

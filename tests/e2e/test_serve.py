@@ -230,33 +230,6 @@ def test_workers_end_with_their_supervisor(tmp_path: Path) -> None:
         wait_until(lambda: _refused(server.port), within=5, what="a free port")
 
 
-def test_reload_serves_what_was_saved(tmp_path: Path) -> None:
-    """A broken save leaves the version before running and is told; the next save heals it."""
-    source = tmp_path / "source" / "tiny.jac"
-    source.parent.mkdir()
-    source.write_text("def:pub version -> int { return 1; }\n")
-    server = JacServer(source, tmp_path / "run", "--reload")
-    with server:
-        assert 1 == server.call("/function/version").result
-        server.file.write_text(BROKEN)
-        wait_until(lambda: "waiting for the next save" in server.log_text(), within=20, what="it")
-        assert "tiny.jac:2:11" in server.log_text()
-        assert 1 == server.call("/function/version").result
-        server.file.write_text("def:pub version -> int { return 2; }\n")
-        wait_until(
-            lambda: (
-                server.call("/function/version").body.get("data") is not None
-                and server.call("/function/version").result == 2
-            ),
-            within=20,
-            what="version 2",
-        )
-        server.file.with_name("jac.toml").write_text("[converge.server]\ndocs_enabled = false\n")
-        wait_until(lambda: server.get("/docs").status == 404, within=20, what="the new jac.toml")
-        server.interrupt()
-        assert 0 == server.wait_for_exit()
-
-
 def test_walker_may_import_a_neighbour_when_it_runs(tmp_path: Path) -> None:
     """A Python file and a Jac file beside the app, wherever the command was called."""
     source = tmp_path / "source" / "late.jac"

@@ -116,7 +116,7 @@ class JacServer(Process):
             content = answer.read()
         finally:
             connection.close()
-        is_json = answer.headers.get_content_type() == "application/json"
+        is_json = content and answer.headers.get_content_type() == "application/json"
         return Answer(
             status=answer.status,
             body=json.loads(content) if is_json else content,
