@@ -25,6 +25,7 @@ __all__ = [
     "edges_with_nodes",
     "is_there",
     "is_whole",
+    "may_read",
     "nodes_of",
     "read_around",
     "refs",
@@ -146,11 +147,22 @@ def _step(origin: list[Any], destination: Any, *, edges: bool) -> Iterator[_Link
         held = link.other.__dict__
         if "archetype" not in held or (fits and not fits(held["archetype"])):
             continue
-        # What is stored counts, not what a walker made of it.
-        stored = held.get("document")
-        own = stored is not None and stored.body.get("owner") == caller and not CHECKS_ARE_FOREIGN
-        if own or Jac.check_read_access(link.other):
+        if may_read(link.other, caller):
             yield link
+
+
+def may_read(anchor: Any, caller: str | None = None) -> bool:
+    """Say whether the caller may read a node that was read.
+
+    Args:
+        anchor: of the node.
+        caller: id of the caller's root, where it is known.
+    """
+    # What is stored counts, not what a walker made of it.
+    stored = anchor.__dict__.get("document")
+    caller = hex_of(Jac.get_context().user_root) if caller is None else caller
+    own = stored is not None and stored.body.get("owner") == caller and not CHECKS_ARE_FOREIGN
+    return own or bool(Jac.check_read_access(anchor))
 
 
 CHECKS_ARE_FOREIGN = False
