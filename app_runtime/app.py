@@ -64,8 +64,6 @@ __all__ = ["create_app"]
 
 logger = logging.getLogger(__name__)
 
-ROUTES = {"http": "walker", "websocket": "ws", "webhook": "webhook"}
-"""Protocol of a walker -> where it is."""
 GRACE = 10.0  # s beyond a request's time in which a client may ask for a lost answer again
 
 
@@ -129,6 +127,7 @@ def _empty(app: App, memory: Memory, calls: Calls) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        watching = asyncio.create_task(api.state.health.watch())
         left = asyncio.create_task(_clear_up(memory, calls))
         if api.state.timetable is not None:
             api.state.timetable.start()
@@ -142,6 +141,7 @@ def _empty(app: App, memory: Memory, calls: Calls) -> FastAPI:
         if api.state.audience is not None:
             api.state.audience.hang_up()
         memory.store.close()
+        watching.cancel()
 
     server = app.settings.server
     api = Described(
@@ -343,7 +343,7 @@ def _cookies(app: App) -> SessionCookies | None:
 
 
 def _path_of(spec: WalkerSpec) -> str:
-    own = f"/{ROUTES[spec.rest.protocol]}/{spec.name}"
+    own = f"/{routes.PLACES[spec.rest.protocol]}/{spec.name}"
     # A walker of HTTP is at both.
     return own if spec.rest.protocol == "http" else spec.rest.path or own
 

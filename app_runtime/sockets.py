@@ -5,7 +5,7 @@ is looked at here. A token comes in the header, as a subprotocol, or in the firs
 the URL, which ends up in logs. It changes with how a connection begins.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -73,6 +73,7 @@ def install(
     Raises:
         BadDeclaration: it takes files, or its path has fields in it.
     """
+    openings = []
     for spec in websockets(program):
         if spec.files:
             names = ", ".join(sorted(spec.files))
@@ -81,8 +82,21 @@ def install(
         if "{" in path:
             raise BadDeclaration(f"path {path} of {spec.name}: that of a websocket has no fields")
         line = Line(spec=spec, signature=signature_of(spec), server=server, audience=audience)
-        for one in (path, f"{path}/{{node}}"):
-            app.router.routes.append(WebSocketRoute(one, _Opening(line, origins).open))
+        openings.append((path, spec, _Opening(line, origins)))
+    # Last those at a node, since a path of somebody else may look like one.
+    for end in ("", "/{node}"):
+        for path, spec, opening in openings:
+            app.router.routes.append(_Route(f"{path}{end}", opening.open, spec))
+
+
+class _Route(WebSocketRoute):
+    """The route of one walker, for whoever looks at the routes."""
+
+    def __init__(
+        self, path: str, open_: Callable[[WebSocket], Awaitable[None]], spec: WalkerSpec
+    ) -> None:
+        super().__init__(path, open_)
+        self.spec = spec
 
 
 class _Opening:
