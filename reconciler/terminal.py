@@ -58,7 +58,7 @@ def raw_keys() -> Iterator[Callable[[], bytes | None]]:
 
     before = termios.tcgetattr(keyboard)
     try:
-        tty.setraw(keyboard)
+        tty.setraw(keyboard, termios.TCSADRAIN)  # what was typed ahead stays
         yield keys
     finally:
         termios.tcsetattr(keyboard, termios.TCSADRAIN, before)
