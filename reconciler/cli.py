@@ -5,6 +5,7 @@ Exit codes: 0 converged, 1 failed, 2 usage or configuration, 3 `--plan` found ch
 
 import os
 import time
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -28,6 +29,7 @@ from jac_converge.reconciler.mirror import Mirror
 from jac_converge.reconciler.ownership import selector_of
 from jac_converge.reconciler.pace import Pace
 from jac_converge.reconciler.pause import seconds_of
+from jac_converge.reconciler.preflight import platform_of
 from jac_converge.reconciler.source import Source
 
 __all__ = ["scale"]
@@ -154,7 +156,10 @@ def _on_cluster(source: Source, parse: Parse, flags: dict[str, Any]) -> int:
     cluster.check_identity()
     imageless = any(flags[verb] for verb in ("destroy", "status", "history"))
     if not imageless:
-        source.build_with(Images(cluster.target.context, parse=parse, stop=stop))
+        images = Images(
+            partial(platform_of, cluster), context=cluster.target.context, parse=parse, stop=stop
+        )
+        source.build_with(images)
     return _carry_out(source, cluster, converger, flags)
 
 

@@ -147,6 +147,11 @@ class KubeCluster:
                 return Listed(tuple(items), page["metadata"]["resourceVersion"])
             query = {**self._selection(kind), "limit": str(self._limits.page), "continue": rest}
 
+    def first(self, kind: Kind) -> Object | None:
+        """One object of a kind without namespaces, whichever; None where there is none."""
+        page = self._page(f"{kind.plural} list", kind, {"limit": "1"})
+        return next(iter(page.get("items") or ()), None)
+
     def _page(self, subject: str, kind: Kind, query: Mapping[str, str]) -> Object:
         try:
             return self._request(subject, "GET", self._path(kind), query=query)
