@@ -10,7 +10,8 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from contextvars import Context
+from dataclasses import dataclass, field
 
 from fastapi.requests import HTTPConnection
 
@@ -19,6 +20,7 @@ from jac_converge.app_runtime.bridge.introspect import FunctionSpec, WalkerSpec
 from jac_converge.app_runtime.identity import Caller, Identity
 from jac_converge.app_runtime.problems import Problem
 from jac_converge.app_runtime.stores import StoreError
+from jac_converge.config.logs import current_request
 
 __all__ = ["Listener", "Vigil"]
 
@@ -38,6 +40,8 @@ class Listener:
     """What they listen to."""
     end: Callable[[Problem], None]
     """Sends them away, and tells why; never waits."""
+    request: str | None = field(default_factory=current_request.get)
+    """Id of the request that it began with, which the line of its end has, too."""
 
 
 class Vigil:
@@ -54,7 +58,9 @@ class Vigil:
         """Look at somebody from now on, until they are gone."""
         self._present.add(listener)
         if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look_now_and_then())
+            # Not in the context of this one, since it looks at all of them.
+            looking = self._look_now_and_then()
+            self._looking = asyncio.create_task(looking, context=Context())
         try:
             yield
         finally:
@@ -93,5 +99,7 @@ class Vigil:
     def _end(self, listener: Listener, problem: Problem, account: str = "-") -> None:
         if listener in self._present:  # else they have left meanwhile
             self._present.discard(listener)
+            token = current_request.set(listener.request)
             audit("listening_ended", listener.connection, account)
             listener.end(problem)
+            current_request.reset(token)

@@ -25,7 +25,7 @@ from jac_converge.app_runtime.sso import cookies
 from jac_converge.app_runtime.sso.attempt import Attempt
 from jac_converge.app_runtime.sso.errors import ProviderDown, Refused, SsoError
 from jac_converge.app_runtime.sso.linking import Entrance
-from jac_converge.app_runtime.sso.logins import LIFETIME, Begun, Logins, cookie_of, speaker
+from jac_converge.app_runtime.sso.logins import LIFETIME, STATE, Begun, Logins, cookie_of, speaker
 from jac_converge.app_runtime.sso.person import Person
 from jac_converge.app_runtime.sso.pickup import LIFETIME as PICKUP_LIFETIME
 from jac_converge.app_runtime.sso.pickup import Pickup
@@ -36,6 +36,7 @@ __all__ = ["SsoRoutes"]
 logger = logging.getLogger(__name__)
 
 PICKUP = "sso-code"  # cookie
+MOST_BEGUN = 8  # logins of one browser at the same time
 LARGEST_FORM = 64 * 1024  # bytes
 BROUGHT_BACK = ("code", "state", "iss", "error")
 Next = Annotated[
@@ -300,6 +301,7 @@ class SsoRoutes:
 
     def _keep(self, request: Request, response: Response, begun: Begun) -> None:
         secure = self._site.is_secure(request)
+        cookies.clear_oldest(request, response, STATE, secure=secure, but=MOST_BEGUN - 1)
         cookies.write(response, begun.cookie, begun.note, secure=secure, lifetime=LIFETIME)
 
     def _logins_check(self, provider: str) -> None:

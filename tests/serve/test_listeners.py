@@ -18,6 +18,8 @@ from tests.servers.process import wait_until
 
 POLICY = 1008
 WITHIN = 20  # s; a look comes every five
+REQUESTS: list[str] = []
+"""Ids of the streams that were begun."""
 
 
 @contextmanager
@@ -30,6 +32,7 @@ def feed(server: JacServer, token: str) -> Iterator[http.client.HTTPResponse]:
         connection.request("POST", "/function/feed", body, headers)
         answer = connection.getresponse()
         assert 200 == answer.status
+        REQUESTS.append(answer.headers["X-Request-Id"])
         assert b"data: 0\n" == answer.readline()
         yield answer
     finally:
@@ -102,6 +105,9 @@ def test_who_may_not_listen_any_more_is_sent_away(roles_app: AppWithRoles) -> No
     assert 8 == log.count("auth listening_ended ")
     id_ = server.get("/user/me", token=loses_it).body["data"]["user_id"]
     assert f"auth listening_ended account={id_} " in log
+    ended = [line for line in log.splitlines() if "auth listening_ended " in line]
+    told = [any(line.endswith(f"={request}") for line in ended) for request in REQUESTS]
+    assert [False] + [True] * 4 == told
 
 
 def test_refusals_are_noted_wherever_somebody_asks(roles_app: AppWithRoles) -> None:

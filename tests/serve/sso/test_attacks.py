@@ -115,6 +115,21 @@ def test_login_expires(
             assert expected == visit(page, url).status
 
 
+def test_logins_without_end_do_not_fill_the_jar(server: JacServer) -> None:
+    """Another page may begin them; with too many cookies, no request would fit any more."""
+    jar = {f"jac-sso-{number:012}": "x" * 600 for number in range(20)}
+    cookie = "; ".join(f"{name}={value}" for name, value in ({"jac-other": "1"} | jar).items())
+    begun = server.send("GET", "/sso/corp/login", headers={"Cookie": cookie})
+    assert 302 == begun.status
+    set_ = begun.headers.get_all("Set-Cookie") or []
+    gone = {one.partition("=")[0] for one in set_ if "Max-Age=0" in one}
+    assert set(list(jar)[:13]) == gone
+    assert 1 == len(set_) - len(gone)
+    few = {"Cookie": "; ".join(f"{name}=x" for name in list(jar)[:6])}
+    begun = server.send("GET", "/sso/corp/login", headers=few)
+    assert 1 == len(begun.headers.get_all("Set-Cookie") or [])
+
+
 def test_cookie_of_a_login_says_nothing(server: JacServer, browser: Browser) -> None:
     """It is sealed, scripts do not see it, and a changed one is none."""
     answer = server.get("/sso/corp/login")
