@@ -7,6 +7,7 @@ error leaves here as one of `errors.py`.
 
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -14,7 +15,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import urllib3
-from urllib3.exceptions import HTTPError, MaxRetryError, ReadTimeoutError
+from urllib3.exceptions import HTTPError, MaxRetryError
 
 from jac_converge.reconciler.errors import (
     ClusterError,
@@ -27,17 +28,21 @@ from jac_converge.reconciler.errors import (
     Unserved,
     classify,
 )
+from jac_converge.reconciler.kube_stream import KubeWatchStream
 from jac_converge.reconciler.kubeconfig import context_name
 from jac_converge.reconciler.login import Login
 from jac_converge.reconciler.objects import LEASE, Kind, Object, kind_named
 from jac_converge.reconciler.ownership import FIELD_MANAGER
-from jac_converge.reconciler.position import Bookmark, Changed, Listed
+from jac_converge.reconciler.position import Listed
 
 __all__ = ["USUAL", "KubeCluster", "Limits", "connect"]
 
 
 logger = logging.getLogger(__name__)
 
+
+_NOT_IN_YAML: Final = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+"""Controls, line ends and what is no character: YAML 1.1, "5.1 Character Set" and "5.4"."""
 
 UNARY_TIMEOUT: Final = urllib3.Timeout(connect=3.05, read=10.0)
 
@@ -300,7 +305,7 @@ class KubeCluster:
         stream: bool = False,
     ) -> urllib3.BaseHTTPResponse:
         """One request; a login that expired is renewed once."""
-        payload = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+        payload = None if body is None else _encoded(body)
         url = f"{self.target.server}{path}{f'?{urlencode(query)}' if query else ''}"
         for renewed in (False, True):
             if not stream:
@@ -330,53 +335,6 @@ class KubeCluster:
         raise error
 
 
-class KubeWatchStream:
-    """One HTTP answer that does not end, read line by line."""
-
-    def __init__(self, subject: str, kind: Kind, response: urllib3.BaseHTTPResponse) -> None:
-        self._subject = subject
-        self._kind = kind
-        self._response = response
-        self._closed = False
-
-    def __iter__(self) -> Iterator[Changed | Bookmark]:
-        """See `WatchStream`."""
-        rest = b""
-        try:
-            for chunk in self._response.stream(1 << 20):
-                *lines, rest = (rest + chunk).split(b"\n")
-                yield from (self._event(line) for line in lines if line)
-        except ReadTimeoutError as exc:
-            raise Unreachable(self._subject, "no word, not even a bookmark, for 75 s") from exc
-        except HTTPError as exc:
-            # A stream that we closed ourselves ends in the middle of a chunk; that is its end.
-            if not self._closed:
-                raise Unreachable(self._subject, f"the connection broke ({exc})") from exc
-        finally:
-            self._response.close()
-
-    def close(self) -> None:
-        """See `WatchStream`; the reading thread wakes with the end of the stream."""
-        self._closed = True
-        try:
-            self._response.shutdown()
-        except (OSError, ValueError, RuntimeError):
-            # It ended by itself in this moment.
-            logger.debug("watch was closed already", extra={"subject": self._subject})
-
-    def _event(self, line: bytes) -> Changed | Bookmark:
-        try:
-            event = json.loads(line)
-            kind, obj = event["type"], event["object"]
-        except (ValueError, KeyError, TypeError) as exc:
-            raise ServerFault(self._subject, f"it is not a watch event: {line[:80]!r}") from exc
-        if kind == "BOOKMARK":
-            return Bookmark(obj["metadata"]["resourceVersion"])
-        if kind == "ERROR":
-            raise classify(self._subject, int(obj.get("code") or 500), json.dumps(obj).encode(), {})
-        return Changed(kind, obj)
-
-
 def _ownership_patch(
     before: list[dict[str, Any]], after: list[dict[str, Any]]
 ) -> Iterator[dict[str, Any]]:
@@ -397,6 +355,16 @@ def _ownership_patch(
         yield {"op": "test", "path": path, "value": entry}
         yield {"op": "remove", "path": path}
     yield from ({"op": "add", "path": "/metadata/managedFields/-", "value": e} for e in new)
+
+
+def _encoded(body: Any) -> bytes:
+    """JSON that is YAML too, which is what the server takes an apply for.
+
+    YAML has no surrogates, so what is beyond 16 bits cannot be escaped as JSON does it; and it has
+    characters of its own that must not stand in a text as they are.
+    """
+    text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
 
 
 def _kind_of(obj: Object) -> Kind:
