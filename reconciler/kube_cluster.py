@@ -7,6 +7,7 @@ error leaves here as one of `errors.py`.
 
 import json
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -43,6 +44,9 @@ __all__ = ["USUAL", "KubeCluster", "Limits", "connect"]
 
 logger = logging.getLogger(__name__)
 
+
+_NOT_IN_YAML: Final = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+"""Controls, line ends and what is no character: YAML 1.1, "5.1 Character Set" and "5.4"."""
 
 UNARY_TIMEOUT: Final = urllib3.Timeout(connect=3.05, read=10.0)
 
@@ -343,7 +347,7 @@ class KubeCluster:
         stream: bool = False,
     ) -> urllib3.BaseHTTPResponse:
         """One request; a login that expired is renewed once."""
-        payload = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+        payload = None if body is None else _encoded(body)
         url = f"{self.target.server}{path}{f'?{urlencode(query)}' if query else ''}"
         for renewed in (False, True):
             if not stream:
@@ -371,6 +375,16 @@ class KubeCluster:
                 break
             self._login.renew(access)
         raise error
+
+
+def _encoded(body: Any) -> bytes:
+    """JSON that is YAML too, which is what the server takes an apply for.
+
+    YAML has no surrogates, so what is beyond 16 bits cannot be escaped as JSON does it; and it has
+    characters of its own that must not stand in a text as they are.
+    """
+    text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
 
 
 def _kind_of(obj: Object) -> Kind:
