@@ -34,7 +34,7 @@ test-long: .venv/.dev ## minutes of load and faults; prints calls and replays pe
 	@$(BIN)/python tests/servers/build.py
 	@$(BIN)/python -m pytest -m long -s $(FLAGS)
 
-test-node: .venv/.dev ## real pods on two nodes of this machine (root, Linux; builds them once, about 7 minutes)
+test-node: .venv/.dev ## real pods on two nodes of this machine (root, Linux; builds them once, about 10 minutes)
 	@$(BIN)/python -m tests.servers.build_node
 	@$(BIN)/python -m pytest -m node tests/node -s $(FLAGS)
 
