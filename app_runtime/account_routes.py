@@ -56,12 +56,15 @@ class AccountRoutes:
         sessions: Sessions,
         door: Door,
         store: DocumentStore,
+        *,
+        forget: leaving.Forget,
     ) -> None:
         self._identity = identity
         self._accounts = accounts
         self._sessions = sessions
         self._door = door
         self._store = store
+        self._forget = forget
 
     def install(self, app: FastAPI) -> None:
         """Add the routes."""
@@ -209,7 +212,7 @@ class AccountRoutes:
     async def _leave(self, body: Leaving, claims: Claims, request: Request) -> Response:
         def leave(account: Account) -> None:
             self._door.prove(account, claims, body.current_password)
-            leaving.leave(self._store, self._accounts, account)
+            leaving.leave(self._store, self._accounts, account, forget=self._forget)
 
         await self._door.again("leave", claims, leave, request)
         return answer({"deleted": True})

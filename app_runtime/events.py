@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from jac_converge.app_runtime.outcomes import problem_of
 from jac_converge.app_runtime.problems import Problem
 
-__all__ = ["MEDIA_TYPE", "EventStream"]
+__all__ = ["MEDIA_TYPE", "EventStream", "gone"]
 
 MEDIA_TYPE = "text/event-stream"
 QUIET = 15.0  # s after which a comment tells proxies that the connection is alive
@@ -50,7 +50,7 @@ class EventStream(Response):
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         """Send events; without a client that listens, stop."""
         sending = asyncio.ensure_future(self._send_all(send))
-        leaving = asyncio.ensure_future(_gone(receive))
+        leaving = asyncio.ensure_future(gone(receive))
         try:
             await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
             if sending.done():
@@ -113,6 +113,7 @@ def _failure(problem: Problem, error: BaseException) -> bytes:
     return b"event: error\ndata: %b\n\n" % json.dumps(told).encode()
 
 
-async def _gone(receive: Receive) -> None:
+async def gone(receive: Receive) -> None:
+    """Return when the client has left."""
     while (await receive())["type"] != "http.disconnect":
         continue

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from jac_converge.app_runtime.files import FilesDown
 from jac_converge.app_runtime.stores import Conflict, TooLarge, Unavailable, UnknownOutcome
 from jac_converge.config.logs import current_request
 
@@ -23,6 +24,7 @@ __all__ = [
     "answer_with",
     "install",
     "message_with",
+    "no_files",
     "no_store",
     "refusal",
     "too_large",
@@ -39,6 +41,7 @@ CODES = {
     405: "METHOD_NOT_ALLOWED",
     409: "WRITE_CONFLICT",
     413: "BODY_TOO_LARGE",
+    416: "RANGE_NOT_SATISFIABLE",
     422: "VALIDATION_ERROR",
     429: "TOO_MANY_REQUESTS",
     503: "UNAVAILABLE",
@@ -134,6 +137,18 @@ def no_store(what: str, error: Unavailable) -> Problem:
         return Problem(504, text, code="OUTCOME_UNKNOWN")
     text = "the data store does not answer; nothing was stored"
     return Problem(503, text, headers={"Retry-After": "1"})
+
+
+def no_files(what: str, error: FilesDown) -> Problem:
+    """Log that the storage of files did not do its part, and say so.
+
+    Args:
+        what: was asked for.
+        error: what it says is for the log alone.
+    """
+    logger.error("%s failed: %s", what, error)
+    text = "the storage of files does not do its part; try again"
+    return Problem(503, text, code="NO_FILES", headers={"Retry-After": "5"})
 
 
 def too_large(what: str, error: TooLarge) -> Problem:
