@@ -238,6 +238,7 @@ def _wrap(api: FastAPI, app: App, uploads: list[str]) -> None:
         uploads=uploads,
         max_upload_bytes=server.max_upload_bytes,
         prefix=server.root_path,
+        within=server.request_timeout,
     )
     if server.cors_origins:
         api.add_middleware(

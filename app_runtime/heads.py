@@ -1,9 +1,10 @@
-"""The largest head of a request, enforced while it arrives: uvicorn's parser keeps all of it.
+"""The largest head of a request, and the slowest: uvicorn's parser keeps, and waits for, all of it.
 
 It changes with what a request may cost before it is one.
 """
 
-from typing import Any
+from asyncio import TimerHandle, Transport
+from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -18,12 +19,29 @@ TOO_LARGE = (
 
 
 class BoundedHeads(HttpToolsProtocol):
-    """uvicorn's protocol, but a head that is too large is cut off, whether it ends or not."""
+    """uvicorn's protocol, but a head that is too large is cut off, whether it ends or not.
+
+    One that does not end at all holds its connection for a while only, and so does none.
+    """
+
+    head_within: ClassVar[float] = 60.0
+    """Seconds in which the head of a request has to be complete."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._patience: TimerHandle | None = None
         self._arrived = 0  # bytes of a head that is not complete, about
         self._complete = self._refused = False
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # uvicorn's
+        """Wait for a first head."""
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing any more."""
+        self._wait_no_more()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Hand on what arrives, as long as there is a head worth waiting for."""
@@ -35,6 +53,17 @@ class BoundedHeads(HttpToolsProtocol):
             self._refused = True
             self.transport.write(TOO_LARGE)
             self.transport.close()
+        elif not self._complete:
+            self._wait()  # most heads come in one piece
+
+    def _wait(self) -> None:
+        if self._patience is None:
+            self._patience = self.loop.call_later(self.head_within, self.transport.close)
+
+    def _wait_no_more(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
     def on_message_begin(self) -> None:
         """Begin to count."""
@@ -44,6 +73,7 @@ class BoundedHeads(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Look at what there is before anybody else does."""
         self._complete = True
+        self._wait_no_more()
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         self._refused |= size > MOST_BYTES or len(self.headers) > MOST_HEADERS
         if not self._refused:

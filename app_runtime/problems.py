@@ -39,6 +39,7 @@ CODES = {
     403: "FORBIDDEN",
     404: "NOT_FOUND",
     405: "METHOD_NOT_ALLOWED",
+    408: "BODY_TOO_SLOW",
     409: "WRITE_CONFLICT",
     413: "BODY_TOO_LARGE",
     416: "RANGE_NOT_SATISFIABLE",
@@ -48,6 +49,7 @@ CODES = {
     504: "TIMEOUT",
 }
 
+MOST_TOLD, LONGEST_TOLD = 50, 200  # places of a request that do not fit, and their characters
 NO_STORE = {"Cache-Control": "no-store"}
 """Headers of what no cache may keep."""
 BEFORE = b'{"ok":true,"type":"response","data":'
@@ -158,9 +160,10 @@ def too_large(what: str, error: TooLarge) -> Problem:
 
 def unfit(error: RequestValidationError) -> Problem:
     """Say where a request does not fit."""
+    found = error.errors()
     details = [
-        {"loc": list(item["loc"]), "msg": item["msg"], "type": item["type"]}
-        for item in error.errors()
+        {"loc": [_short(part) for part in item["loc"]], "msg": item["msg"], "type": item["type"]}
+        for item in found[:MOST_TOLD]
     ]
     kinds = {(item["type"], tuple(item["loc"])) for item in details}
     if any(kind == "json_invalid" for kind, _ in kinds):
@@ -170,7 +173,14 @@ def unfit(error: RequestValidationError) -> Problem:
     else:
         places = ", ".join(sorted({".".join(map(str, item["loc"])) for item in details}))
         text = f"the request does not fit: {places}"
+        if (more := len(found) - len(details)) > 0:
+            text += f", and {more} more"
     return Problem(422, text, details=details)
+
+
+def _short(part: Any) -> Any:
+    """Cut what a client made long: the answer is not to be longer than the request."""
+    return part if isinstance(part, int) else str(part)[:LONGEST_TOLD]
 
 
 def install(app: FastAPI) -> None:

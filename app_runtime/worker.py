@@ -67,6 +67,7 @@ def work(app: App, listener: socket.socket, *, serving: Callable[[], None] | Non
         return _complain(error, 1)
     settings = app.settings.server
     log = sys.stderr.isatty() if settings.access_log is None else settings.access_log
+    KeptConnections.head_within = settings.request_timeout
     server = _Server(
         uvicorn.Config(
             TrustedProxies(Front(api, log=log), settings.trusted_proxies),

@@ -87,7 +87,11 @@ def test_store_that_hangs_is_told_while_it_does() -> None:
 
     async def scenario() -> None:
         clock, hangs, cache = Clock(), threading.Event(), Store()
-        stores = [Tier(name="mongodb", ping=lambda: hangs.wait(60) and None), tier(cache, "redis")]
+
+        def hang() -> None:
+            hangs.wait(60)
+
+        stores = [Tier(name="mongodb", ping=hang), tier(cache, "redis")]
         health = Health(stores, clock=clock)
         watching = asyncio.create_task(health.watch())
         await asyncio.to_thread(cache.was_asked.wait, 60)
