@@ -5,7 +5,7 @@ PYTHON ?= $(firstword $(foreach p,python3.14 python3.13 python3.12 python3 pytho
 BIN := .venv/bin
 FLAGS ?=
 
-.PHONY: help serve test test-long test-node lint typed types format docs bench-converge bench-heal bench-idle bench-many-apps bench-serve-start bench-pod-start bench-first-answer bench-reload bench-help bench-memory bench-wrong-logins clean
+.PHONY: help serve test test-long test-node lint typed types format docs bench-converge bench-api bench-heal bench-idle bench-many-apps bench-serve-start bench-pod-start bench-first-answer bench-reload bench-help bench-memory bench-wrong-logins clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -59,6 +59,9 @@ format: .venv/.dev ## let ruff format and fix
 
 docs: .venv/.dev ## write the jac.toml reference and schema anew
 	@$(BIN)/python -m jac_converge.config.reference
+
+bench-api: .venv/.dev ## calls per second beside bare FastAPI and jac-scale (FLAGS=--quick)
+	@$(BIN)/python -m benchmarks.api $(FLAGS)
 
 bench-converge: .venv/.dev ## the reconciler beside kubectl, helm and Argo CD's engine (FLAGS=--quick)
 	@$(BIN)/python tests/servers/build.py

@@ -55,12 +55,15 @@ class AccountRoutes:
         sessions: Sessions,
         door: Door,
         store: DocumentStore,
+        *,
+        forget: leaving.Forget,
     ) -> None:
         self._identity = identity
         self._accounts = accounts
         self._sessions = sessions
         self._door = door
         self._store = store
+        self._forget = forget
 
     def install(self, app: FastAPI) -> None:
         """Add the routes."""
@@ -212,7 +215,7 @@ class AccountRoutes:
                 # Or the last one would be gone.
                 raise Refused("an admin stays; once another admin has taken the role, leave")
             self._door.prove(account, claims, body.current_password)
-            leaving.leave(self._store, self._accounts, account)
+            leaving.leave(self._store, self._accounts, account, forget=self._forget)
 
         await self._door.again("leave", claims, leave, request)
         return answer({"deleted": True})

@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request
@@ -39,10 +40,16 @@ from jac_converge.app_runtime.auth.tokens import Tokens
 from jac_converge.app_runtime.bridge.introspect import WalkerSpec
 from jac_converge.app_runtime.bridge.program import Program, ensure_system, new_root
 from jac_converge.app_runtime.bridge.restspecs import BadDeclaration
+from jac_converge.app_runtime.bridge.storing import use
 from jac_converge.app_runtime.calls import Calls
 from jac_converge.app_runtime.compression import Compression
 from jac_converge.app_runtime.door import Door
 from jac_converge.app_runtime.endpoint import Server
+from jac_converge.app_runtime.file_routes import PATH, FileRoutes
+from jac_converge.app_runtime.files import FilesDown
+from jac_converge.app_runtime.files.keys import own_folder
+from jac_converge.app_runtime.files.links import Links
+from jac_converge.app_runtime.files.opening import open_files
 from jac_converge.app_runtime.identity import Identity
 from jac_converge.app_runtime.key_routes import KeyRoutes
 from jac_converge.app_runtime.login_routes import LoginRoutes
@@ -93,6 +100,7 @@ def create_app(app: App, program: Program, memory: Memory, *, reload: bool = Fal
     identity = Identity(accounts, keys, _tokens(app), calls, _cookies(app))
     api = _empty(app, memory, calls)
     problems.install(api)
+    _add_files(api, app)
     server = _server(app, api, calls, identity, program)
     uploads = routes.install(api, program, server)
     _add_websockets(api, app, program, server)
@@ -128,20 +136,21 @@ def _empty(app: App, memory: Memory, calls: Calls) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         watching = asyncio.create_task(api.state.health.watch())
-        left = asyncio.create_task(_clear_up(memory, calls))
+        left = asyncio.create_task(_clear_up(memory, calls, api.state.forget))
         if api.state.timetable is not None:
             api.state.timetable.start()
         yield
         left.cancel()
+        watching.cancel()
         if api.state.timetable is not None:
             await api.state.timetable.close()
         if api.state.logins is not None:
             await api.state.logins.close()
         calls.close()
+        api.state.files.close()
         if api.state.audience is not None:
             api.state.audience.hang_up()
         memory.store.close()
-        watching.cancel()
 
     server = app.settings.server
     api = Described(
@@ -163,12 +172,24 @@ def _empty(app: App, memory: Memory, calls: Calls) -> FastAPI:
     return api
 
 
-async def _clear_up(memory: Memory, calls: Calls) -> None:
-    """Remove the graphs of accounts that left, where that was interrupted."""
+async def _clear_up(memory: Memory, calls: Calls, forget: leaving.Forget) -> None:
+    """Remove files and graphs of accounts that left, where that was interrupted."""
     try:
-        await calls.in_thread(leaving.resume, memory.store)
-    except StoreError as error:
-        logger.warning("the graphs of accounts that left are removed later: %s", error)
+        await calls.in_thread(partial(leaving.resume, memory.store, forget=forget))
+    except (FilesDown, StoreError) as error:
+        logger.warning("what accounts that left have made is removed later: %s", error)
+
+
+def _add_files(api: FastAPI, app: App) -> None:
+    """Let `store()` and links work; `state.forget` removes the files of an account."""
+    server = app.settings.server
+    base = server.root_path if server.public_url is None else server.public_url.rstrip("/")
+    blobs = open_files(app)
+    links = Links(f"{base}{PATH}", (*_secrets(app), *_previous(app)))
+    use(blobs, links)
+    api.state.files = FileRoutes(blobs, links)
+    api.state.files.install(api)
+    api.state.forget = lambda root: blobs.remove(own_folder(root))
 
 
 def _server(app: App, api: FastAPI, calls: Calls, identity: Identity, program: Program) -> Server:
@@ -228,6 +249,7 @@ def _wrap(api: FastAPI, app: App, uploads: list[str]) -> None:
         uploads=uploads,
         max_upload_bytes=server.max_upload_bytes,
         prefix=server.root_path,
+        within=server.request_timeout,
     )
     if server.cors_origins:
         api.add_middleware(
@@ -243,7 +265,11 @@ def _wrap(api: FastAPI, app: App, uploads: list[str]) -> None:
 
 
 def _add_accounts(
-    api: FastAPI, app: App, memory: Memory, identity: Identity, accounts: Accounts
+    api: FastAPI,
+    app: App,
+    memory: Memory,
+    identity: Identity,
+    accounts: Accounts,
 ) -> Door:
     jwt, throttle = app.settings.jwt, Throttle(memory.store, accounts)
     sessions = Sessions(
@@ -256,7 +282,8 @@ def _add_accounts(
     )
     door = Door(identity, throttle, accounts, sessions)
     LoginRoutes(identity, accounts, sessions, door).install(api)
-    AccountRoutes(identity, accounts, sessions, door, memory.store).install(api)
+    forget = api.state.forget
+    AccountRoutes(identity, accounts, sessions, door, memory.store, forget=forget).install(api)
     if any(provider.client_id is not None for provider in app.settings.sso.values()):
         from jac_converge.app_runtime.sso.setup import Who, add_sso  # noqa: PLC0415 - few need it
 

@@ -38,7 +38,7 @@ class Compression:
 
         async def passed(message: Message) -> None:
             nonlocal passing
-            if message["type"] == "http.response.start" and not self._is_small(message):
+            if message["type"] == "http.response.start" and not self._goes_as_it_is(message):
                 responder = self._responder(scope)
                 responder.send = send
                 passing = responder.send_with_compression
@@ -46,9 +46,14 @@ class Compression:
 
         await self._app(scope, receive, passed)
 
-    def _is_small(self, start: Message) -> bool:
-        """Say whether an answer says that it is; of one that does not, nobody knows."""
+    def _goes_as_it_is(self, start: Message) -> bool:
+        """Say whether an answer says that it is; of one that does not, nobody knows.
+
+        A file is sent as it is, since a range of it is one of those bytes.
+        """
         for name, value in start.get("headers", ()):
+            if name == b"accept-ranges":
+                return True
             if name == b"content-length":
                 return int(value) < self._min_bytes
         return False

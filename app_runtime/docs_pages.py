@@ -8,8 +8,8 @@ from pathlib import Path
 from fastapi import FastAPI, Request
 from starlette.responses import HTMLResponse, Response
 
-from jac_converge.app_runtime.files import DAY, send_file
 from jac_converge.app_runtime.problems import Problem
+from jac_converge.app_runtime.static_files import DAY, send_file
 
 __all__ = ["install"]
 

@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from jac_converge.app_runtime.outcomes import problem_of
 from jac_converge.app_runtime.problems import Problem
 
-__all__ = ["MEDIA_TYPE", "EventStream"]
+__all__ = ["MEDIA_TYPE", "EventStream", "gone"]
 
 MEDIA_TYPE = "text/event-stream"
 FLUSH_WITHIN = 2.0  # s in which a client has to take the last event
@@ -66,7 +66,7 @@ class EventStream(Response):
 
     async def _until_the_end(self, receive: Receive, send: Send) -> None:
         sending = asyncio.ensure_future(self._send_all(send))
-        leaving = asyncio.ensure_future(_gone(receive))
+        leaving = asyncio.ensure_future(gone(receive))
         both: set[asyncio.Future[Any]] = {sending, leaving}
         first = asyncio.FIRST_COMPLETED
         try:
@@ -141,6 +141,7 @@ def _failure(problem: Problem, error: BaseException) -> bytes:
     return b"event: error\ndata: %b\n\n" % json.dumps(told).encode()
 
 
-async def _gone(receive: Receive) -> None:
+async def gone(receive: Receive) -> None:
+    """Return when the client has left."""
     while (await receive())["type"] != "http.disconnect":
         continue

@@ -13,11 +13,11 @@ from starlette.responses import HTMLResponse, Response
 from jac_converge.app_runtime.bridge.introspect import FunctionSpec
 from jac_converge.app_runtime.bridge.picture import AROUND, SEARCH
 from jac_converge.app_runtime.calls import Calls, Order
-from jac_converge.app_runtime.files import ASKED_AGAIN, send_file
 from jac_converge.app_runtime.identity import Identity
 from jac_converge.app_runtime.outcomes import outcome_of
 from jac_converge.app_runtime.problems import NO_STORE, Problem, answer
 from jac_converge.app_runtime.signatures import Failure
+from jac_converge.app_runtime.static_files import ASKED_AGAIN, send_file
 
 __all__ = ["install"]
 

@@ -6,7 +6,7 @@ It changes with what a request may cost before it is one.
 """
 
 import asyncio
-from typing import Any
+from typing import Any, ClassVar
 
 from jac_converge.app_runtime.gathered import GatheredWrites
 
@@ -14,7 +14,6 @@ __all__ = ["MOST_BYTES", "MOST_HEADERS", "BoundedHeads"]
 
 MOST_BYTES = 32 * 1024  # request line and headers
 MOST_HEADERS = 100
-WITHIN = 20.0  # s for a head, from its first byte on; for the first one, from the connection on
 TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"content-length: 0\r\nconnection: close\r\n\r\n"
@@ -23,7 +22,13 @@ TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: cl
 
 
 class BoundedHeads(GatheredWrites):
-    """uvicorn's protocol, but a head that is too large is cut off, whether it ends or not."""
+    """uvicorn's protocol, but a head that is too large is cut off, whether it ends or not.
+
+    One that does not end at all holds its connection for a while only, and so does none.
+    """
+
+    head_within: ClassVar[float] = 60.0
+    """Seconds for a head, from its first byte on; for the first one, from the connection on."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -69,7 +74,7 @@ class BoundedHeads(GatheredWrites):
 
     def _wait(self) -> None:
         self._stop_waiting()
-        self._patience = self.loop.call_later(WITHIN, self._give_up)
+        self._patience = self.loop.call_later(self.head_within, self._give_up)
 
     def _stop_waiting(self) -> None:
         if self._patience is not None:

@@ -21,6 +21,9 @@ from jac_converge.app_runtime.auth.accounts import Accounts, Refused
 from jac_converge.app_runtime.bridge.citations import of_guests
 from jac_converge.app_runtime.bridge.guests import remove_nodes
 from jac_converge.app_runtime.bridge.program import AppBroken, Program, new_root
+from jac_converge.app_runtime.files import FilesDown
+from jac_converge.app_runtime.files.keys import own_folder
+from jac_converge.app_runtime.files.opening import open_files
 from jac_converge.app_runtime.stores import Conflict, DocumentStore, StoreError
 from jac_converge.app_runtime.tiers import open_memory, shelf_file
 from jac_converge.app_runtime.transfer import BadFile, NotEmpty, documents, dump, load, told
@@ -31,6 +34,7 @@ __all__ = ["JobFailed", "collect", "create_admin", "export_data", "import_data"]
 GRACE = 3600  # s that what nobody leads to stays, beside the longest request
 AT_ONCE = 100  # nodes in one commit; each rewrites the edges of its neighbours
 STANDARD = "-"
+BROKEN = (AppBroken, BadFile, FilesDown, OSError, StoreError, UnicodeError)
 
 
 class JobFailed(Exception):
@@ -135,7 +139,8 @@ def _sweep(app: App, store: DocumentStore, *, remove: bool) -> str:
         return ""
     if remove:
         Program(app.file)  # its classes are what the nodes are made of
-        leaving.resume(store)
+        blobs = open_files(app)
+        leaving.resume(store, forget=lambda root: blobs.remove(own_folder(root)))
     number = leaving.sweep(store, remove=remove)
     return f"{'removed' if remove else 'found'} nodes of accounts that left: {number}"
 
@@ -169,7 +174,7 @@ def _store(app: App, verb: str, *, must_be_there: bool = False) -> Iterator[Docu
             yield store
         finally:
             store.close()
-    except (AppBroken, BadFile, OSError, StoreError, UnicodeError) as error:
+    except BROKEN as error:
         raise JobFailed(f"{verb} failed ({type(error).__name__}): {error}") from error
 
 

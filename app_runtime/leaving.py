@@ -6,7 +6,7 @@ others. It changes with what goes with an account.
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import batched
 
@@ -14,6 +14,7 @@ from jac_converge.app_runtime.auth.account import Account, belongings
 from jac_converge.app_runtime.auth.accounts import Accounts
 from jac_converge.app_runtime.bridge.citations import citations
 from jac_converge.app_runtime.bridge.guests import remove_nodes
+from jac_converge.app_runtime.files import FilesDown
 from jac_converge.app_runtime.stores import (
     Conflict,
     Document,
@@ -29,11 +30,15 @@ __all__ = ["KIND", "leave", "resume", "sweep"]
 logger = logging.getLogger(__name__)
 
 KIND = "leaving"
+
+type Forget = Callable[[str], object]
+"""Removes the files of the account with this root."""
+
 AT_ONCE = 100  # nodes in one commit; each rewrites the edges of its neighbours
 
 
-def leave(store: DocumentStore, accounts: Accounts, account: Account) -> None:
-    """Remove an account, with all that speaks for it, and then its graph.
+def leave(store: DocumentStore, accounts: Accounts, account: Account, *, forget: Forget) -> None:
+    """Remove an account, with all that speaks for it, and then its files and its graph.
 
     Raises:
         Refused: it changed meanwhile; it is still there.
@@ -42,17 +47,17 @@ def leave(store: DocumentStore, accounts: Accounts, account: Account) -> None:
     body = {"root": root, "account": account.id}
     accounts.remove(account, record=Document(id=f"{KIND}:{root}", kind=KIND, body=body))
     try:
-        _clear(store, root)
-    except StoreError as error:
+        _clear(store, root, forget)
+    except (FilesDown, StoreError) as error:
         # The account is gone, so that is what to tell; the record stays.
-        logger.warning("the graph of an account that left is removed later: %s", error)
+        logger.warning("what an account that left has made is removed later: %s", error)
 
 
-def resume(store: DocumentStore) -> None:
+def resume(store: DocumentStore, *, forget: Forget) -> None:
     """Carry on where a process died, or the store failed."""
     for record in store.find(KIND):
         if not record.body.get("cleared"):
-            _clear(store, record.body["root"])
+            _clear(store, record.body["root"], forget)
 
 
 def sweep(store: DocumentStore, *, remove: bool) -> int:
@@ -79,8 +84,9 @@ def sweep(store: DocumentStore, *, remove: bool) -> int:
     return removed
 
 
-def _clear(store: DocumentStore, root: str) -> None:
-    """Remove the nodes of an account that its root leads to, and the root."""
+def _clear(store: DocumentStore, root: str, forget: Forget) -> None:
+    """Remove the files of an account, the nodes that its root leads to, and the root."""
+    forget(root)
     ids = list(_own(store, root))
     stay = len(ids) - _remove(store, ids)
     if stay:

@@ -1,4 +1,4 @@
-"""The largest body and the slowest one, enforced while it arrives: a false length helps nobody.
+"""The largest body, and the slowest, enforced while it arrives: a false length helps nobody.
 
 It changes with what a request may cost before a route sees it.
 """
@@ -6,6 +6,7 @@ It changes with what a request may cost before a route sees it.
 import asyncio
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -13,15 +14,13 @@ from jac_converge.app_runtime.problems import Problem, refusal
 
 __all__ = ["BodyLimit"]
 
-PATIENCE = 30.0  # s for a body
-SLOWEST = 1024  # bytes per s of what is sent beyond that
+SLOWEST = 8 * 1024  # bytes per s, on average, beyond the time that every body has
+LINGER, LINGER_BYTES = 2.0, 16 * 1024 * 1024  # s and bytes
+"""Of a body that was refused: a client that is cut off while it sends reads no answer."""
 
 
 class BodyLimit:
-    """ASGI middleware that answers 413 to a body above a limit, and 408 to one that does not come.
-
-    Whoever sends one byte a minute would hold a connection and a task for as long as they like.
-    """
+    """ASGI middleware that answers 413 to a body above a limit, and 408 to one that never ends."""
 
     def __init__(
         self,
@@ -31,6 +30,7 @@ class BodyLimit:
         uploads: Sequence[str] = (),
         max_upload_bytes: int = 0,
         prefix: str = "",
+        within: float = 60.0,
     ) -> None:
         """Wrap an application.
 
@@ -40,12 +40,14 @@ class BodyLimit:
             uploads: regular expressions of paths that take files, which are not kept in memory.
             max_upload_bytes: the limit of those.
             prefix: that a path may have before them.
+            within: s that a body has to arrive, and more the more of it has arrived.
         """
         self._app = app
         self._max = max_bytes
         self._uploads = [re.compile(one) for one in uploads]
         self._max_upload = max_upload_bytes
         self._prefix = prefix
+        self._within = within
 
     def _limit(self, scope: Scope) -> int:
         path = scope["path"].removeprefix(self._prefix)
@@ -60,25 +62,25 @@ class BodyLimit:
         limit = self._limit(scope)
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > limit:
-            refused = _Refused(413, f"the body is larger than {limit} bytes")
-            await refused.answer(scope, receive, send)
+            await self._refuse(limit, scope, receive, send)
             return
         seen, started, complete = 0, False, False
-        began = asyncio.get_running_loop().time()
+        clock = asyncio.get_running_loop().time
+        began = clock()
 
         async def counted() -> Message:
             nonlocal seen, complete
-            if complete:
+            if complete:  # what comes now is the end of the connection
                 return await receive()
             try:
-                async with asyncio.timeout_at(began + PATIENCE + seen / SLOWEST):
+                async with asyncio.timeout_at(began + self._within + seen / SLOWEST):
                     message = await receive()
             except TimeoutError:
-                raise _Refused(408, "the body does not come") from None
-            seen += len(message.get("body", b""))
+                raise _TooSlow from None
             complete = not message.get("more_body", False)
+            seen += len(message.get("body", b""))
             if seen > limit:
-                raise _Refused(413, f"the body is larger than {limit} bytes")
+                raise _TooLarge
             return message
 
         async def noted(message: Message) -> None:
@@ -88,19 +90,47 @@ class BodyLimit:
 
         try:
             await self._app(scope, counted, noted)
-        except _Refused as refused:
+        except (_TooLarge, _TooSlow) as error:
             if started:
                 raise
-            await refused.answer(scope, receive, send)
+            if isinstance(error, _TooLarge):
+                await self._refuse(limit, scope, receive, send)
+            else:
+                text = f"the body did not arrive within {self._within:g} s"
+                await refusal(Problem(408, text, headers=CLOSE))(scope, receive, send)
+
+    async def _refuse(self, limit: int, scope: Scope, receive: Receive, send: Send) -> None:
+        text = f"the body is larger than {limit} bytes"
+
+        async def lingering(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                await send({**message, "more_body": True})
+                await _pass_over(receive)
+                message = {"type": "http.response.body", "body": b""}
+            await send(message)
+
+        await refusal(Problem(413, text, headers=CLOSE))(scope, receive, lingering)
 
 
-class _Refused(BaseException):
+CLOSE = {"Connection": "close"}
+"""What is left of a body is passed over, or not read, so no other request can follow."""
+
+
+async def _pass_over(receive: Receive) -> None:
+    """Read on for a while, for nothing."""
+    left = LINGER_BYTES
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LINGER):
+            while left > 0:
+                message = await receive()
+                if not message.get("more_body", False):
+                    return
+                left -= len(message.get("body", b""))
+
+
+class _TooLarge(BaseException):
     """Passes through everything that catches errors of the application."""
 
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        # What is left of the body is not read, so the connection cannot be used again.
-        self._problem = Problem(status, text, headers={"Connection": "close"})
 
-    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await refusal(self._problem)(scope, receive, send)
+class _TooSlow(BaseException):
+    """Does so, too."""

@@ -19,7 +19,8 @@ from jac_converge.app_runtime.bridge.program import (
 )
 from jac_converge.app_runtime.bridge.values import CannotStore
 from jac_converge.app_runtime.calls import Calls, Order
-from jac_converge.app_runtime.problems import Problem, no_store, too_large
+from jac_converge.app_runtime.files import BadKey, FilesDown, NoSuchFile
+from jac_converge.app_runtime.problems import Problem, no_files, no_store, too_large
 from jac_converge.app_runtime.stores import Conflict, TooLarge, Unavailable
 
 __all__ = ["outcome_of", "problem_of"]
@@ -66,8 +67,14 @@ def problem_of(name: str, error: BaseException) -> Problem:
             return too_large(name, error)
         case Unavailable():
             return no_store(name, error)
+        case NoSuchFile():
+            return Problem(404, f"{name}: {error}")
+        case BadKey():
+            return Problem(422, f"{name}: {error}", code="BAD_FILE_NAME")
         case BadPage():
             return Problem(422, f"{name}: {error}", code="BAD_PAGE")
+        case FilesDown():
+            return no_files(name, error)
         case PermissionError():
             return Problem(403, f"{name} is not allowed to do that")
         case CannotSend() | CannotStore():

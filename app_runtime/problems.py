@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from jac_converge.app_runtime.files import FilesDown
 from jac_converge.app_runtime.front import sent_path
 from jac_converge.app_runtime.stores import Conflict, TooLarge, Unavailable, UnknownOutcome
 from jac_converge.config.logs import current_request
@@ -24,6 +25,7 @@ __all__ = [
     "answer_with",
     "install",
     "message_with",
+    "no_files",
     "no_store",
     "refusal",
     "too_large",
@@ -38,15 +40,17 @@ CODES = {
     403: "FORBIDDEN",
     404: "NOT_FOUND",
     405: "METHOD_NOT_ALLOWED",
-    408: "TIMEOUT",
+    408: "BODY_TOO_SLOW",
     409: "WRITE_CONFLICT",
     413: "BODY_TOO_LARGE",
+    416: "RANGE_NOT_SATISFIABLE",
     422: "VALIDATION_ERROR",
     429: "TOO_MANY_REQUESTS",
     503: "UNAVAILABLE",
     504: "TIMEOUT",
 }
 
+MOST_TOLD, LONGEST_TOLD = 50, 200  # places of a request that do not fit, and their characters
 NO_STORE = {"Cache-Control": "no-store"}
 """Headers of what no cache may keep."""
 BEFORE = b'{"ok":true,"type":"response","data":'
@@ -139,6 +143,18 @@ def no_store(what: str, error: Unavailable) -> Problem:
     return Problem(503, text, headers={"Retry-After": "1"})
 
 
+def no_files(what: str, error: FilesDown) -> Problem:
+    """Log that the storage of files did not do its part, and say so.
+
+    Args:
+        what: was asked for.
+        error: what it says is for the log alone.
+    """
+    logger.error("%s failed: %s", what, error)
+    text = "the storage of files does not do its part; try again"
+    return Problem(503, text, code="NO_FILES", headers={"Retry-After": "5"})
+
+
 def too_large(what: str, error: TooLarge) -> Problem:
     """Say what was more than the store can hold: which limit, and what to do."""
     return Problem(413, f"{what}: {error}; nothing was stored", code="TOO_LARGE")
@@ -146,9 +162,10 @@ def too_large(what: str, error: TooLarge) -> Problem:
 
 def unfit(error: RequestValidationError) -> Problem:
     """Say where a request does not fit."""
+    found = error.errors()
     details = [
-        {"loc": list(item["loc"]), "msg": item["msg"], "type": item["type"]}
-        for item in error.errors()
+        {"loc": [_short(part) for part in item["loc"]], "msg": item["msg"], "type": item["type"]}
+        for item in found[:MOST_TOLD]
     ]
     kinds = {(item["type"], tuple(item["loc"])) for item in details}
     if any(kind == "json_invalid" for kind, _ in kinds):
@@ -158,7 +175,14 @@ def unfit(error: RequestValidationError) -> Problem:
     else:
         places = ", ".join(sorted({".".join(map(str, item["loc"])) for item in details}))
         text = f"the request does not fit: {places}"
+        if (more := len(found) - len(details)) > 0:
+            text += f", and {more} more"
     return Problem(422, text, details=details)
+
+
+def _short(part: Any) -> Any:
+    """Cut what a client made long: the answer is not to be longer than the request."""
+    return part if isinstance(part, int) else str(part)[:LONGEST_TOLD]
 
 
 def install(app: FastAPI) -> None:

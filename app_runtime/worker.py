@@ -88,6 +88,7 @@ def work(
         return code
     settings = app.settings.server
     log = sys.stderr.isatty() if settings.access_log is None else settings.access_log
+    KeptConnections.head_within = settings.request_timeout
     server = _Server(
         uvicorn.Config(
             TrustedProxies(Front(HeadAsGet(Shortcut(api)), log=log), settings.trusted_proxies),

@@ -34,6 +34,8 @@ _SECRETS: tuple[KeyPath, ...] = (
     ("webhooks", ANY, "secret"),
     ("webhooks", ANY, "previous_secrets"),
     ("mail", "smtp_url"),
+    ("storage", "secret_access_key"),
+    ("storage", "endpoint_url"),
     ("secrets",),
     # Not meant for secrets, but that is where they end up.
     ("kubernetes", "env"),

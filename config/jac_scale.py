@@ -6,12 +6,12 @@ It changes when jac-scale renames a key.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jac_converge.config.layers import KeyPath, Layer
 
-__all__ = ["SAME_MEANING", "Translation", "translate"]
+__all__ = ["SAME_MEANING", "Translation", "translate", "translate_storage"]
 
 
 def _days(value: Any) -> Any:
@@ -100,6 +100,25 @@ def translate(layers: tuple[Layer, ...]) -> Translation:
         layer = Layer(table={"kubernetes": defaults}, origin="jac-scale's defaults")
         translated = (layer, *translated)
     return Translation(layers=translated, used=tuple(used), unused=tuple(unused))
+
+
+def translate_storage(layer: Layer) -> Layer | None:
+    """Take a bucket from the table `[storage]`, which jac-scale reads; None: it names none."""
+    given = layer.table
+    kind = next((key for key in ("type", "storage_type") if key in given), None)
+    if kind is None or given[kind] != "s3":
+        return None
+    table: dict[str, Any] = {"kind": "s3"}
+    renamed: dict[KeyPath, KeyPath] = {("storage", "kind"): (*layer.prefix, kind)}
+    for key in ("bucket", "prefix", "region", "endpoint_url"):
+        if key in given:
+            table[key] = _folder(given[key]) if key == "prefix" else given[key]
+            renamed["storage", key] = (*layer.prefix, key)
+    return replace(layer, table={"storage": table}, renamed=renamed)
+
+
+def _folder(prefix: Any) -> Any:
+    return f"{prefix.strip('/')}/".lstrip("/") if isinstance(prefix, str) else prefix
 
 
 def _sso(layer: Layer) -> Mapping[str, Any]:

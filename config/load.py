@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import ValidationError
 
 from jac_converge.config.complaints import JACLANG_KEYS, complaints
-from jac_converge.config.jac_scale import translate
+from jac_converge.config.jac_scale import translate, translate_storage
 from jac_converge.config.layers import KeyPath, Layer, merge, problem_at, shown, strongest
 from jac_converge.config.model import Settings
 from jac_converge.config.problems import ConfigError, Problem
@@ -213,7 +213,8 @@ def _jaclang_layers(documents: Sequence[Document]) -> list[Layer]:
                 table |= {"server": {"port": value}} if key == "port" else {key: value}
                 renamed[ours] = (*layer.prefix, key)
         layers.append(replace(layer, table=table, renamed=renamed))
-    return layers
+    stored = filter(None, (document.layer("storage") for document in documents))
+    return [*layers, *filter(None, map(translate_storage, stored))]
 
 
 def _environment_layers(environ: Mapping[str, str]) -> list[Layer]:

@@ -35,6 +35,7 @@ from jac_converge.config.spelling import (
     Whole,
 )
 from jac_converge.config.sso import Providers, SsoSettings
+from jac_converge.config.storage import StorageSettings
 from jac_converge.config.table import TABLE
 from jac_converge.config.webhooks import Webhooks, WebhookSettings
 
@@ -50,6 +51,7 @@ __all__ = [
     "ServerSettings",
     "Settings",
     "SsoSettings",
+    "StorageSettings",
     "WatchSettings",
     "WebhookSettings",
 ]
@@ -329,6 +331,7 @@ class Settings(_Table):
     webhooks: Webhooks = {}
     """`[converge.webhooks.NAME]`."""
     mail: MailSettings = MailSettings()
+    storage: StorageSettings = StorageSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()
     watch: WatchSettings = WatchSettings()
     secrets: dict[EnvName, SecretStr] = {}

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from jac_converge.config import mail, model, server, sso, webhooks
+from jac_converge.config import mail, model, server, sso, storage, webhooks
 from jac_converge.config.complaints import JACLANG_KEYS, tables
 
 __all__ = ["main", "reference_page", "schema_text"]
@@ -44,12 +44,14 @@ Everything has a default; without a `jac.toml`, the app is named after its file.
   keys.
 - **jaclang's own keys** are honoured: `[project] name`,
   `[serve] port` (where `[converge.server] port` is not given),
-  `[serve] on_conflict` (`"retry"` or `"fail"`) and `[serve] conflict_max_attempts`.
+  `[serve] on_conflict` (`"retry"` or `"fail"`) and `[serve] conflict_max_attempts`;
+  so is jac-scale's `[storage]`, where its `type` is `"s3"`.
 
 For editors, the same as a JSON Schema: `jac_converge/config/schema.json` in the package.
 """
 
 
+_MODULES = (mail, model, server, sso, storage, webhooks)
 _VARIABLE = {"description": "A reference such as `${NAME}`.", "type": "string", "pattern": r"\$\{"}
 _NOT_STRINGS = ("boolean", "integer", "number")
 
@@ -154,7 +156,7 @@ def _type(schema: Mapping[str, Any]) -> str:
 def _docstrings() -> dict[tuple[str, str], str]:
     """Map (class, field) to the docstring under the field, ("", for the class's own)."""
     found: dict[tuple[str, str], str] = {}
-    sources = [inspect.getsource(module) for module in (mail, model, server, sso, webhooks)]
+    sources = [inspect.getsource(module) for module in _MODULES]
     for node in (node for source in sources for node in ast.parse(source).body):
         if not isinstance(node, ast.ClassDef):
             continue

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         KubernetesSettings,
         Settings,
         SsoSettings,
+        StorageSettings,
         WebhookSettings,
     )
 
@@ -54,6 +55,8 @@ _EXPOSED_BY = {
 
 _APPLE = ("team_id", "key_id", "private_key")
 
+_OF_S3 = ("bucket", "prefix", "endpoint_url", "access_key_id", "direct_urls")
+
 _OURS = {
     "MONGODB_URI": "[converge.database] mongodb_uri",
     "REDIS_URL": "[converge.database] redis_url",
@@ -85,6 +88,7 @@ def broken_rules(settings: "Settings") -> Iterator[Broken]:
         for key in ("sender", "verify_url", "reset_url"):
             if getattr(settings.mail, key) is None:
                 yield Broken(("mail", key), "is not given, and mails need it")
+    yield from _storage(settings.storage)
     yield from _resources(settings.kubernetes)
     yield from _autoscaling(settings.kubernetes)
     yield from _exposure(settings.kubernetes.exposure)
@@ -138,6 +142,21 @@ def _webhook(table: KeyPath, webhook: "WebhookSettings") -> Iterator[Broken]:
         yield from _secret((*table, "secret"), webhook.secret, "a webhook", 16, advice)
     for number, previous in enumerate(webhook.previous_secrets):
         yield from _secret((*table, "previous_secrets", number), previous, "a webhook", 16, advice)
+
+
+def _storage(storage: "StorageSettings") -> Iterator[Broken]:
+    table = ("storage",)
+    if storage.kind == "s3" and storage.bucket is None:
+        yield Broken((*table, "bucket"), 'is not given, and kind = "s3" needs it')
+    for key in _OF_S3 if storage.kind == "disk" else ():
+        if getattr(storage, key):
+            message = 'means nothing with kind = "disk"; leave it out, or set kind = "s3"'
+            yield Broken((*table, key), message)
+    keys = ("access_key_id", "secret_access_key")
+    missing = [key for key in keys if getattr(storage, key) is None]
+    if len(missing) == 1:
+        (given,) = (key for key in keys if key not in missing)
+        yield Broken((*table, missing[0]), f"is not given, and {given} is of no use without it")
 
 
 def _secret(

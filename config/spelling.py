@@ -15,12 +15,14 @@ __all__ = [
     "Annotation",
     "AppName",
     "BaseImage",
+    "Bucket",
     "EndpointName",
     "EnvName",
     "Given",
     "Host",
     "IgnoreLine",
     "Image",
+    "KeyPrefix",
     "Listed",
     "ManifestPattern",
     "MongodbUri",
@@ -37,6 +39,7 @@ __all__ = [
     "ReturnUrl",
     "RoleName",
     "RootPath",
+    "ServiceUrl",
     "SmtpUrl",
     "Url",
     "Whole",
@@ -241,4 +244,22 @@ ReturnUrl = Annotated[
         'a URL with a path, such as "https://shop.example/after-login", that begins with https:// '
         "(or http://localhost)",
     ),
+]
+ServiceUrl = Annotated[
+    str,
+    _spelt(
+        r"https?://[^\s/?#@\\]+/?",
+        'the URL of a server, such as "http://minio:9000", without a login and a path',
+    ),
+]
+Bucket = Annotated[
+    str,
+    _spelt(
+        r"[a-z0-9][-.a-z0-9]{1,61}[a-z0-9]",
+        "the name of a bucket: 3 to 63 of a-z, 0-9, - and .",
+    ),
+]
+KeyPrefix = Annotated[
+    str,
+    _spelt(r"|([A-Za-z0-9_][-.A-Za-z0-9_]*/)+", 'empty, or names that end with /, such as "shop/"'),
 ]

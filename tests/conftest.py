@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tests.servers.openid_provider import OpenIdProvider
     from tests.servers.redis_server import RedisServer
     from tests.servers.registry import RegistryServer
+    from tests.servers.s3_server import S3Server
 
 
 def _have[Server](make: Callable[[], Server]) -> Server:
@@ -111,6 +112,15 @@ def registry_server() -> Iterator["RegistryServer"]:
     from tests.servers.registry import RegistryServer
 
     with _have(RegistryServer) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator["S3Server"]:
+    """Give an S3; tests make their own buckets."""
+    from tests.servers.s3_server import S3Server
+
+    with _have(S3Server) as server:
         yield server
 
 

@@ -14,7 +14,7 @@ from jaclang.jac0core.osp_kernel import _current_scope
 from jaclang.jac0core.runtime import JacRuntime, JacRuntimeImpl, plugin_manager
 from jaclang.jac0core.runtime import JacRuntimeInterface as Jac
 
-from jac_converge.app_runtime.bridge import graph, rights, ties, walking
+from jac_converge.app_runtime.bridge import graph, rights, storing, ties, walking
 from jac_converge.app_runtime.bridge.memory import RequestMemory
 
 __all__ = ["install"]
@@ -70,6 +70,7 @@ OURS: Final[dict[str, Callable[..., Any]]] = {
     "remove_edge": ties.remove_edge,
     "save": ties.save,
     "spawn_call": walking.spawn_call,
+    "store": storing.store,
     "thread_run": thread_run,
     "visit": visit,
 }

@@ -187,3 +187,20 @@ def test_call_of_what_is_not_there_is_not_found(server: JacServer, path: str) ->
     assert (404, "NOT_FOUND") == (answer.status, answer.code)
     token = server.register(f"asks{path.replace('/', '-')}")
     assert 404 == server.get(path, token=token).status
+
+
+def test_answer_to_what_does_not_fit_is_short(server: JacServer) -> None:
+    """However many fields there are, and however long their names: a few tell enough."""
+    for fields in ({f"field-{n}": n for n in range(5000)}, {"x" * 100_000: 1}):
+        for path in ("/walker/note", "/user/login"):
+            answer = server.send("POST", path, fields)
+            assert (422, "VALIDATION_ERROR") == (answer.status, answer.code)
+            assert len(json.dumps(answer.body)) < 20_000
+
+
+def test_body_that_is_too_large_is_answered(server: JacServer) -> None:
+    """Though the client sends all of it before it reads."""
+    large = b"x" * 9_000_000
+    for raw in (large, iter([large])):
+        answer = server.send("POST", "/walker/note", raw=raw, headers=JSON)
+        assert (413, "BODY_TOO_LARGE") == (answer.status, answer.code)

@@ -73,6 +73,12 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twins]:
     yield from twins("people", tmp_path_factory)
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twins]:
+    """Serve the app of files twice."""
+    yield from twins("kept", tmp_path_factory)
+
+
 def stripped(value: Any) -> Any:
     """Leave out what differs by its nature, ids, and what is a difference of all answers."""
     if isinstance(value, list):
@@ -175,6 +181,10 @@ PEOPLE: list[tuple[str, str | None, dict[str, Any]]] = [
     ("/function/commons", None, {}),
     ("/function/commons", "bob", {}),
     ("/function/threads", "ann", {}),
+    ("/function/allow", "ann", {}),
+    ("/function/take_back", "ann", {}),
+    ("/function/judged", "ann", {"open": True}),
+    ("/function/judged", "ann", {"open": False}),
     ("/walker/put", "bob", {"text": "three"}),
     ("/walker/mine", "bob", {}),
 ]
@@ -189,6 +199,49 @@ def test_people_see_the_same(people: Twins) -> None:
         warned = theirs.body["data"].pop("warnings", [])
         assert path.endswith("publish") or not warned
         assert stripped(theirs.body["data"]) == stripped(ours.body["data"]), (path, who, fields)
+
+
+FILES: list[tuple[str, dict[str, Any]]] = [
+    ("/walker/read", {"name": "a/one.txt"}),
+    ("/walker/look", {"name": "a/one.txt"}),
+    ("/walker/look", {"name": "a"}),
+    ("/walker/names", {}),
+    ("/walker/names", {"folder": "a"}),
+    ("/walker/names", {"deep": True}),
+    ("/walker/names", {"folder": "none", "deep": True}),
+    ("/walker/change", {"verb": "copy", "name": "a/one.txt", "other": "b/two.txt"}),
+    ("/walker/change", {"verb": "move", "name": "b/two.txt", "other": "three.txt"}),
+    ("/walker/change", {"verb": "copy", "name": "none", "other": "more"}),
+    ("/walker/change", {"verb": "move", "name": "none", "other": "more"}),
+    ("/walker/change", {"verb": "delete", "name": "none"}),
+    ("/walker/names", {"deep": True}),
+    ("/walker/change", {"verb": "delete", "name": "a"}),
+    ("/walker/names", {"deep": True}),
+]
+
+
+def test_files_are_the_same(kept: Twins) -> None:
+    """Written, read, listed, copied, moved, removed; but for what `upload` returns."""
+    kept.call("/walker/keep", name="a/one.txt", text="héllo")
+    for path, fields in FILES:
+        theirs, ours = kept.call(path, **fields)
+        assert (200, 200) == (theirs.status, ours.status), (path, fields, theirs.body, ours.body)
+        # Of a folder, the size is the file system's own.
+        theirs_told, ours_told = (
+            [size_left_out(one) for one in it.reports] for it in (theirs, ours)
+        )
+        assert theirs_told == ours_told, (path, fields)
+
+
+def told_by(answer: Answer) -> list[Any]:
+    """Return the reports, without sizes of folders."""
+    return [size_left_out(report) for report in answer.reports]
+
+
+def size_left_out(report: Any) -> Any:
+    """Leave out the size of a folder."""
+    is_folder = isinstance(report, list) and len(report) == 3 and report[1] is True
+    return report[1:] if is_folder else report
 
 
 def difference(name: str) -> None:
@@ -262,6 +315,43 @@ def test_difference_values_json_has_not(values: Twins, kind: str, ours_sends: An
     theirs, ours = values.call("/walker/odd_scalars", kind=kind)
     assert [ours_sends] == ours.reports
     assert kind == "numbers" or [ours_sends] != theirs.reports
+
+
+def test_difference_no_root_of_the_system(people: Twins) -> None:
+    """The stock server counts its own root among those of people."""
+    difference("no-root-of-the-system")
+    theirs, ours = people.call("/function/roots", "ann")
+    assert theirs.result == ours.result + 1
+
+
+def test_difference_allroots_shows_what_may_be_read(people: Twins) -> None:
+    """The stock server shows everybody's nodes to everybody, and some of them twice."""
+    difference("allroots-shows-what-may-be-read")
+    people.call("/walker/put", "gil", text="gil's own")
+    people.call("/function/give", "gil", text="gil's for all", level=0)
+    theirs, ours = people.call("/function/open_notes", "hal")
+    assert "gil's own" in theirs.result
+    assert "gil's own" not in ours.result
+    assert 1 == ours.result.count("gil's for all") < theirs.result.count("gil's for all")
+
+
+def test_difference_files_have_names_not_paths(kept: Twins) -> None:
+    """What the stock server returns is found by no client, and not by `download` either."""
+    difference("files-have-names-not-paths")
+    theirs, ours = kept.call("/walker/keep", name="d/x.txt", text="x")
+    assert (["storage/d/x.txt"], ["d/x.txt"]) == (theirs.reports, ours.reports)
+    theirs, ours = kept.call("/walker/link", name="d/x.txt")
+    assert theirs.reports[0].startswith("file:///")
+    assert b"x" == kept.ours.get(ours.reports[0]).body
+
+
+def test_difference_files_stay_in_their_folder(kept: Twins) -> None:
+    """The stock server writes where the name leads."""
+    difference("files-stay-in-their-folder")
+    theirs, ours = kept.call("/walker/keep", name="../outside.txt", text="x")
+    assert (200, 422) == (theirs.status, ours.status)
+    assert (kept.theirs.file.parent / "outside.txt").exists()
+    assert not (kept.ours.file.parent / "outside.txt").exists()
 
 
 def test_difference_own_functions_only(values: Twins) -> None:

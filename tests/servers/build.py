@@ -1,4 +1,4 @@
-"""Obtain the servers the tests run: build three Go programs, find or fetch Redis and others.
+"""Obtain the servers the tests run: build four Go programs, find or fetch Redis and others.
 
 `python tests/servers/build.py` does it all and says what it does; a second run is instant. Tests
 only ask where the programs are (`component`, `mongowire`, `redis_server`) and never build, so that
@@ -15,6 +15,7 @@ Who has the programs already can say so:
   kube-scheduler if tests with controllers are to run;
 - `JAC_CONVERGE_MONGOWIRE`: a program that takes HOST:PORT and a data directory;
 - `JAC_CONVERGE_REGISTRY`: a registry that takes its configuration file (distribution v3);
+- `JAC_CONVERGE_MINIO`: a MinIO;
 - `JAC_CONVERGE_REDIS_SERVER`: a redis-server;
 - `JAC_CONVERGE_CHROMIUM`: a Chromium or Chrome (`build_web.py`).
 """
@@ -46,6 +47,7 @@ __all__ = [
     "install_from_debian",
     "locked",
     "may_install",
+    "minio",
     "mongowire",
     "pip_fetch",
     "redis_server",
@@ -60,6 +62,7 @@ PROGRAMS = {
     "controlplane": "KUBEBUILDER_ASSETS",
     "mongowire": "JAC_CONVERGE_MONGOWIRE",
     "registry": "JAC_CONVERGE_REGISTRY",
+    "minio": "JAC_CONVERGE_MINIO",
 }
 GO_MINIMUM = (1, 26)
 # The line of Go that go.mod names; a later one would work and change the cache key for nothing.
@@ -102,6 +105,15 @@ def registry() -> Path:
         ServerMissing: it is not built.
     """
     return _given_orbuilt("registry")
+
+
+def minio() -> Path:
+    """Return the server that speaks the protocol of S3.
+
+    Raises:
+        ServerMissing: it is not built.
+    """
+    return _given_orbuilt("minio")
 
 
 def redis_server() -> Path:

@@ -18,7 +18,7 @@ HEAD = b"GET / HTTP/1.1\r\nHost: here\r\n"
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """Give the port of a server of this process that is soon out of patience."""
-    monkeypatch.setattr("jac_converge.app_runtime.heads.WITHIN", 0.5)
+    monkeypatch.setattr(KeptConnections, "head_within", 0.5)
     chosen = free_port()
     config = uvicorn.Config(
         PlainTextResponse("here"),

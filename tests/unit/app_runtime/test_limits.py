@@ -61,7 +61,6 @@ def test_false_length_does_not_help() -> None:
 
 def test_body_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is sent byte by byte; whoever sends enough of it may take as long as it needs."""
-    monkeypatch.setattr(f"{LIMITS}.PATIENCE", 0.2)
     assert 408 == slow_status(1000)
     monkeypatch.setattr(f"{LIMITS}.SLOWEST", 1)
     assert 200 == slow_status(8)
@@ -80,6 +79,48 @@ def slow_status(most: int) -> int:
         sent.append(message)
 
     scope: dict[str, Any] = {"type": "http", "method": "POST", "path": "/", "headers": []}
-    asyncio.run(BodyLimit(echo_length, max_bytes=10)(scope, receive, send))
+    asyncio.run(BodyLimit(echo_length, max_bytes=10, within=0.2)(scope, receive, send))
     status: int = sent[0]["status"]
     return status
+
+
+def test_body_that_does_not_come_is_refused() -> None:
+    """It has a time; and more of it the more has come."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        await asyncio.sleep(60)
+        return {}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope: dict[str, Any] = {"type": "http", "method": "POST", "path": "/", "headers": []}
+    asyncio.run(BodyLimit(echo_length, max_bytes=10, within=0.01)(scope, receive, send))
+    assert 408 == sent[0]["status"]
+    assert (b"connection", b"close") in sent[0]["headers"]
+
+
+def test_end_of_a_complete_body_is_waited_for() -> None:
+    """Who listens for the end of a connection does so for as long as it takes."""
+
+    async def listen(scope: Scope, receive: Receive, send: Send) -> None:
+        assert (await receive())["type"] == "http.request"
+        assert (await receive())["type"] == "http.disconnect"
+        await PlainTextResponse("left")(scope, receive, send)
+
+    incoming: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        if incoming:
+            return incoming.pop(0)
+        await asyncio.sleep(0.05)
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope: dict[str, Any] = {"type": "http", "method": "POST", "path": "/", "headers": []}
+    asyncio.run(BodyLimit(listen, max_bytes=10, within=0.01)(scope, receive, send))
+    assert 200 == sent[0]["status"]

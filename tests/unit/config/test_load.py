@@ -355,7 +355,7 @@ hush = []
         "jac.toml:3: converge.replicas: unknown key; it belongs to [converge.kubernetes]",
         (
             "jac.toml:4: converge.colour: unknown key; known here: "
-            "database, jwt, kubernetes, mail, secrets, server, sso, watch, webhooks"
+            "database, jwt, kubernetes, mail, secrets, server, sso, storage, watch, webhooks"
         ),
         "jac.toml:5: converge.on_conflict: unknown key; it belongs to jaclang's [serve]",
         "jac.toml:7: converge.server.prot: unknown key; did you mean `port`?",

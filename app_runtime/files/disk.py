@@ -1,0 +1,244 @@
+"""Files in folders of this machine.
+
+A file is written beside the others under a hidden name, and gets its own when it is whole. Folders
+are opened one by one, and none by a link, so no name leads out of them; only the first one, which
+the operator may keep elsewhere, may be a link. It changes with how a file gets on the disk.
+"""
+
+import errno
+import os
+import secrets
+import shutil
+import stat
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from jac_converge.app_runtime.files.blobs import PIECE, FilesDown, Info, NoSuchFile, Source
+from jac_converge.app_runtime.files.keys import BadKey
+
+__all__ = ["DiskFiles"]
+
+PARTS = ".parts"
+FORGOTTEN = 86400.0  # s after which what somebody began to write is nobody's
+FOLDER = os.O_RDONLY | os.O_DIRECTORY
+WRITING = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+PRIVATE_FOLDER, PRIVATE = 0o700, 0o600
+
+
+class DiskFiles:
+    """The files below one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._swept: set[str] = set()
+
+    def write(
+        self,
+        key: str,
+        source: Source,
+        *,
+        metadata: Mapping[str, str],  # noqa: ARG002 - jaclang keeps none on a disk
+        go_on: Callable[[], None],
+    ) -> None:
+        """Store a file."""
+        *folder, name = key.split("/")
+        part = secrets.token_hex(8)
+        with self._telling(key), self._folder([folder[0], PARTS], make=True) as parts:
+            self._sweep(folder[0], parts)
+            try:
+                with open(part, "wb", opener=_at(parts, WRITING)) as file:
+                    while piece := source.read(PIECE):
+                        go_on()
+                        file.write(piece)
+                    file.flush()
+                    os.fsync(file.fileno())
+                go_on()
+                with self._folder(folder, make=True) as there:
+                    os.replace(part, name, src_dir_fd=parts, dst_dir_fd=there)
+                    os.fsync(there)
+            except BaseException:
+                with suppress(FileNotFoundError):
+                    os.unlink(part, dir_fd=parts)
+                raise
+
+    def open(self, key: str) -> "_Open":
+        """Open a file."""
+        *folder, name = key.split("/")
+        with self._telling(key), self._folder(folder) as there:
+            descriptor = os.open(name, READING, dir_fd=there)
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                os.close(descriptor)
+                raise NoSuchFile(f"{key} is no file")
+            return _Open(key, descriptor, _info(found))
+
+    def info(self, key: str) -> Info | None:
+        """Tell what is known of a file or folder."""
+        *folder, name = key.split("/")
+        try:
+            with self._telling(key), self._folder(folder) as there:
+                found = os.stat(name, dir_fd=there, follow_symlinks=False)
+        except (NoSuchFile, BadKey):
+            return None
+        kept = stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)
+        return _info(found) if kept else None
+
+    def remove(self, key: str) -> bool:
+        """Remove a file or folder; of a link, the link."""
+        *folder, name = key.split("/")
+        try:
+            with self._telling(key), self._folder(folder) as there:
+                if stat.S_ISDIR(os.stat(name, dir_fd=there, follow_symlinks=False).st_mode):
+                    shutil.rmtree(name, dir_fd=there)
+                else:
+                    os.unlink(name, dir_fd=there)
+        except (NoSuchFile, BadKey):
+            return False
+        return True
+
+    def names(self, folder: str, *, recursive: bool) -> Iterator[str]:
+        """Yield what is in a folder; each folder is read when its turn comes."""
+        try:
+            with self._telling(folder), self._folder(folder.split("/")) as there:
+                found = [(one.name, one.is_dir(follow_symlinks=False)) for one in _kept(there)]
+        except (NoSuchFile, BadKey):
+            return
+        for name, is_folder in sorted(found):
+            if recursive and is_folder:
+                yield from self.names(f"{folder}/{name}", recursive=True)
+            else:
+                yield f"{folder}/{name}"
+
+    def copy(self, key: str, to: str) -> bool:
+        """Copy a file."""
+        try:
+            reading = self.open(key)
+        except (NoSuchFile, BadKey):
+            return False
+        try:
+            self.write(to, _Pieces(reading.pieces()), metadata={}, go_on=lambda: None)
+        finally:
+            reading.close()
+        return True
+
+    def move(self, key: str, to: str) -> bool:
+        """Rename a file."""
+        (*folder, name), (*other, new) = key.split("/"), to.split("/")
+        found = self.info(key)
+        if found is None:
+            return False
+        if found.folder:
+            raise BadKey(f"{key} is a folder; move the files in it")
+        with (
+            self._telling(to),
+            self._folder(folder) as there,
+            self._folder(other, make=True) as elsewhere,
+        ):
+            os.replace(name, new, src_dir_fd=there, dst_dir_fd=elsewhere)
+        return True
+
+    def url(self, key: str, *, seconds: int, disposition: str) -> None:
+        """Give none: a disk answers nobody."""
+
+    @contextmanager
+    def _folder(self, parts: Sequence[str], *, make: bool = False) -> Iterator[int]:
+        """Open a folder, and close it."""
+        if make:
+            self._root.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._root, FOLDER)
+        try:
+            for depth, part in enumerate(parts):
+                if make:
+                    with suppress(FileExistsError):
+                        os.mkdir(part, PRIVATE_FOLDER, dir_fd=descriptor)
+                flags = FOLDER if depth == 0 else FOLDER | os.O_NOFOLLOW
+                below = os.open(part, flags, dir_fd=descriptor)
+                os.close(descriptor)
+                descriptor = below
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def _telling(self, key: str) -> Iterator[None]:
+        """Tell what the system says in words of ours."""
+        try:
+            yield
+        except NoSuchFile:
+            raise
+        except FileNotFoundError as error:
+            raise NoSuchFile(f"there is no file {key}") from error
+        except (NotADirectoryError, IsADirectoryError) as error:
+            raise BadKey(f"{key}: a file and a folder cannot have the same name") from error
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise NoSuchFile(f"{key} is a link, and none is followed") from error
+            cause = error.strerror or str(error)
+            raise FilesDown(f"{self._root}/{key} failed ({cause})") from error
+
+    def _sweep(self, top: str, parts: int) -> None:
+        """Remove what a killed process began to write long ago."""
+        if top in self._swept:
+            return
+        self._swept.add(top)
+        for name in os.listdir(parts):
+            with suppress(OSError):
+                if time.time() - os.stat(name, dir_fd=parts).st_mtime > FORGOTTEN:
+                    os.unlink(name, dir_fd=parts)
+
+
+class _Open:
+    """One file, by its descriptor."""
+
+    def __init__(self, key: str, descriptor: int, info: Info) -> None:
+        self.info = info
+        self._key = key
+        self._file = os.fdopen(descriptor, "rb", buffering=0)
+
+    def pieces(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """Yield its bytes."""
+        left = (self.info.size if stop is None else stop) - start
+        try:
+            self._file.seek(start)
+            while left > 0 and (piece := self._file.read(min(PIECE, left))):
+                left -= len(piece)
+                yield piece
+        except OSError as error:
+            raise FilesDown(f"reading {self._key} failed ({error.strerror})") from error
+
+    def close(self) -> None:
+        """Close it."""
+        self._file.close()
+
+
+class _Pieces:
+    """An iterator of bytes, as something to read from."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+
+    def read(self, _: int) -> bytes:
+        return next(self._pieces, b"")
+
+
+def _at(folder: int, flags: int) -> Callable[[str, int], int]:
+    return lambda name, _: os.open(name, flags, PRIVATE, dir_fd=folder)
+
+
+def _kept(folder: int) -> list[os.DirEntry[str]]:
+    """List what is neither hidden nor a link."""
+    with os.scandir(folder) as entries:
+        return [one for one in entries if not one.name.startswith(".") and not one.is_symlink()]
+
+
+def _info(found: os.stat_result) -> Info:
+    return Info(
+        size=found.st_size,
+        modified=found.st_mtime,
+        created=found.st_ctime,
+        etag=f'"{found.st_mtime_ns:x}-{found.st_size:x}"',
+        folder=stat.S_ISDIR(found.st_mode),
+    )
