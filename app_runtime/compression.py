@@ -49,10 +49,10 @@ class Compression:
     def _goes_as_it_is(self, start: Message) -> bool:
         """Say whether an answer says that it is; of one that does not, nobody knows.
 
-        A file is sent as it is, since a range of it is one of those bytes.
+        A stored file is sent as it is, since a range of it is one of those bytes.
         """
         for name, value in start.get("headers", ()):
-            if name == b"accept-ranges":
+            if name == b"content-disposition":
                 return True
             if name == b"content-length":
                 return int(value) < self._min_bytes
