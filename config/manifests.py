@@ -8,7 +8,7 @@ import json
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
@@ -16,6 +16,10 @@ from jac_converge.config.layers import shown
 from jac_converge.config.problems import Problem
 
 __all__ = ["Manifest", "manifest_files", "read_manifests"]
+
+_LARGEST: Final = 3 << 20
+"""Characters that a document may have, with what its aliases stand for: the API server takes no
+larger request, and a few lines of aliases can stand for more than fits into memory."""
 
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 
@@ -97,7 +101,10 @@ def read_manifests(files: Iterable[Path], problems: list[Problem]) -> tuple[Mani
             message = f"is not YAML: {problem}; fix the syntax"
             problems.append(Problem(file=name, line=line, key=None, message=message))
         except _NoManifestError as error:
-            message = "is no manifest: write a table of plain text, numbers, lists and tables"
+            message = (
+                "is no manifest, or far too large for one: write a table of plain text, numbers, "
+                "lists and tables"
+            )
             problems.append(Problem(file=name, line=error.line, key=None, message=message))
     return tuple(found)
 
@@ -115,6 +122,8 @@ def _documents(name: str, text: str) -> Iterator[Manifest]:
     try:
         while loader.check_node() and (node := loader.get_node()) is not None:
             line = node.start_mark.line + 1
+            if _size(node, {}) > _LARGEST:
+                raise _NoManifestError(line)
             content = _as_json(loader.construct_document(node), line)
             # Nothing between two separators, or comments alone.
             if content is not None:
@@ -123,6 +132,18 @@ def _documents(name: str, text: str) -> Iterator[Manifest]:
         raise _NoManifestError(loader.line + 1) from error
     finally:
         loader.dispose()
+
+
+def _size(node: yaml.Node, known: dict[int, int]) -> int:
+    """How much a node stands for, in characters; an alias is the very node that it names."""
+    if not isinstance(node, yaml.CollectionNode):
+        return 1 + len(node.value)
+    if id(node) not in known:
+        # One that holds itself is refused later, for it is no JSON.
+        known[id(node)] = 0
+        inner = (part for it in node.value for part in (it if isinstance(it, tuple) else (it,)))
+        known[id(node)] = 1 + sum(_size(part, known) for part in inner)
+    return known[id(node)]
 
 
 def _as_json(content: Any, line: int) -> dict[str, Any] | None:

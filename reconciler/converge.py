@@ -11,6 +11,7 @@ from secrets import token_urlsafe
 from threading import Event
 
 from jac_converge.config.load import App
+from jac_converge.reconciler.accepted import Accepted
 from jac_converge.reconciler.apply import Outcome, apply_plan
 from jac_converge.reconciler.build import build
 from jac_converge.reconciler.build.credentials import (
@@ -20,10 +21,8 @@ from jac_converge.reconciler.build.credentials import (
     secret_name,
 )
 from jac_converge.reconciler.cluster import Cluster
-from jac_converge.reconciler.drift import changes_between, owned_fields
 from jac_converge.reconciler.errors import ClusterError, Conflict, Invalid, Refused, Transient
-from jac_converge.reconciler.extraction import is_as_applied
-from jac_converge.reconciler.ignoring import Rules, left_out, remaining, unmatched
+from jac_converge.reconciler.ignoring import Rules, unmatched
 from jac_converge.reconciler.mirror import DISPENSABLE, Mirror
 from jac_converge.reconciler.objects import (
     KINDS,
@@ -36,14 +35,12 @@ from jac_converge.reconciler.objects import (
 from jac_converge.reconciler.plan import make_plan, unsurveyed
 from jac_converge.reconciler.releases import History, history_from, record_key, record_object
 from jac_converge.reconciler.retry import retried
-from jac_converge.reconciler.snapshot import Baseline, Policy, Preview, Snapshot
-from jac_converge.reconciler.steps import Create, Delete, Keep, Plan, Recreate
+from jac_converge.reconciler.snapshot import Policy, Preview, Snapshot
+from jac_converge.reconciler.steps import Create, Delete, Plan, Recreate
+from jac_converge.reconciler.unwanted import Unwanted
 from jac_converge.reconciler.version import Version, restored, version_of
 
 __all__ = ["WATCHED", "Converger"]
-
-type _Grounds = tuple[Object | None, Object, Baseline | None]
-"""What a plan judged an object by: live, desired, accepted."""
 
 WATCHED = (*KINDS, POD)
 """Every kind that is read: those we write, and pods for their reasons."""
@@ -68,7 +65,7 @@ class Converger:
     patience: float
 
     def __post_init__(self) -> None:
-        self._baselines: dict[ObjectKey, Baseline] = {}
+        self._accepted = Accepted()
         self._credentials: Credentials | None = None
         self._unreadable: Invalid | None = None
         self.history = History()
@@ -78,11 +75,10 @@ class Converger:
         self.desired: tuple[Object, ...] = ()
         """What the latest plan wanted."""
         self._useless: Rules = ()
+        self._unwanted = Unwanted()
         # What follows saves work only: the same grounds lead to the same end.
         self._latest: tuple[App, Credentials, tuple[Object, ...], Version] | None = None
         self._parsed: tuple[Object, History] | None = None
-        self._kept: dict[ObjectKey, _Grounds] = {}
-        self._kept_under: Policy | None = None
 
     def read(self) -> None:
         """List every kind into the mirror, once.
@@ -145,92 +141,24 @@ class Converger:
         self._find_unlabelled(self.desired, live)
         self._useless = unmatched(app.settings.watch.ignored, self.desired)
         policy = replace(policy, ignore=(*app.settings.watch.ignored, *policy.ignore))
-        desired = self._without_ignored(live, policy.ignore)
-        unasked = self._recognize(desired, live)
-        snapshot = Snapshot(live=live, baselines=self._baselines)
+        accepted = self._accepted
+        desired = accepted.without_ignored(self.desired, live, policy.ignore)
+        unasked = accepted.recognize(desired, live)
+        snapshot = Snapshot(live=live, baselines=accepted.baselines)
         surveyed = desired if complete else unsurveyed(desired, snapshot)
         surveyed = tuple(obj for obj in surveyed if key_of(obj) not in unasked)
         previews = dict(self._previews(surveyed, live))
-        self._accept(previews, live)
-        settled = frozenset() if complete else self._settled(desired, live, policy)
+        if not complete:
+            previews |= self._unwanted.previews(desired, live, self.clock())
+        accepted.accept(previews, live)
+        settled = frozenset() if complete else accepted.settled(desired, live, policy)
         snapshot = Snapshot(
-            live=live, baselines=self._baselines, previews=previews, settled=settled
+            live=live, baselines=accepted.baselines, previews=previews, settled=settled
         )
         plan = make_plan(app.name, desired, snapshot, policy)
-        self._note_what_is_left(plan, previews)
-        self._remember(plan, desired, live, policy)
+        accepted.note_what_is_left(plan, previews)
+        accepted.remember(plan, desired, live, policy)
         return plan
-
-    def _recognize(
-        self, desired: tuple[Object, ...], live: dict[ObjectKey, Object]
-    ) -> frozenset[ObjectKey]:
-        """Take for accepted what an earlier process applied just so; returns which."""
-        known = {
-            key: Baseline(desired=obj, fields=owned_fields(there))
-            for obj in desired
-            if (key := key_of(obj)) not in self._baselines
-            and (there := live.get(key))
-            and is_as_applied(there, obj)
-        }
-        self._baselines |= known
-        return frozenset(known)
-
-    def _settled(
-        self, desired: tuple[Object, ...], live: dict[ObjectKey, Object], policy: Policy
-    ) -> frozenset[ObjectKey]:
-        """What the latest plan kept as it is, on the very grounds that there are now."""
-        if policy != self._kept_under:
-            return frozenset()
-        return frozenset(
-            key
-            for obj in desired
-            if (kept := self._kept.get(key := key_of(obj)))
-            and kept[0] is live.get(key)
-            and kept[1] is obj
-            and kept[2] is self._baselines.get(key)
-        )
-
-    def _remember(
-        self,
-        plan: Plan,
-        desired: tuple[Object, ...],
-        live: dict[ObjectKey, Object],
-        policy: Policy,
-    ) -> None:
-        kept = {
-            step.key
-            for step in plan.steps
-            if isinstance(step, Keep) and not (step.reason or step.left)
-        }
-        self._kept_under = policy
-        self._kept = {
-            key: (live.get(key), obj, accepted)
-            for obj in desired
-            if (key := key_of(obj)) in kept and (accepted := self._baselines.get(key))
-        }
-
-    def _note_what_is_left(self, plan: Plan, previews: dict[ObjectKey, Preview]) -> None:
-        """Remember for what jac.toml drift was left alone: its next edit is none."""
-        for step in plan.steps:
-            preview = previews.get(step.key)
-            if isinstance(step, Keep) and step.left and preview and preview.answer:
-                fields = owned_fields(preview.answer)
-                self._baselines[step.key] = Baseline(desired=preview.desired, fields=fields)
-
-    def _without_ignored(self, live: dict[ObjectKey, Object], rules: Rules) -> tuple[Object, ...]:
-        """Take out what is left to others, and no longer expect to own it."""
-        if not rules:
-            return self.desired
-        desired = []
-        for whole in self.desired:
-            key = key_of(whole)
-            there, known = live.get(key), self._baselines.get(key)
-            obj = left_out(whole, there, rules)
-            if there and known and left_out(known.desired, there, rules) == obj:
-                fields = remaining(known.fields, known.desired, obj)
-                self._baselines[key] = Baseline(desired=obj, fields=fields)
-            desired.append(obj)
-        return tuple(desired)
 
     def plan_removal(self, app: App, policy: Policy) -> Plan:
         """Decide what a destroy does: a plan with nothing desired."""
@@ -258,15 +186,13 @@ class Converger:
             patience=self.patience,
             allowed=allowed,
         )
-        self._baselines |= outcome.baselines
+        self._accepted.take(outcome)
         for result in outcome.results:
-            if result.error or isinstance(result.step, Recreate | Delete):
-                # Gone, or not as we thought: to be compared anew, by the server's own answer.
-                self._baselines.pop(result.step.key, None)
             if isinstance(result.step, Recreate | Delete) and not result.error:
                 self.mirror.forget(result.step.live)
             if isinstance(result.error, Conflict | Refused):
                 self._read_again(result.step.key)
+            self._unwanted.note(result, self.clock())
         return outcome
 
     def build(self, app: App) -> tuple[Object, ...]:
@@ -315,6 +241,10 @@ class Converger:
             except Invalid as error:
                 self._unreadable = error
         return self.history
+
+    def is_recorded(self, app: App) -> bool:
+        """Whether there is a record of the releases in the cluster."""
+        return record_key(app.name) in self.mirror.snapshot()
 
     def record(self, app: App, history: History) -> None:
         """Write the releases down, where the record says something else.
@@ -383,15 +313,6 @@ class Converger:
         except ClusterError as error:
             return Preview(desired=obj, answer=None, rejected=error)
         return Preview(desired=obj, answer=answer)
-
-    def _accept(self, previews: dict[ObjectKey, Preview], live: dict[ObjectKey, Object]) -> None:
-        """An object that a dry run leaves as it is was accepted before we started."""
-        for key, preview in previews.items():
-            answer = preview.answer
-            if answer is not None and key in live and not changes_between(live[key], answer):
-                fields = owned_fields(answer)
-                if fields == owned_fields(live[key]):
-                    self._baselines[key] = Baseline(desired=preview.desired, fields=fields)
 
     def _try[T](self, call: Callable[[], T]) -> T:
         return retried(call, stop=self.stop, patience=self.patience)

@@ -6,16 +6,12 @@ state writes nothing and says nothing.
 
 import logging
 from collections import deque
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
-from random import Random
+from dataclasses import replace
 from threading import Event
-from typing import Final, Protocol
+from typing import Final
 
 from jac_converge.config.load import App
 from jac_converge.reconciler.apply import Outcome
-from jac_converge.reconciler.converge import Converger
 from jac_converge.reconciler.errors import (
     ClusterError,
     Held,
@@ -26,12 +22,10 @@ from jac_converge.reconciler.errors import (
     Refused,
 )
 from jac_converge.reconciler.fights import PAUSE, Fights
-from jac_converge.reconciler.lease import Lease
 from jac_converge.reconciler.mirror import DISPENSABLE, READ_OWN_WRITES
 from jac_converge.reconciler.objects import ObjectKey, keyed
+from jac_converge.reconciler.parts import Parts
 from jac_converge.reconciler.render import (
-    Heal,
-    Row,
     heal_of,
     healed_briefly,
     left_line,
@@ -42,52 +36,15 @@ from jac_converge.reconciler.retry import Backoff
 from jac_converge.reconciler.rollout import Rollouts, new_image
 from jac_converge.reconciler.rows import rows_of
 from jac_converge.reconciler.snapshot import Policy
-from jac_converge.reconciler.source import Source
 from jac_converge.reconciler.steps import Delete, Keep, Plan, Recreate, Update, Verdict
-from jac_converge.reconciler.trigger import Trigger
-from jac_converge.reconciler.watch import KindWatch
+from jac_converge.reconciler.unwanted import RECHECK
 
-__all__ = ["Loop", "Parts", "View"]
+__all__ = ["Loop"]
 
 logger = logging.getLogger(__name__)
 
 HOPELESS: Final = (Held, Invalid, NoCluster, Paused, Refused)
 """Errors that neither waiting nor the next plan helps against; a person has to act."""
-
-
-class View(Protocol):
-    """Where the loop tells what happens. Called from the loop's thread only."""
-
-    def show(self, rows: tuple[Row, ...]) -> None:
-        """The state of every object."""
-        ...
-
-    def applied(self, outcome: Outcome, heals: tuple[Heal, ...]) -> None:
-        """What a pass wrote."""
-        ...
-
-    def say(self, message: str) -> None:
-        """Something a person should know; said once, however often it is found."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What a loop is made of."""
-
-    converger: Converger
-    source: Source
-    trigger: Trigger
-    lease: Lease
-    watches: tuple[KindWatch, ...]
-    view: View
-    clock: Callable[[], float]
-    """Monotonic seconds."""
-    wall: Callable[[], float]
-    """Seconds since the epoch."""
-    rng: Random
-    turn: AbstractContextManager[object] = field(default_factory=nullcontext)
-    """Held during a pass; apps that share a process take turns."""
 
 
 class Loop:
@@ -206,6 +163,8 @@ class Loop:
         self._tell_watches()
         self._say_what_stands()
         self._note_what_is_there()
+        if plan.refusals:
+            p.trigger.poke_at(p.clock() + RECHECK, "refused")
         if not plan.writes:
             self._schedule(wrote=False, failed=False)
             return self._assess(plan)

@@ -4,11 +4,14 @@ Apply, `--plan`, prune and destroy all come from this one function; a destroy is
 nothing desired.
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from jac_converge.reconciler.authorship import REPLICAS, edits_among, foreign_drift, leading
+from jac_converge.reconciler.build.pods import CONFIG_ANNOTATION
 from jac_converge.reconciler.drift import (
     Change,
     Drift,
@@ -38,6 +41,8 @@ from jac_converge.reconciler.steps import (
     Step,
     Update,
 )
+from jac_converge.reconciler.version import config_sources
+from jac_converge.reconciler.volume_growth import volume_advice
 
 __all__ = ["make_plan", "unsurveyed"]
 
@@ -92,11 +97,30 @@ def make_plan(
         return Plan(steps=(leaving,))
     ordered = sorted(desired, key=order_of)
     steps = [_step_for(app_name, obj, desired, snapshot, policy) for obj in ordered]
+    refused = {step.key for step in steps if isinstance(step, Refuse)}
+    steps = [_with_its_configuration(step, refused) for step in steps]
     pruned = list(prune_steps(app_name, desired, snapshot, policy))
     # An autoscaler that is on its way out must not fight the fixed count that replaces it.
     first = [step for step in pruned if step.key.kind == "HorizontalPodAutoscaler"]
     last = [step for step in pruned if step.key.kind != "HorizontalPodAutoscaler"]
     return Plan(steps=(*first, *steps, *last))
+
+
+def _with_its_configuration(step: Step, refused: set[ObjectKey]) -> Step:
+    """Hold pods back from a new configuration that the server refused: they would read the old one.
+
+    What drifted is put back all the same.
+    """
+    if not (refused and isinstance(step, Create | Update) and step.key.kind == "Deployment"):
+        return step
+    if isinstance(step, Update) and (
+        step.drift or not any(it.path.endswith(CONFIG_ANNOTATION) for it in step.changes)
+    ):
+        return step
+    missed = [it for it in config_sources(step.desired["spec"]["template"]) if it in refused]
+    if not missed:
+        return step
+    return Hold(key=step.key, reason=f"waits for {missed[0]}, which its pods read and was refused")
 
 
 def _leaving(desired: Iterable[Object], snapshot: Snapshot) -> Hold | None:
@@ -300,10 +324,18 @@ def _drifted(
 ) -> tuple[Change, ...]:
     """Which values come back; a field may have changed hands and kept its value."""
     return tuple(
-        Change(path=readable(path), before=value_at(live, path), after=value_at(desired, path))
+        Change(path=readable(path), before=_told(live, path), after=_told(desired, path))
         for path in (*drift.lost, *drift.added)
         if path in drift.added or not _stays(path, live, answer or desired)
     )
+
+
+def _told(obj: Object, path: FieldPath) -> Any:
+    """What stands there; of an item of a set, which is its own value, itself."""
+    if not path[-1].startswith("v:"):
+        return value_at(obj, path)
+    item, items = json.loads(path[-1].removeprefix("v:")), value_at(obj, path[:-1])
+    return item if item in (items or ()) else None
 
 
 def _stays(path: FieldPath, live: Object, after: Object) -> bool:
@@ -327,7 +359,8 @@ def _rejected(obj: Object, live: Object, error: ClusterError | None) -> Step:
         return _refused(key, error)
     if key.kind in _RECREATED:
         return Recreate(desired=obj, live=live, reason=error.cause)
-    return Refuse(key=key, reason=f"it holds data and cannot change in place: {error.cause}")
+    why = (key.kind == "StatefulSet" and volume_advice(obj, live)) or error.cause
+    return Refuse(key=key, reason=f"it holds data and cannot change in place: {why}")
 
 
 def _refused(key: ObjectKey, error: ClusterError | None) -> Refuse:

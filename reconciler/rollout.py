@@ -60,7 +60,9 @@ class Rollouts:
             who=self._person(),
             rollback=app.settings.kubernetes.rollback,
         )
-        if history == before or not self._record(app, history):
+        # Somebody may have deleted the record, of which we know what it said.
+        lost = before.releases and not self.converger.is_recorded(app)
+        if (history == before and not lost) or not self._record(app, history):
             return False
         good, failed = history.last_good, history.releases[-1].outcome == "failed"
         if failed and good and (why := obstacle(good, version)):

@@ -8,7 +8,8 @@ from threading import Thread
 from typing import Final
 
 from jac_converge.reconciler.lease import RENEWAL
-from jac_converge.reconciler.loop import Loop, Parts
+from jac_converge.reconciler.loop import Loop
+from jac_converge.reconciler.parts import Parts
 from jac_converge.reconciler.steps import Verdict
 
 __all__ = ["LAST_SECONDS", "NAP", "POLL", "Solo"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from jac_converge.reconciler.objects import Object, ObjectKey, key_of
 
-__all__ = ["Version", "restored", "version_of"]
+__all__ = ["Version", "config_sources", "restored", "version_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +48,18 @@ def version_of(desired: Iterable[Object], app_name: str, *, key: str) -> Version
     """
     objects = {key_of(obj): obj for obj in desired}
     template = objects[ObjectKey("Deployment", app_name)]["spec"]["template"]
-    config, secrets = (objects[source].get("data") or {} for source in _sources(template))
+    config, secrets = (objects[source].get("data") or {} for source in config_sources(template))
     return Version(
         template=template, config=config, secrets={n: _hashed(key, n, secrets[n]) for n in secrets}
+    )
+
+
+def config_sources(template: Object) -> tuple[ObjectKey, ObjectKey]:
+    """The ConfigMap and the Secret that the app's container takes its environment from."""
+    config, secrets = template["spec"]["containers"][0]["envFrom"]
+    return (
+        ObjectKey("ConfigMap", config["configMapRef"]["name"]),
+        ObjectKey("Secret", secrets["secretRef"]["name"]),
     )
 
 
@@ -59,7 +68,7 @@ def restored(desired: tuple[Object, ...], app_name: str, version: Version) -> tu
 
     Everything else stays as desired; the data stores above all.
     """
-    deployment, (config, _) = ObjectKey("Deployment", app_name), _sources(version.template)
+    deployment, (config, _) = ObjectKey("Deployment", app_name), config_sources(version.template)
     return tuple(
         _with_template(obj, version)
         if key_of(obj) == deployment
@@ -77,15 +86,6 @@ def _with_template(obj: Object, version: Version) -> Object:
 def _with_data(obj: Object, version: Version) -> Object:
     bare = {key: value for key, value in obj.items() if key != "data"}
     return {**bare, "data": dict(version.config)} if version.config else bare
-
-
-def _sources(template: Object) -> tuple[ObjectKey, ObjectKey]:
-    """The ConfigMap and the Secret that the app's container takes its environment from."""
-    config, secrets = template["spec"]["containers"][0]["envFrom"]
-    return (
-        ObjectKey("ConfigMap", config["configMapRef"]["name"]),
-        ObjectKey("Secret", secrets["secretRef"]["name"]),
-    )
 
 
 def _hashed(key: str, name: str, value: str) -> str:

@@ -15,9 +15,10 @@ from jac_converge.config.load import App
 from jac_converge.reconciler.build.credentials import Credentials
 from jac_converge.reconciler.ownership import labels_of
 
-__all__ = ["consumed", "container", "pod_template", "resources", "scratch"]
+__all__ = ["CONFIG_ANNOTATION", "consumed", "container", "pod_template", "resources", "scratch"]
 
 CONFIG_ANNOTATION = "jac-converge/config"
+"""Of pods: a keyed digest of what they read from ConfigMaps and Secrets."""
 
 
 def container(

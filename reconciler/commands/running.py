@@ -13,7 +13,8 @@ from jac_converge.reconciler.commands.writing import lease_of
 from jac_converge.reconciler.console import CONVERGED, print_result
 from jac_converge.reconciler.converge import WATCHED, Converger
 from jac_converge.reconciler.kube_cluster import KubeCluster
-from jac_converge.reconciler.loop import Loop, Parts
+from jac_converge.reconciler.loop import Loop
+from jac_converge.reconciler.parts import Parts
 from jac_converge.reconciler.solo import Solo
 from jac_converge.reconciler.source import Source
 from jac_converge.reconciler.trigger import Trigger

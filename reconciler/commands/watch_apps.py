@@ -21,11 +21,12 @@ from jac_converge.reconciler.fleet import Fleet, Member
 from jac_converge.reconciler.images import Images, Parse
 from jac_converge.reconciler.kube_cluster import KubeCluster, connect
 from jac_converge.reconciler.lease import DURATION, RENEWAL
-from jac_converge.reconciler.loop import Loop, Parts
+from jac_converge.reconciler.loop import Loop
 from jac_converge.reconciler.mirror import Mirror
 from jac_converge.reconciler.objects import kind_named
 from jac_converge.reconciler.ownership import FIELD_MANAGER, MANAGED_BY_LABEL, selector_of
 from jac_converge.reconciler.pace import Pace
+from jac_converge.reconciler.parts import Parts
 from jac_converge.reconciler.preflight import platform_of
 from jac_converge.reconciler.shared_watches import SharedWatches
 from jac_converge.reconciler.source import Source

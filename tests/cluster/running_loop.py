@@ -15,10 +15,11 @@ from jac_converge.reconciler.apply import Outcome
 from jac_converge.reconciler.converge import WATCHED, Converger
 from jac_converge.reconciler.kube_cluster import Limits, connect
 from jac_converge.reconciler.lease import Lease
-from jac_converge.reconciler.loop import Loop, Parts
+from jac_converge.reconciler.loop import Loop
 from jac_converge.reconciler.mirror import Mirror
 from jac_converge.reconciler.ownership import selector_of
 from jac_converge.reconciler.pace import Pace
+from jac_converge.reconciler.parts import Parts
 from jac_converge.reconciler.render import Heal, Row
 from jac_converge.reconciler.solo import Solo
 from jac_converge.reconciler.source import Source

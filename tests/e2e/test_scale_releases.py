@@ -201,12 +201,17 @@ def test_failed_rollout_says_why_it_cannot_return(shop: Shop) -> None:
 
 
 def test_watch_returns_too_and_keeps_to_it_when_started_again(shop: Shop) -> None:
-    """The pin is in the cluster: neither a heal nor a new process forgets it."""
+    """The pin is in the cluster: no heal, no new process, no deleted record forgets it."""
     with running_scale(shop.file, "--watch", kubeconfig=shop.kubeconfig) as watching:
         watching.wait_for("Deployment/shop: ready")
         shop.write(UNPULLABLE)
         watching.wait_for(r"release 1 \(example/shop:1\) was restored")
         wait_until(lambda: shop.image == "example/shop:1", within=20, what="the return")
+        before = shop.live("ConfigMap", "shop-releases")["binaryData"]
+        shop.api.delete(path_of("ConfigMap", shop.namespace, "shop-releases"))
+        there = path_of("ConfigMap", shop.namespace)
+        wait_until(lambda: "shop-releases" in str(shop.api.get(there)), within=20, what="a record")
+        assert before == shop.live("ConfigMap", "shop-releases")["binaryData"]
         assert 0 == watching.end()
     with running_scale(shop.file, "--watch", kubeconfig=shop.kubeconfig) as again:
         again.wait_for("Deployment/shop: ready")

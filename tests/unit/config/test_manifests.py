@@ -59,23 +59,49 @@ def test_manifest_values_are_what_kubectl_takes_them_for(folder: Path) -> None:
     assert {"day": "2024-01-02", "8": "x", "true": "y"} == manifest.content["data"]
 
 
+LAUGHS = "a0: &a0 ha\n" + "".join(
+    f"a{n}: &a{n} [{', '.join(['*a' + str(n - 1)] * 10)}]\n" for n in range(1, 12)
+)
+"""A hundred thousand million times ha."""
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("a: [1\n", "k8s/a.yaml:2: is not YAML: expected ',' or ']', but got '<stream end>'; fix"),
         ("a: 1\nb: 2\na: hunter2\n", "k8s/a.yaml:3: is not YAML: the key 'a' stands there twice;"),
         ("a: !!python/none hunter2\n", "k8s/a.yaml:1: is not YAML: could not determine a constru"),
-        ("\n- hunter2\n", "k8s/a.yaml:2: is no manifest: write a table of plain text, numbers,"),
-        ("\n\na: !!binary aHVudGVyMg==\n", "k8s/a.yaml:3: is no manifest: write a table of plain"),
-        ("a: .nan\n", "k8s/a.yaml:1: is no manifest: write a table of plain text, numbers,"),
+        ("\n- hunter2\n", "k8s/a.yaml:2: is no manifest, or far too large for one: write"),
+        (
+            "\n\na: !!binary aHVudGVyMg==\n",
+            "k8s/a.yaml:3: is no manifest, or far too large for one: write",
+        ),
+        (LAUGHS, "k8s/a.yaml:1: is no manifest, or far too large for one: write a table of plain"),
+        ("a: &a [*a]\n", "k8s/a.yaml:1: is no manifest, or far too large for one"),
+        ("a: .nan\n", "k8s/a.yaml:1: is no manifest, or far too large for one: write"),
         ("? [hunter2]\n: b\n", "k8s/a.yaml:1: is not YAML: found unhashable key; fix the syntax"),
-        ("b: 1\na: !!int hunter2\n", "k8s/a.yaml:2: is no manifest: write a table of plain text,"),
-        ("b: 1\na: !!int ''\n", "k8s/a.yaml:2: is no manifest: write a table of plain text,"),
-        ("b:\n- !!bool hunter2\n", "k8s/a.yaml:2: is no manifest: write a table of plain text,"),
-        ("a: !!timestamp hunter2\n", "k8s/a.yaml:1: is no manifest: write a table of plain text,"),
-        (f"b: 1\na: {'9' * 5000}\n", "k8s/a.yaml:2: is no manifest: write a table of plain text,"),
-        (f"b: 1\na: {'[' * 3000}\n", "k8s/a.yaml:2: is no manifest: write a table of plain text,"),
-        ('b: 1\na: "\\UFFFFFFFF"\n', "k8s/a.yaml:2: is no manifest: write a table of plain text,"),
+        (
+            "b: 1\na: !!int hunter2\n",
+            "k8s/a.yaml:2: is no manifest, or far too large for one: write",
+        ),
+        ("b: 1\na: !!int ''\n", "k8s/a.yaml:2: is no manifest, or far too large for one: write"),
+        ("b:\n- !!bool hunter2\n", "k8s/a.yaml:2: is no manifest, or far too large for one: write"),
+        (
+            "a: !!timestamp hunter2\n",
+            "k8s/a.yaml:1: is no manifest, or far too large for one: write",
+        ),
+        (
+            f"b: 1\na: {'9' * 5000}\n",
+            "k8s/a.yaml:2: is no manifest, or far too large for one: write",
+        ),
+        (
+            f"b: 1\na: {'[' * 3000}\n",
+            "k8s/a.yaml:2: is no manifest, or far too large for one: write",
+        ),
+        (
+            'b: 1\na: "\\UFFFFFFFF"\n',
+            "k8s/a.yaml:2: is no manifest, or far too large for one: write",
+        ),
         ("a: \x00hunter2\n", "k8s/a.yaml: is not YAML: it has characters that YAML has not; fix"),
     ],
     ids=[
@@ -84,6 +110,8 @@ def test_manifest_values_are_what_kubectl_takes_them_for(folder: Path) -> None:
         "tag",
         "list",
         "bytes",
+        "aliases without end",
+        "an alias of itself",
         "not a number",
         "list as a key",
         "no whole number",

@@ -124,6 +124,46 @@ def test_plan_refuses_a_new_object_that_the_server_would_not_take() -> None:
     assert expected == step
 
 
+TEMPLATE = {
+    "metadata": {"annotations": {"jac-converge/config": "new"}},
+    "spec": {
+        "containers": [
+            {
+                "envFrom": [
+                    {"configMapRef": {"name": "shop-config"}},
+                    {"secretRef": {"name": "shop-secrets"}},
+                ]
+            }
+        ]
+    },
+}
+CONFIGURED = obj("Deployment", spec={"replicas": 2, "template": TEMPLATE})
+CONFIG = obj("ConfigMap", "shop-config", data={"A": "new"})
+
+
+@pytest.mark.parametrize("rolled", [None, "old", "new"])
+def test_plan_holds_pods_back_from_a_configuration_that_is_refused(rolled: str | None) -> None:
+    """They would roll, and read the old one; pods whose configuration is theirs may change."""
+    template = {**TEMPLATE, "metadata": {"annotations": {"jac-converge/config": rolled}}}
+    it = live({**CONFIGURED, "spec": {"replicas": 3, "template": template}}, ours("f:spec"))
+    previews = rejected(CONFIG, Invalid("x", "too big"))
+    if rolled:
+        previews |= answered(CONFIGURED, live(CONFIGURED, ours("f:spec")))
+    there = seen(*([it] if rolled else []), previews=previews)
+    steps = plan(CONFIG, CONFIGURED, there=there).steps
+    waits = "waits for ConfigMap/shop-config, which its pods read and was refused"
+    assert ("refuse", rolled == "new") == (steps[0].verb, steps[1].verb == "update")
+    assert [waits] == [getattr(steps[1], "reason", waits)]
+
+
+def test_plan_puts_pods_back_although_their_configuration_is_refused() -> None:
+    """What somebody else made of them is worse than a roll-out too many."""
+    it = live(CONFIGURED, ours("f:spec/f:x"), entry("kubectl-edit", REPLICAS))
+    previews = rejected(CONFIG, Invalid("x", "too big"))
+    previews |= answered(CONFIGURED, live(CONFIGURED, ours(REPLICAS)))
+    assert "update" == plan(CONFIG, CONFIGURED, there=seen(it, previews=previews)).steps[1].verb
+
+
 # Whose it is -------------------------------------------------------------------------------------
 
 
@@ -250,6 +290,16 @@ def test_plan_removes_what_somebody_put_beside_ours() -> None:
     step = only_step(DEPLOYMENT, there=seen(it, baselines=accepted(DEPLOYMENT, REPLICAS)))
     assert isinstance(step, Update)
     assert ["spec.template.spec.containers[spy].image"] == [c.path for c in step.changes]
+
+
+def test_plan_tells_which_item_of_a_set_goes() -> None:
+    """Such as a finalizer; its path alone says no more than that something was there."""
+    it = live(DEPLOYMENT, ours(REPLICAS), finalizers=["a.example/b"])
+    added: dict[str, Any] = {"f:metadata": {"f:finalizers": {'v:"a.example/b"': {}}}}
+    it["metadata"]["managedFields"].append({**entry("kubectl-edit"), "fieldsV1": added})
+    step = only_step(DEPLOYMENT, there=seen(it, baselines=accepted(DEPLOYMENT, REPLICAS)))
+    assert isinstance(step, Update)
+    assert [("a.example/b", None)] == [(c.before, c.after) for c in step.changes]
 
 
 @pytest.mark.parametrize("surveyed", [False, True], ids=["by ownership", "by a dry run"])
@@ -677,7 +727,7 @@ def worlds(draw: st.DrawFn) -> tuple[tuple[Object, ...], Snapshot, Policy]:
     names = st.sampled_from(["shop", "a"])
     kinds = st.sampled_from([k.name for k in KINDS if k.name != "PersistentVolumeClaim"])
     keys = draw(st.lists(st.tuples(kinds, names), unique=True, max_size=6))
-    spec = {"replicas": 1, "minReplicas": 1}
+    spec = {"replicas": 1, "minReplicas": 1, "template": TEMPLATE}
     desired = tuple(obj(kind, name, spec=spec) for kind, name in keys)
     answers = st.sampled_from(["same", Invalid("x", "no"), Immutable("x", "no"), None])
     previews: dict[ObjectKey, Preview] = {}
