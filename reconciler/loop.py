@@ -247,8 +247,8 @@ class Loop:
     def _bring_image(self) -> ClusterError | None:
         """See to it that the nodes find an image before pods ask for it; returns what failed."""
         p = self._p
-        desired, live = keyed(p.converger.desired), p.converger.mirror.snapshot()
-        if not (image := new_image(desired, live, p.source.app.name)):
+        desired, mirror = keyed(p.converger.desired), p.converger.mirror
+        if not (image := new_image(desired, mirror.snapshot(), mirror.pods(), p.source.app.name)):
             return None
         try:
             p.source.bring(image, p.view.say)

@@ -14,6 +14,7 @@ from jac_converge.reconciler.errors import ClusterError
 from jac_converge.reconciler.health import Health
 from jac_converge.reconciler.lease import Lease
 from jac_converge.reconciler.objects import Object, ObjectKey
+from jac_converge.reconciler.pod_trouble import condition_of
 from jac_converge.reconciler.releases import History, judged, obstacle
 from jac_converge.reconciler.render import Row
 from jac_converge.reconciler.steps import Create, Keep, Plan, Update
@@ -87,15 +88,27 @@ class Rollouts:
 
 
 def new_image(
-    desired: Mapping[ObjectKey, Object], live: Mapping[ObjectKey, Object], app: str
+    desired: Mapping[ObjectKey, Object],
+    live: Mapping[ObjectKey, Object],
+    pods: Iterable[Object],
+    app: str,
 ) -> str:
-    """The image that the app's pods are about to ask for; empty where they run it already."""
+    """The image that the app's pods are about to ask for; empty where they run it already.
+
+    One that is ready tells that the cluster has it, whatever somebody wrote into the Deployment
+    since: to put that back must not wait until an image of megabytes was loaded once more.
+    """
     key = ObjectKey("Deployment", app)
     wanted, there = (
         obj["spec"]["template"]["spec"]["containers"][0]["image"] if obj else ""
         for obj in (desired.get(key), live.get(key))
     )
-    return "" if wanted == there else str(wanted)
+    running = {
+        pod["spec"]["containers"][0]["image"]
+        for pod in pods
+        if condition_of(pod, "Ready").get("status") == "True"
+    }
+    return "" if wanted == there or wanted in running else str(wanted)
 
 
 def _health_of_app(app: App, plan: Plan, rows: Iterable[Row]) -> Health | None:
