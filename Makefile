@@ -33,8 +33,9 @@ test: .venv/.dev ## run every test but the long ones, with real servers (builds 
 test-long: .venv/.dev ## minutes of load and faults; prints calls and replays per second
 	@$(BIN)/python tests/servers/build.py
 	@$(BIN)/python -m pytest -m long -s $(FLAGS)
+	@JAC_CONVERGE_ORACLE_PAIRS=2000 $(BIN)/python -m pytest tests/cluster/test_oracle.py $(FLAGS)
 
-test-node: .venv/.dev ## real pods on two nodes of this machine (root, Linux; builds them once, about 7 minutes)
+test-node: .venv/.dev ## real pods on two nodes of this machine (root, Linux; builds them once, about 10 minutes)
 	@$(BIN)/python -m tests.servers.build_node
 	@$(BIN)/python -m pytest -m node tests/node -s $(FLAGS)
 

@@ -12,9 +12,8 @@ from fastapi import APIRouter, FastAPI, Request, Security
 from starlette.responses import Response
 
 from jac_converge.app_runtime import leaving
-from jac_converge.app_runtime.auth.account import Account
+from jac_converge.app_runtime.auth.account import ADMIN, Account
 from jac_converge.app_runtime.auth.accounts import Accounts, Refused
-from jac_converge.app_runtime.auth.audit import audit
 from jac_converge.app_runtime.auth.names import (
     EMAIL,
     SSO,
@@ -29,7 +28,7 @@ from jac_converge.app_runtime.auth.profiles import Profile, checked, profile_cha
 from jac_converge.app_runtime.auth.sessions import Session, Sessions
 from jac_converge.app_runtime.auth.tokens import Claims
 from jac_converge.app_runtime.bodies import CheckedRoute
-from jac_converge.app_runtime.door import Door, refused
+from jac_converge.app_runtime.door import Door
 from jac_converge.app_runtime.identity import Identity, sent_token
 from jac_converge.app_runtime.identity_bodies import (
     Leaving,
@@ -149,9 +148,10 @@ class AccountRoutes:
             _check_own(account, body.current_username)
             if is_address(body.new_username):
                 raise Refused("for an e-mail address, PATCH /user/me, with the password")
+            self._door.naming(account)
             return self._accounts.rename(account, body.new_username)
 
-        account = await self._quietly("new_name", claims, change, request)
+        account = await self._door.quietly("new_name", claims, change, request)
         return answer(account.profile | {"token": sent_token(request)}, headers=NO_STORE)
 
     async def _password(self, body: NewPassword, claims: Claims, request: Request) -> Response:
@@ -208,6 +208,9 @@ class AccountRoutes:
 
     async def _leave(self, body: Leaving, claims: Claims, request: Request) -> Response:
         def leave(account: Account) -> None:
+            if account.role == ADMIN:
+                # Or the last one would be gone.
+                raise Refused("an admin stays; once another admin has taken the role, leave")
             self._door.prove(account, claims, body.current_password)
             leaving.leave(self._store, self._accounts, account)
 
@@ -226,6 +229,7 @@ class AccountRoutes:
             return profile_change(self._store, changed.id, profile)
 
         if new:
+            self._door.naming(account)
             return self._accounts.set_names(account, [*kept, *new], beside=beside)
         if profile:
             self._store.commit(beside(account))
@@ -240,26 +244,13 @@ class AccountRoutes:
         request: Request,
     ) -> Account:
         if not needed:
-            return await self._quietly("new_name", claims, change, request)
+            return await self._door.quietly("new_name", claims, change, request)
 
         def proven(account: Account) -> Account:
             self._door.prove(account, claims, body.current_password)
             return change(account)
 
         return await self._door.again("new_name", claims, proven, request)
-
-    async def _quietly(
-        self, event: str, claims: Claims, change: Callable[[Account], Account], request: Request
-    ) -> Account:
-        """Make a change that needs a token, and no password."""
-        try:
-            account = await self._identity.in_time(
-                lambda: change(self._identity.account(claims)), writes=True
-            )
-        except Refused as error:
-            raise refused(event, request, claims, error) from error
-        audit(event, request, claims.account)
-        return account
 
 
 def _check_own(account: Account, name: str) -> None:

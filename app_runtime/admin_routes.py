@@ -14,11 +14,12 @@ from jac_converge.app_runtime.auth.audit import audit
 from jac_converge.app_runtime.auth.names import username
 from jac_converge.app_runtime.auth.tokens import Claims
 from jac_converge.app_runtime.bodies import CheckedRoute
-from jac_converge.app_runtime.door import refused
+from jac_converge.app_runtime.door import Door
 from jac_converge.app_runtime.identity import Identity
 from jac_converge.app_runtime.login_routes import FAILURES
-from jac_converge.app_runtime.policy import ROLE_REQUIRED
+from jac_converge.app_runtime.policy import check_role
 from jac_converge.app_runtime.problems import NO_STORE, Problem, answer
+from jac_converge.app_runtime.refusals import noted
 from jac_converge.app_runtime.signatures import Failure
 
 __all__ = ["AdminRoutes"]
@@ -37,21 +38,27 @@ class NewRole(BaseModel):
     """What an account is to be."""
 
     role: str
+    current_password: str | None = None
+    """Of the admin: an admin whom a found token made would outlive it."""
 
 
 class AdminRoutes:
     """The routes, and what they do."""
 
-    def __init__(self, identity: Identity, accounts: Accounts, roles: frozenset[str]) -> None:
+    def __init__(
+        self, identity: Identity, accounts: Accounts, door: Door, roles: frozenset[str]
+    ) -> None:
         """Describe them.
 
         Args:
             identity: says who is asking.
             accounts: that are changed.
+            door: asks for the password.
             roles: that there are; any other one is a slip of the pen, and would lock somebody out.
         """
         self._identity = identity
         self._accounts = accounts
+        self._door = door
         self._roles = roles
 
     def install(self, app: FastAPI) -> None:
@@ -69,35 +76,34 @@ class AdminRoutes:
         ) -> Response:
             """Give an account another role, which counts from its next call on.
 
-            Needs the role admin.
+            Needs the role admin, and the password of that admin.
             """
-            return await set_role(name, body.role, claims, request)
+            return await set_role(name, body, claims, request)
 
         router.add_api_route(
             "/users/{name:account}", put_user, methods=["PUT"], openapi_extra={"x-roles": [ADMIN]}
         )
         app.include_router(router)
 
-    async def _set_role(self, name: str, role: str, claims: Claims, request: Request) -> Response:
-        def change() -> Account:
-            admin = self._identity.permitted(claims, [ADMIN])
+    async def _set_role(
+        self, name: str, body: NewRole, claims: Claims, request: Request
+    ) -> Response:
+        role = body.role
+
+        def change(admin: Account) -> Account:
+            check_role(admin.role, [ADMIN])
+            self._door.prove(admin, claims, body.current_password)
             other = self._named(name)
             if role not in self._roles:
                 raise Refused(f"there is no role {role!r:.40}; roles: {', '.join(self._known)}")
             if other.id == admin.id:
                 # Or the last admin would be none by a slip.
                 raise Refused("an admin keeps their own role; another admin takes it")
-            return self._accounts.set_role(other, role)
+            return self._accounts.set_role(other, role, by=admin)
 
-        try:
-            account = await self._identity.in_time(change, writes=True)
-        except Refused as error:
-            raise refused("role", request, claims, error) from error
-        except Problem as problem:
-            if problem.code == ROLE_REQUIRED:
-                audit("role_missing", request, claims.account)
-            raise
-        audit("role", request, account.id, by=claims.account)
+        with noted(request, claims):
+            account = await self._door.proven("role", claims, change, request)
+        audit("role", request, account.id, by=claims.account, role=role)
         return answer(account.profile, headers=NO_STORE)
 
     @property

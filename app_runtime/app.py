@@ -55,6 +55,7 @@ from jac_converge.app_runtime.session_cookies import SessionCookies
 from jac_converge.app_runtime.stores import StoreError
 from jac_converge.app_runtime.stores.bus import Bus
 from jac_converge.app_runtime.tiers import Memory, shelf_file
+from jac_converge.app_runtime.vigil import Vigil
 from jac_converge.config.load import App
 
 if TYPE_CHECKING:
@@ -65,8 +66,6 @@ __all__ = ["create_app"]
 
 logger = logging.getLogger(__name__)
 
-ROUTES = {"http": "walker", "websocket": "ws", "webhook": "webhook"}
-"""Protocol of a walker -> where it is."""
 GRACE = 10.0  # s beyond a request's time in which a client may ask for a lost answer again
 
 
@@ -109,7 +108,7 @@ def create_app(app: App, program: Program, memory: Memory, *, reload: bool = Fal
     door = _add_accounts(api, app, memory, identity, accounts)
     names = frozenset({*program.walkers, *program.functions})
     KeyRoutes(identity, keys, door, callables=names).install(api)
-    AdminRoutes(identity, accounts, policy.known_roles(program)).install(api)
+    AdminRoutes(identity, accounts, door, policy.known_roles(program)).install(api)
     probes.install(api, api.state.health)
     if settings.server.docs_enabled:
         docs_pages.install(api)
@@ -152,6 +151,7 @@ def _empty(app: App, memory: Memory, calls: Calls) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        watching = asyncio.create_task(api.state.health.watch())
         left = asyncio.create_task(_clear_up(memory, calls))
         if api.state.timetable is not None:
             api.state.timetable.start()
@@ -165,17 +165,21 @@ def _empty(app: App, memory: Memory, calls: Calls) -> FastAPI:
         if api.state.audience is not None:
             api.state.audience.hang_up()
         memory.store.close()
+        watching.cancel()
 
     server = app.settings.server
     api = Described(
         title=app.name,
         version=_version(),
         lifespan=lifespan,
-        root_path=server.root_path,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # to a URL that has the Host of whoever asks
         openapi_url="/openapi.json" if server.docs_enabled else None,
     )
+    # Not as an argument, which FastAPI warns of: it wants it of the server, who would put it before
+    # each path, also where the proxy has left it there.
+    api.root_path = server.root_path
     api.state.health = probes.Health(memory.tiers)
     api.state.calls = calls
     api.state.logins = None
@@ -197,6 +201,7 @@ def _server(app: App, api: FastAPI, calls: Calls, identity: Identity, program: P
         calls=calls,
         identity=identity,
         middleware=Middleware(program.middleware, identity, calls),
+        vigil=Vigil(identity),
         draining=lambda: bool(health.draining),
         max_text=app.settings.server.max_body_bytes,
     )
@@ -279,15 +284,26 @@ def _add_accounts(
     if any(provider.client_id is not None for provider in app.settings.sso.values()):
         from jac_converge.app_runtime.sso.setup import Who, add_sso  # noqa: PLC0415 - few need it
 
-        who = Who(identity=identity, accounts=accounts, sessions=sessions, store=memory.store)
+        who = Who(
+            identity=identity,
+            accounts=accounts,
+            sessions=sessions,
+            door=door,
+            store=memory.store,
+        )
         api.state.logins = add_sso(api, app.settings, _secrets(app), who)
     if app.settings.mail.smtp_url is not None:
-        _mail(app, identity, accounts, sessions, throttle).install(api)
+        _mail(app, identity, accounts, sessions, door, throttle).install(api)
     return door
 
 
-def _mail(
-    app: App, identity: Identity, accounts: Accounts, sessions: Sessions, throttle: Throttle
+def _mail(  # noqa: PLR0917 - what its routes need
+    app: App,
+    identity: Identity,
+    accounts: Accounts,
+    sessions: Sessions,
+    door: Door,
+    throttle: Throttle,
 ) -> "MailRoutes":
     from jac_converge.app_runtime.auth.mailer import Mailer  # noqa: PLC0415 - few need it
     from jac_converge.app_runtime.mail_routes import MailRoutes, Pages  # noqa: PLC0415
@@ -300,6 +316,7 @@ def _mail(
         identity,
         accounts,
         sessions,
+        door,
         throttle,
         mailer=mailer,
         pages=pages,
@@ -350,7 +367,7 @@ def _cookies(app: App) -> SessionCookies | None:
 
 
 def _path_of(spec: WalkerSpec) -> str:
-    own = f"/{ROUTES[spec.rest.protocol]}/{spec.name}"
+    own = f"/{routes.PLACES[spec.rest.protocol]}/{spec.name}"
     # A walker of HTTP is at both.
     return own if spec.rest.protocol == "http" else spec.rest.path or own
 

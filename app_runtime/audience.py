@@ -18,6 +18,7 @@ __all__ = ["Audience", "Listener"]
 logger = logging.getLogger(__name__)
 
 LOOKS = 20  # at whether the bus is there
+FEW = 4  # one place in so many is for those of whom nobody knows who they are
 PATIENCE = 1.0  # s that a connection waits for the bus, and then does without
 
 
@@ -48,6 +49,7 @@ class Audience:
         self._origin = secrets.token_hex(8)
         self._topics: defaultdict[str, set[Listener]] = defaultdict(set)
         self._present: set[Listener] = set()
+        self._strangers: set[Listener] = set()
         self._empty = asyncio.Event()
         self._empty.set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -57,10 +59,26 @@ class Audience:
         """Whether there is no place for one more."""
         return len(self._present) >= self._most
 
-    def enter(self, listener: Listener) -> None:
-        """Take a place."""
+    @property
+    def crowded(self) -> bool:
+        """Whether there is no place for one more of whom nobody knows who it is."""
+        return len(self._strangers) >= max(1, self._most // FEW)
+
+    def enter(self, listener: Listener, *, stranger: bool) -> None:
+        """Take a place.
+
+        Args:
+            listener: who comes.
+            stranger: who will say only later who that is (see `know`).
+        """
         self._present.add(listener)
+        if stranger:
+            self._strangers.add(listener)
         self._empty.clear()
+
+    def know(self, listener: Listener) -> None:
+        """Note that a stranger has said who it is."""
+        self._strangers.discard(listener)
 
     async def join(self, listener: Listener, topic: str) -> None:
         """Hear what is said on a topic from now on."""
@@ -79,6 +97,7 @@ class Audience:
     def exit(self, listener: Listener, topic: str) -> None:
         """Hear nothing any more, and give the place back."""
         self._present.discard(listener)
+        self._strangers.discard(listener)
         if not self._present:
             self._empty.set()
         others = self._topics[topic]

@@ -100,12 +100,13 @@ def _check(file: Path, profile: str | None) -> int:
         return _complain(NO_JACLANG, FAILED)
     from jac_converge.app_runtime.bridge.program import AppBroken, Program  # noqa: PLC0415
     from jac_converge.app_runtime.bridge.restspecs import BadDeclaration  # noqa: PLC0415
-    from jac_converge.app_runtime.policy import restrict  # noqa: PLC0415
+    from jac_converge.app_runtime.checking import check  # noqa: PLC0415
+    from jac_converge.app_runtime.stores import StoreError  # noqa: PLC0415
 
     try:
         program = Program(app.file, profile=app.profile)
-        restrict(program, app.settings.server.roles)
-    except (AppBroken, BadDeclaration) as error:
+        check(app, program)
+    except (AppBroken, BadDeclaration, StoreError) as error:
         return _complain(str(error), FAILED)
     walkers, functions = len(program.walkers), len(program.functions)
     sys.stdout.write(f"{app.file.name} has {walkers} walkers and {functions} functions to serve\n")

@@ -36,15 +36,17 @@ from jac_converge.app_runtime.problems import (
     unfit,
 )
 from jac_converge.app_runtime.receiving import Received
+from jac_converge.app_runtime.refusals import noted
 from jac_converge.app_runtime.signatures import Signature
+from jac_converge.app_runtime.vigil import Listener
 
 __all__ = ["Conversation", "Line"]
 
 logger = logging.getLogger(__name__)
 
 TOKEN = "token"  # noqa: S105 - the name of a key
-TOKEN_WITHIN = 10.0  # s for the first message, where that has to say who is calling
-CHECK_EVERY = 30.0  # s between two looks whether a caller may still listen
+TOKEN_WITHIN = 5.0  # s for the first message, where that has to say who is calling
+CHECK_EVERY = 30.0  # s between two looks whether a caller may still read the node
 FLUSH_WITHIN = 2.0  # s in which what was said must be gone when a connection ends
 MOST_WAITING = 4 * 1024 * 1024  # characters that wait for a client that does not read
 LONGEST_REASON = 100  # characters; the protocol has room for 123 bytes
@@ -100,6 +102,7 @@ class Conversation:
         self._moved = asyncio.Event()
         self._ended: asyncio.Future[_Close] = asyncio.get_running_loop().create_future()
         self._admitted = self._at_work = self._leaving = False
+        self._watched = contextlib.ExitStack()
 
     def hear(self, text: str) -> None:
         """Take what somebody else said."""
@@ -136,6 +139,7 @@ class Conversation:
             for task in (*tasks, writing):
                 task.cancel()
             await asyncio.gather(*tasks, writing, return_exceptions=True)
+            self._watched.close()
             self._ended.cancel()
 
     async def _talk(self) -> None:
@@ -184,7 +188,8 @@ class Conversation:
             root=lambda read: line.server.identity.root(caller, line.spec, read),
             node=self._node or received.node,
         )
-        outcome = await outcome_of(order, line.server.calls)
+        with noted(self._socket, caller):
+            outcome = await outcome_of(order, line.server.calls)
         await self._room()
         if outcome.stream is not None:
             await self._send_all(outcome.stream)
@@ -216,6 +221,15 @@ class Conversation:
         await self._check()
         if self._line.spec.rest.broadcast:
             await self._line.audience.join(self, self.topic)
+        self._line.audience.know(self)
+        if not self._admitted:
+            listener = Listener(
+                connection=self._socket,
+                caller=self._caller,
+                spec=self._line.spec,
+                end=self._send_away,
+            )
+            self._watched.enter_context(self._line.server.vigil.over(listener))
         self._admitted = True
 
     async def _check(self) -> None:
@@ -230,17 +244,18 @@ class Conversation:
             fields=lambda: {"node": self._node},
             root=lambda read: identity.root(caller, self._line.spec, read),
         )
-        await outcome_of(order, self._line.server.calls)
+        with noted(self._socket, caller):
+            await outcome_of(order, self._line.server.calls)
 
     async def _watch(self) -> None:
-        """Look now and then whether the caller may still listen.
+        """Look now and then whether the caller may still read the node.
 
         Raises:
             _Close: not any more.
         """
         while True:
             await asyncio.sleep(CHECK_EVERY)
-            if not self._admitted or (self._token is None and self._node is None):
+            if not self._admitted or self._node is None:
                 continue
             try:
                 await self._check()
@@ -278,6 +293,11 @@ class Conversation:
             unauthorized = 401
             if problem.status == unauthorized or not self._admitted:
                 raise _Close(POLICY, problem.message) from error
+
+    def _send_away(self, problem: Problem) -> None:
+        """Tell why the caller may not listen any more."""
+        self._say(_text(refusal(problem)))
+        self._end(_Close(POLICY, problem.message))
 
     def _end(self, close: _Close) -> None:
         if not self._ended.done():

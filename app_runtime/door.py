@@ -47,14 +47,26 @@ class Door:
         use: Callable[[Account], T],
         request: Request,
     ) -> T:
+        """Use the password of whoever a token speaks for, and note it (see `proven`)."""
+        result = await self.proven(event, claims, use, request)
+        audit(event, request, claims.account)
+        return result
+
+    async def proven[T](
+        self,
+        event: str,
+        claims: Claims,
+        use: Callable[[Account], T],
+        request: Request,
+    ) -> T:
         """Use the password of whoever a token speaks for, and count it (see `_enter`).
 
         Raises:
-            Problem: 400, what it is used for is refused.
+            Problem: 400, what it is used for is refused; 429, that has to wait.
         """
         account = await self._identity.in_time(self._identity.account, claims)
         try:
-            result = await self._enter(
+            return await self._enter(
                 event,
                 lambda it: self._throttle.begin_for(account.id, it),
                 lambda: use(self._identity.account(claims)),
@@ -63,8 +75,35 @@ class Door:
             )
         except Refused as error:
             raise refused(event, request, claims, error) from error
+        except TooMany as error:
+            raise throttled(event, request, claims.account, error) from error
+
+    async def quietly[T](
+        self, event: str, claims: Claims, use: Callable[[Account], T], request: Request
+    ) -> T:
+        """Make a change to an account that needs a token and no password, and note it.
+
+        Raises:
+            Problem: 400, it is refused; 429, it has to wait.
+        """
+        try:
+            result = await self._identity.in_time(
+                lambda: use(self._identity.account(claims)), writes=True
+            )
+        except Refused as error:
+            raise refused(event, request, claims, error) from error
+        except TooMany as error:
+            raise throttled(event, request, claims.account, error) from error
         audit(event, request, claims.account)
         return result
+
+    def naming(self, account: Account) -> None:
+        """Count that an account asks for another name; waits for the store.
+
+        Raises:
+            TooMany: it has to wait.
+        """
+        self._throttle.naming(account.id)
 
     def prove(self, account: Account, claims: Claims, password: str | None) -> None:
         """Make sure that the owner is asking, and not just somebody with a token.
@@ -74,7 +113,9 @@ class Door:
             Refused: there is none, and the login is too long ago to stand for it.
         """
         if account.has_password:
-            self._accounts.prove(account, password or "")
+            if password is None:
+                raise Refused("this needs your password, too: send current_password")
+            self._accounts.prove(account, password)
         elif not self._sessions.is_fresh(account, claims.session):
             raise Refused("log in once more: this needs a login of the last minutes")
 

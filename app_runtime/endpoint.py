@@ -4,27 +4,28 @@ It changes with what happens between a request and its answer.
 """
 
 from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fastapi import Request, Security
 from starlette.responses import Response
 
-from jac_converge.app_runtime.auth.audit import audit
 from jac_converge.app_runtime.bridge.introspect import FunctionSpec, WalkerSpec
-from jac_converge.app_runtime.bridge.program import Outcome
 from jac_converge.app_runtime.bridge.streaming import Stream
 from jac_converge.app_runtime.calls import Calls, Order
 from jac_converge.app_runtime.describing import described
 from jac_converge.app_runtime.events import EventStream
-from jac_converge.app_runtime.identity import SCOPE_MISSING, Caller, Identity
+from jac_converge.app_runtime.identity import Identity
 from jac_converge.app_runtime.middleware import Middleware
 from jac_converge.app_runtime.outcomes import outcome_of
 from jac_converge.app_runtime.parameters import parameters_of
-from jac_converge.app_runtime.policy import ROLE_REQUIRED
-from jac_converge.app_runtime.problems import Problem, answer_with
+from jac_converge.app_runtime.problems import NO_STORE, Problem, answer_with
 from jac_converge.app_runtime.receiving import Received, Receiver
+from jac_converge.app_runtime.refusals import noted
 from jac_converge.app_runtime.signatures import Signature
+from jac_converge.app_runtime.vigil import Listener, Vigil
 
 __all__ = ["Endpoint", "Server"]
 
@@ -36,6 +37,7 @@ class Server:
     calls: Calls
     identity: Identity
     middleware: Middleware
+    vigil: Vigil
     draining: Callable[[], bool]
     """Says whether the server has been told to stop."""
     max_text: int
@@ -85,24 +87,31 @@ class Endpoint:
                 root=lambda read: server.identity.root(caller, self.spec, read),
                 node=node or received.node,
             )
-            outcome = await self._outcome(order, request, caller)
+            with noted(request, caller):
+                outcome = await outcome_of(order, server.calls)
             if outcome.stream is None:
-                return answer_with(outcome.text)
+                # A cache in between knows an answer by its URL, and not by whose it is.
+                private = self._in_query and caller is not None
+                return answer_with(outcome.text, NO_STORE if private else None)
             streams = True
             items = self._items(outcome.stream, received)
-            return EventStream(self.spec.name, items, draining=server.draining)
+            watched = partial(self._watched, request)
+            return EventStream(self.spec.name, items, draining=server.draining, watched=watched)
         finally:
             if not streams:
                 await received.close()
 
-    async def _outcome(self, order: Order, request: Request, caller: Caller | None) -> Outcome:
-        try:
-            return await outcome_of(order, self._server.calls)
-        except Problem as problem:
-            if problem.code in (ROLE_REQUIRED, SCOPE_MISSING) and caller is not None:
-                event = "role_missing" if problem.code == ROLE_REQUIRED else "scope_missing"
-                audit(event, request, caller.account)
-            raise
+    def _watched(
+        self, request: Request, end: Callable[[Problem], None]
+    ) -> AbstractContextManager[None]:
+        identity = self._server.identity
+        listener = Listener(
+            connection=request,
+            caller=lambda: identity.calling(request, required=not self.spec.public),
+            spec=self.spec,
+            end=end,
+        )
+        return self._server.vigil.over(listener)
 
     def described(self, *, at_node: bool) -> Callable[..., Any]:
         """Give what FastAPI describes by its arguments."""

@@ -8,6 +8,8 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -18,6 +20,7 @@ from jac_converge.app_runtime.problems import Problem
 __all__ = ["MEDIA_TYPE", "EventStream"]
 
 MEDIA_TYPE = "text/event-stream"
+FLUSH_WITHIN = 2.0  # s in which a client has to take the last event
 QUIET = 15.0  # s after which a comment tells proxies that the connection is alive
 LOOK = 0.5  # s between two looks whether the server has been told to stop
 
@@ -31,7 +34,12 @@ class EventStream(Response):
     media_type = MEDIA_TYPE
 
     def __init__(
-        self, name: str, items: AsyncGenerator[bytes], *, draining: Callable[[], bool]
+        self,
+        name: str,
+        items: AsyncGenerator[bytes],
+        *,
+        draining: Callable[[], bool],
+        watched: Callable[[Callable[[Problem], None]], AbstractContextManager[None]] | None = None,
     ) -> None:
         """Describe it.
 
@@ -39,20 +47,32 @@ class EventStream(Response):
             name: of the walker or function.
             items: JSON; closed at the end.
             draining: says whether the server has been told to stop.
+            watched: holds while the stream goes on, and is given what ends it; None: nobody may
+                lose the right to it.
         """
         super().__init__(headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._name = name
         self._items = items
         self._draining = draining
+        self._watched = watched
+        self._ended: asyncio.Future[Problem] = asyncio.get_running_loop().create_future()
         self._waiting: asyncio.Future[bytes | None] | None = None
 
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         """Send events; without a client that listens, stop."""
+        with self._watched(self._end) if self._watched is not None else nullcontext():
+            await self._until_the_end(receive, send)
+
+    async def _until_the_end(self, receive: Receive, send: Send) -> None:
         sending = asyncio.ensure_future(self._send_all(send))
         leaving = asyncio.ensure_future(_gone(receive))
+        both: set[asyncio.Future[Any]] = {sending, leaving}
+        first = asyncio.FIRST_COMPLETED
         try:
-            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({*both, self._ended}, return_when=first)
+            if self._ended.done():  # a client that does not read would hold it for ever
+                await asyncio.wait(both, timeout=FLUSH_WITHIN, return_when=first)
             if sending.done():
                 sending.result()
         finally:
@@ -61,6 +81,11 @@ class EventStream(Response):
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
             await self._items.aclose()
+
+    def _end(self, problem: Problem) -> None:
+        """Send nothing more, but why."""
+        if not self._ended.done():
+            self._ended.set_result(problem)
 
     async def _send_all(self, send: Send) -> None:
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
@@ -86,12 +111,15 @@ class EventStream(Response):
         """Wait for the next item, and give a sign of life where it takes its time.
 
         Raises:
-            Problem: the server stops.
+            Problem: the server stops, or the caller may not listen any more.
         """
         if self._waiting is None:
             self._waiting = asyncio.ensure_future(anext(self._items, None))
         for _ in range(round(QUIET / LOOK)):
-            await asyncio.wait({self._waiting}, timeout=LOOK)
+            both: set[asyncio.Future[Any]] = {self._waiting, self._ended}
+            await asyncio.wait(both, timeout=LOOK, return_when=asyncio.FIRST_COMPLETED)
+            if self._ended.done():
+                raise self._ended.result()
             if self._waiting.done():
                 done, self._waiting = self._waiting, None
                 return done.result()

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from jac_converge.config.logs import current_request
 
-__all__ = ["HEADER", "Front"]
+__all__ = ["HEADER", "Front", "sent_path"]
 
 logger = logging.getLogger(__name__)
 
@@ -70,14 +70,18 @@ def _sent(scope: Scope) -> bytes | None:
     return sent if VALID.fullmatch(sent) else None
 
 
+def sent_path(scope: Scope) -> str:
+    """Return a path as it was sent, for the log: a decoded one could hold the end of a line."""
+    raw: bytes = scope.get("raw_path", b"")
+    return raw.decode("ascii", "backslashreplace")[:LONGEST_PATH]
+
+
 def _tell(scope: Scope, status: int, seconds: float) -> None:
     """Write the line of a request: without its query, which is not for everybody who reads logs."""
     good = 200
     if status == good and scope["path"].startswith(PROBES):
         return  # asked every other second
-    # As it was sent: a decoded path could hold the end of a line.
-    path = scope.get("raw_path", b"").decode("ascii", "backslashreplace")[:LONGEST_PATH]
     client = scope["client"][0] if scope.get("client") else "-"
     took = f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.1f} s"
     method = scope.get("method", "WS")
-    logger.info("%s %s %s in %s from %s", method, path, status or "-", took, client)
+    logger.info("%s %s %s in %s from %s", method, sent_path(scope), status or "-", took, client)

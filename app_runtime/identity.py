@@ -3,7 +3,7 @@
 It changes with how a request says who it is of.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -23,7 +23,7 @@ from jac_converge.app_runtime.calls import Calls, Crowded
 from jac_converge.app_runtime.policy import check_role
 from jac_converge.app_runtime.problems import NO_STORE, Problem, answer
 from jac_converge.app_runtime.session_cookies import SessionCookies
-from jac_converge.app_runtime.stores import UnknownOutcome
+from jac_converge.app_runtime.stores import Document, UnknownOutcome
 
 __all__ = ["SCOPE_MISSING", "Caller", "Identity", "sent_token", "unauthorized"]
 
@@ -142,16 +142,6 @@ class Identity:
             raise _ended()
         return account
 
-    def permitted(self, claims: Claims, roles: Sequence[str]) -> Account:
-        """Return the account that claims speak for, if it has one of some roles; waits.
-
-        Raises:
-            Problem: 401, its password changed since; 403, it has another role.
-        """
-        account = self.account(claims)
-        check_role(account.role, roles)
-        return account
-
     def check(self, caller: Caller, spec: WalkerSpec | FunctionSpec | None) -> None:
         """Look whether somebody may call something; waits for the store.
 
@@ -159,6 +149,27 @@ class Identity:
             Problem: 401, they are nobody any more; 403, they may not.
         """
         self._allowed(caller, spec, self._accounts.read)
+
+    def refusals(
+        self, asked: Sequence[tuple[Caller, WalkerSpec | FunctionSpec]]
+    ) -> list[Problem | None]:
+        """Say why each of some callers may not call something; None: they may.
+
+        One round trip for all of them; waits for the store.
+        """
+        found = self._accounts.read({id_ for caller, _ in asked for id_ in _documents(caller)})
+
+        def read(ids: Collection[str]) -> dict[str, Document]:
+            return {id_: found[id_] for id_ in ids if id_ in found}
+
+        def refusal(caller: Caller, spec: WalkerSpec | FunctionSpec) -> Problem | None:
+            try:
+                self._allowed(caller, spec, read)
+            except Problem as problem:
+                return problem
+            return None
+
+        return [refusal(caller, spec) for caller, spec in asked]
 
     def root(
         self, caller: Caller | None, spec: WalkerSpec | FunctionSpec | None, read: Read
@@ -258,6 +269,12 @@ class Identity:
             return response
         told |= {"token": token} | ({"refresh_token": session.refresh} if session.refresh else {})
         return answer(told, status, headers=NO_STORE)
+
+
+def _documents(caller: Caller) -> tuple[str, ...]:
+    """Return the ids of what says whether a caller is somebody."""
+    more = (caller.document,) if isinstance(caller, Presented) else ()
+    return (caller.account, *more)
 
 
 async def _ended_by[T](running: Awaitable[T], *, writes: bool) -> T:

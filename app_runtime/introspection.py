@@ -14,6 +14,7 @@ from jac_converge.app_runtime.bridge.program import CannotSend, Program
 from jac_converge.app_runtime.bridge.wire import to_wire
 from jac_converge.app_runtime.identity import Identity
 from jac_converge.app_runtime.problems import Problem, answer
+from jac_converge.app_runtime.refusals import noted
 from jac_converge.app_runtime.signatures import SPAWN_NODE, Failure
 
 __all__ = ["install"]
@@ -32,7 +33,8 @@ def install(app: FastAPI, program: Program, identity: Identity) -> None:
         private = spec is None or not spec.public
         caller = identity.calling(request, required=private)
         if caller is not None and private:
-            await identity.in_time(identity.check, caller, spec)
+            with noted(request, caller):
+                await identity.in_time(identity.check, caller, spec)
         if spec is None:
             raise Problem(404, f"{kind} {name} not found")
         return spec

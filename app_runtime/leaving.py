@@ -7,13 +7,21 @@ others. It changes with what goes with an account.
 
 import logging
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import batched
 
-from jac_converge.app_runtime.auth.account import Account
+from jac_converge.app_runtime.auth.account import Account, belongings
 from jac_converge.app_runtime.auth.accounts import Accounts
 from jac_converge.app_runtime.bridge.citations import citations
 from jac_converge.app_runtime.bridge.guests import remove_nodes
-from jac_converge.app_runtime.stores import Document, DocumentStore, Removal, StoreError, WriteBatch
+from jac_converge.app_runtime.stores import (
+    Conflict,
+    Document,
+    DocumentStore,
+    Removal,
+    StoreError,
+    WriteBatch,
+)
 from jac_converge.app_runtime.transfer import PAGE, documents
 
 __all__ = ["KIND", "leave", "resume", "sweep"]
@@ -31,7 +39,8 @@ def leave(store: DocumentStore, accounts: Accounts, account: Account) -> None:
         Refused: it changed meanwhile; it is still there.
     """
     root = account.root.hex
-    accounts.remove(account, record=Document(id=f"{KIND}:{root}", kind=KIND, body={"root": root}))
+    body = {"root": root, "account": account.id}
+    accounts.remove(account, record=Document(id=f"{KIND}:{root}", kind=KIND, body=body))
     try:
         _clear(store, root)
     except StoreError as error:
@@ -60,6 +69,8 @@ def sweep(store: DocumentStore, *, remove: bool) -> int:
     ]
     if not remove:
         return len(found)
+    for record in records.values():
+        _clear_belongings(store, record)
     removed = _remove(store, found)
     if removed == len(found):
         gone = tuple(Removal(id=one.id, version=one.version) for one in store.find(KIND))
@@ -78,8 +89,19 @@ def _clear(store: DocumentStore, root: str) -> None:
     key = f"{KIND}:{root}"
     record = store.get([key]).get(key)
     if record is not None:
+        _clear_belongings(store, record)
         body = {**record.body, "cleared": True}
         store.commit(WriteBatch(updates=(record._replace(body=body),)))
+
+
+def _clear_belongings(store: DocumentStore, record: Document) -> None:
+    """Remove what was written for an account by who had read it before it went: a key, a login."""
+    account = record.body.get("account")
+    found = store.get(belongings(account)) if account is not None else {}
+    gone = tuple(Removal(id=one.id, version=one.version) for one in found.values())
+    if gone:
+        with suppress(Conflict):  # it comes to an end: nobody reads that account any more
+            store.commit(WriteBatch(removals=gone))
 
 
 def _remove(store: DocumentStore, ids: Iterable[str]) -> int:

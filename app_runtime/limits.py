@@ -1,8 +1,9 @@
-"""The largest body, enforced while it arrives: a false or missing length helps nobody.
+"""The largest body and the slowest one, enforced while it arrives: a false length helps nobody.
 
 It changes with what a request may cost before a route sees it.
 """
 
+import asyncio
 import re
 from collections.abc import Sequence
 
@@ -12,9 +13,15 @@ from jac_converge.app_runtime.problems import Problem, refusal
 
 __all__ = ["BodyLimit"]
 
+PATIENCE = 30.0  # s for a body
+SLOWEST = 1024  # bytes per s of what is sent beyond that
+
 
 class BodyLimit:
-    """ASGI middleware that answers 413 to a body above a limit."""
+    """ASGI middleware that answers 413 to a body above a limit, and 408 to one that does not come.
+
+    Whoever sends one byte a minute would hold a connection and a task for as long as they like.
+    """
 
     def __init__(
         self,
@@ -53,16 +60,25 @@ class BodyLimit:
         limit = self._limit(scope)
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > limit:
-            await self._refuse(limit, scope, receive, send)
+            refused = _Refused(413, f"the body is larger than {limit} bytes")
+            await refused.answer(scope, receive, send)
             return
-        seen, started = 0, False
+        seen, started, complete = 0, False, False
+        began = asyncio.get_running_loop().time()
 
         async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
+            nonlocal seen, complete
+            if complete:
+                return await receive()
+            try:
+                async with asyncio.timeout_at(began + PATIENCE + seen / SLOWEST):
+                    message = await receive()
+            except TimeoutError:
+                raise _Refused(408, "the body does not come") from None
             seen += len(message.get("body", b""))
+            complete = not message.get("more_body", False)
             if seen > limit:
-                raise _TooLarge
+                raise _Refused(413, f"the body is larger than {limit} bytes")
             return message
 
         async def noted(message: Message) -> None:
@@ -72,17 +88,19 @@ class BodyLimit:
 
         try:
             await self._app(scope, counted, noted)
-        except _TooLarge:
+        except _Refused as refused:
             if started:
                 raise
-            await self._refuse(limit, scope, receive, send)
-
-    async def _refuse(self, limit: int, scope: Scope, receive: Receive, send: Send) -> None:
-        text = f"the body is larger than {limit} bytes"
-        # What is left of the body is not read, so the connection cannot be used again.
-        problem = Problem(413, text, headers={"Connection": "close"})
-        await refusal(problem)(scope, receive, send)
+            await refused.answer(scope, receive, send)
 
 
-class _TooLarge(BaseException):
+class _Refused(BaseException):
     """Passes through everything that catches errors of the application."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        # What is left of the body is not read, so the connection cannot be used again.
+        self._problem = Problem(status, text, headers={"Connection": "close"})
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await refusal(self._problem)(scope, receive, send)

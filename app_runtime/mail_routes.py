@@ -27,7 +27,7 @@ from jac_converge.app_runtime.auth.sessions import Session, Sessions
 from jac_converge.app_runtime.auth.throttle import Throttle, TooMany, counted
 from jac_converge.app_runtime.auth.tokens import Claims
 from jac_converge.app_runtime.bodies import CheckedRoute
-from jac_converge.app_runtime.door import refused, throttled
+from jac_converge.app_runtime.door import Door, refused, throttled
 from jac_converge.app_runtime.identity import Identity
 from jac_converge.app_runtime.login_routes import FAILURES
 from jac_converge.app_runtime.problems import NO_STORE, Problem, answer
@@ -91,6 +91,7 @@ class MailRoutes:
         identity: Identity,
         accounts: Accounts,
         sessions: Sessions,
+        door: Door,
         throttle: Throttle,
         *,
         mailer: Mailer,
@@ -103,6 +104,7 @@ class MailRoutes:
             identity: says whose a token is.
             accounts: that have addresses.
             sessions: of them.
+            door: makes changes that a token is enough for.
             throttle: counts mails.
             mailer: sends.
             pages: where mails lead.
@@ -111,6 +113,7 @@ class MailRoutes:
         self._identity = identity
         self._accounts = accounts
         self._sessions = sessions
+        self._door = door
         self._throttle = throttle
         self._mailer = mailer
         self._pages = pages
@@ -174,19 +177,14 @@ class MailRoutes:
     async def _verified(self, body: Code, claims: Claims, request: Request) -> Response:
         note = self._verify.open(body.code, within=VERIFY_WITHIN)
 
-        def verify() -> Account:
-            account = self._identity.account(claims)
+        def verify(account: Account) -> Account:
             own = _address(account)
             wanted = {"account": account.id, "address": own.key if own is not None else None}
             if own is None or note != wanted:
                 raise Refused("the code is not for this account and its address, or too old")
             return self._accounts.link(account, email(own.value, verified=True))
 
-        try:
-            account = await self._identity.in_time(verify, writes=True)
-        except Refused as error:
-            raise refused("verify", request, claims, error) from error
-        audit("verify", request, claims.account)
+        account = await self._door.quietly("verify", claims, verify, request)
         return answer(account.told, headers=NO_STORE)
 
     async def _forgot(self, body: Forgotten, request: Request) -> Response:

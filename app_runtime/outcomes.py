@@ -8,6 +8,7 @@ import logging
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from jac_converge.app_runtime.bridge.paging import BadPage
 from jac_converge.app_runtime.bridge.program import (
     CannotSend,
     Exited,
@@ -65,6 +66,8 @@ def problem_of(name: str, error: BaseException) -> Problem:
             return too_large(name, error)
         case Unavailable():
             return no_store(name, error)
+        case BadPage():
+            return Problem(422, f"{name}: {error}", code="BAD_PAGE")
         case PermissionError():
             return Problem(403, f"{name} is not allowed to do that")
         case CannotSend() | CannotStore():

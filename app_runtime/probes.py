@@ -2,11 +2,13 @@
 
 Live means that this process answers; it asks nobody, since a restart heals no database. Ready means
 that requests make sense here now: not while draining, nor while a tier of memory that they need has
-been out of reach for longer than a hiccup. A cache is not needed. It changes with what an
+been out of reach for longer than a hiccup. A cache is not needed. Tiers are asked in the
+background, so a probe costs none of them anything, and waits for none. It changes with what an
 orchestrator should know.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
@@ -15,14 +17,17 @@ from typing import Literal
 from fastapi import FastAPI
 from starlette.responses import Response
 
+from jac_converge.app_runtime.pool import Pool
 from jac_converge.app_runtime.problems import Problem, answer
 from jac_converge.app_runtime.stores import StoreError
 
 __all__ = ["Health", "Readiness", "Tier", "install"]
 
+logger = logging.getLogger(__name__)
+
 GRACE = 10.0  # s that a tier may be out of reach before it is down
-FRESH = 1.0  # s that an answer of a tier counts, however often the probe asks
-PATIENCE = 1.0  # s that the tiers have for an answer
+EVERY = 2.0  # s between two questions to a tier
+PATIENCE = 1.0  # s that a tier has for an answer
 
 type State = Literal["ok", "degraded", "down"]
 """degraded: it did not answer the last time; down: nor in all of the grace."""
@@ -52,23 +57,32 @@ class Health:
     """What this process knows about its readiness."""
 
     def __init__(self, tiers: Sequence[Tier], *, clock: Callable[[], float] = monotonic) -> None:
-        """Watch tiers.
+        """Begin with tiers that are well: they have just been opened.
 
         Args:
-            tiers: asked when somebody wants to know.
+            tiers: asked by `watch`.
             clock: s, from anywhere.
         """
         self._watched = [_Watched(tier, clock) for tier in tiers]
         self.draining = False
         """Set when the server has been told to stop."""
 
-    async def ready(self) -> Readiness:
-        """Ask each tier that has not been asked just now, all at once."""
+    async def watch(self) -> None:
+        """Ask every tier again and again, each at its own pace, until cancelled."""
+        try:
+            await asyncio.gather(*(watched.keep_asking() for watched in self._watched))
+        finally:
+            for watched in self._watched:
+                watched.close()
+
+    async def look(self) -> None:
+        """Ask every tier once."""
+        await asyncio.gather(*(watched.ask() for watched in self._watched))
+
+    def ready(self) -> Readiness:
+        """Tell what is known; nobody is asked."""
         if self.draining:
             return Readiness(reason="draining", tiers={})
-        asking = [task for watched in self._watched if (task := watched.ask()) is not None]
-        if asking:
-            await asyncio.wait(asking, timeout=PATIENCE)
         states = {watched.tier.name: watched.state() for watched in self._watched}
         down = [
             watched.tier.name
@@ -80,40 +94,50 @@ class Health:
 
 
 class _Watched:
-    """A tier, and when it was asked and answered last."""
+    """A tier, and since when it has not answered."""
 
     def __init__(self, tier: Tier, clock: Callable[[], float]) -> None:
         self.tier = tier
         self._clock = clock
-        self._asked = self._answered = clock()
+        # A thread of its own: those of calls may all be waiting for the same tier.
+        self._pool = Pool(1, f"probe-{tier.name}")
+        self._asked: float | None = None
+        """When the question was asked that is under way."""
         self._silent_since: float | None = None
-        """When the first question was asked that has had no answer since. A tier that nobody asked
-        for an hour may still be well."""
-        self._asking: asyncio.Task[None] | None = None
+        """When the first question was asked that had no answer; there has been none since."""
 
-    def ask(self) -> asyncio.Task[None] | None:
-        """Ask, unless the last answer is fresh; give the question that is under way."""
-        if self._clock() - self._asked >= FRESH and self._asking is None:
-            self._asked = self._clock()
-            if self._silent_since is None:
-                self._silent_since = self._asked
-            self._asking = asyncio.create_task(self._ask())
-        return self._asking
+    async def keep_asking(self) -> None:
+        while True:
+            await self.ask()
+            await asyncio.sleep(EVERY)
+
+    async def ask(self) -> None:
+        asked = self._asked = self._clock()
+        try:
+            await self._pool.run(self.tier.ping)
+            self._silent_since = None
+        except StoreError:
+            self._silence(asked)
+        except Exception:  # whatever it is, it is no answer, and the next question comes
+            logger.exception("%s was asked for a sign of life, and failed", self.tier.name)
+            self._silence(asked)
+        finally:
+            self._asked = None
 
     def state(self) -> State:
-        if self._answered >= self._asked or self._silent_since is None:
+        since = self._silent_since
+        if since is None and self._asked is not None and self._clock() - self._asked > PATIENCE:
+            since = self._asked
+        if since is None:
             return "ok"
-        return "degraded" if self._clock() - self._silent_since <= GRACE else "down"
+        return "degraded" if self._clock() - since <= GRACE else "down"
 
-    async def _ask(self) -> None:
-        """Ask in a thread of its own kind: the walkers' may all be waiting for the same tier."""
-        try:
-            await asyncio.to_thread(self.tier.ping)
-            self._answered, self._silent_since = self._clock(), None
-        except StoreError:
-            return  # counts as no answer; `state` says since when
-        finally:
-            self._asking = None
+    def close(self) -> None:
+        self._pool.close()
+
+    def _silence(self, since: float) -> None:
+        if self._silent_since is None:
+            self._silent_since = since
 
 
 def install(app: FastAPI, health: Health) -> None:
@@ -125,7 +149,7 @@ def install(app: FastAPI, health: Health) -> None:
 
     async def ready() -> Response:
         """Tell whether requests make sense here now, and how each tier of memory is."""
-        found = await health.ready()
+        found = health.ready()
         if found.reason is not None:
             raise Problem(
                 503,

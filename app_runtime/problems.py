@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from jac_converge.app_runtime.front import sent_path
 from jac_converge.app_runtime.stores import Conflict, TooLarge, Unavailable, UnknownOutcome
 from jac_converge.config.logs import current_request
 
@@ -37,6 +38,7 @@ CODES = {
     403: "FORBIDDEN",
     404: "NOT_FOUND",
     405: "METHOD_NOT_ALLOWED",
+    408: "TIMEOUT",
     409: "WRITE_CONFLICT",
     413: "BODY_TOO_LARGE",
     422: "VALIDATION_ERROR",
@@ -92,9 +94,10 @@ def answer(data: Any, status: int = 200, *, headers: dict[str, str] | None = Non
     return _json(envelope, status, headers)
 
 
-def answer_with(data: bytes) -> Response:
+def answer_with(data: bytes, headers: dict[str, str] | None = None) -> Response:
     """Wrap data that is JSON already."""
-    return Response(b"%b%b%b" % (BEFORE, data, AFTER), media_type="application/json")
+    content = b"%b%b%b" % (BEFORE, data, AFTER)
+    return Response(content, headers=headers, media_type="application/json")
 
 
 def message_with(kind: str, data: bytes) -> str:
@@ -176,22 +179,22 @@ def install(app: FastAPI) -> None:
 
     async def unavailable(request: Request, error: Exception) -> Response:
         assert isinstance(error, Unavailable)  # noqa: S101
-        return refusal(no_store(f"{request.method} {request.url.path}", error))
+        return refusal(no_store(_named(request), error))
 
     async def larger(request: Request, error: Exception) -> Response:
         assert isinstance(error, TooLarge)  # noqa: S101
-        return refusal(too_large(f"{request.method} {request.url.path}", error))
+        return refusal(too_large(_named(request), error))
 
     async def conflict(request: Request, error: Exception) -> Response:
-        logger.warning("%s %s failed: %s", request.method, request.url.path, error)
+        logger.warning("%s failed: %s", _named(request), error)
         return refusal(Problem(409, "others changed the same at the same time; try again"))
 
     async def hung_up(request: Request, error: Exception) -> Response:
-        logger.debug("%s %s: the client hung up (%s)", request.method, request.url.path, error)
+        logger.debug("%s: the client hung up (%s)", _named(request), error)
         return Response(status_code=400)  # to nobody
 
     async def unexpected(request: Request, error: Exception) -> Response:
-        logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        logger.error("%s failed", _named(request), exc_info=error)
         return refusal(Problem(500, "the server failed; its log says why", code="INTERNAL_ERROR"))
 
     app.add_exception_handler(Problem, problem)
@@ -202,6 +205,10 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Conflict, conflict)
     app.add_exception_handler(ClientDisconnect, hung_up)
     app.add_exception_handler(Exception, unexpected)
+
+
+def _named(request: Request) -> str:
+    return f"{request.method} {sent_path(request.scope)}"
 
 
 def _json(envelope: dict[str, Any], status: int, headers: dict[str, str] | None) -> Response:

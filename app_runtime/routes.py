@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.routing import Match, compile_path
+from starlette.routing import BaseRoute, Match, compile_path
 
 from jac_converge.app_runtime.bridge.introspect import FunctionSpec, WalkerSpec
 from jac_converge.app_runtime.bridge.program import Program
@@ -18,34 +18,66 @@ from jac_converge.app_runtime.events import MEDIA_TYPE
 from jac_converge.app_runtime.signatures import Failure, signature_of
 from jac_converge.app_runtime.straight import straight
 
-__all__ = ["install", "refuse_shadows"]
+__all__ = ["PLACES", "install", "refuse_shadows"]
 
 MANY = ("/walker/{name}", "/function/{name}")
 """Ours, and meant to be hidden by walkers and functions of these names."""
+PLACES = {"http": "walker", "websocket": "ws", "webhook": "webhook"}
+"""Protocol of a walker -> where it is."""
 FAILURES = (401, 403, 404, 409, 413, 422, 500, 503, 504)
 
 
 def refuse_shadows(app: FastAPI, program: Program) -> None:
-    """Look, when all routes are there, whether a path of the app hides one of ours.
+    """Look, when all routes are there, whether a path of the app hides one of ours, or of its own.
 
     Raises:
         BadDeclaration: it does.
     """
-    callables = [*program.walkers.values(), *program.functions.values()]
-    wanted = [spec for spec in callables if spec.rest.path not in (None, "/")]
+    callables: list[WalkerSpec | FunctionSpec] = [
+        *program.walkers.values(),
+        *program.functions.values(),
+    ]
     own = {id(spec) for spec in callables}
-    for spec in wanted:
-        scope = {
-            "type": "http",
-            "method": spec.rest.method,
-            "path": re.sub(r"\{[^}]*\}", "x", spec.rest.path or ""),
-        }
+    for spec in callables:
+        protocol, path = spec.rest.protocol, spec.rest.path
+        if protocol != "http":
+            _refuse_hidden(app, spec, path or f"/{PLACES[protocol]}/{spec.name}")
+        if path is None or path == "/":
+            continue
         for route in app.routes:
             ours = id(getattr(route, "spec", None)) not in own
             many = getattr(route, "path", "") in MANY
-            if ours and not many and route.matches(scope)[0] is Match.FULL:
-                text = f"{spec.rest.method} {spec.rest.path} of {spec.name}"
+            if ours and not many and _fits(route, spec, path):
+                text = f"{_verb(spec)} {path} of {spec.name}"
                 raise BadDeclaration(f"{text} is a path of the server's own")
+
+
+def _refuse_hidden(app: FastAPI, spec: WalkerSpec | FunctionSpec, path: str) -> None:
+    """Look whether somebody else answers where a webhook or websocket is.
+
+    Raises:
+        BadDeclaration: nobody would ever reach it.
+    """
+    first = next((route for route in app.routes if _fits(route, spec, path)), None)
+    found = getattr(first, "spec", None)
+    if found is not None and found is not spec:
+        text = f"{_verb(spec)} {path} is wanted by {found.name} and by {spec.name}"
+        raise BadDeclaration(f"{text}; give one of them another path with @restspec")
+
+
+def _fits(route: BaseRoute, spec: WalkerSpec | FunctionSpec, path: str) -> bool:
+    websocket = spec.rest.protocol == "websocket"
+    scope = {
+        "type": "websocket" if websocket else "http",
+        "method": spec.rest.method if spec.rest.protocol == "http" else "POST",
+        "path": re.sub(r"\{[^}]*\}", "x", path),
+    }
+    return route.matches(scope)[0] is Match.FULL
+
+
+def _verb(spec: WalkerSpec | FunctionSpec) -> str:
+    verbs = {"websocket": "WS", "webhook": "POST"}
+    return verbs.get(spec.rest.protocol, spec.rest.method)
 
 
 def install(app: FastAPI, program: Program, server: Server) -> list[str]:
@@ -63,14 +95,18 @@ def install(app: FastAPI, program: Program, server: Server) -> list[str]:
         *program.functions.values(),
     ]
     http = [spec for spec in specs if spec.rest.protocol == "http"]
-    for spec in http:
-        if not spec.rest.plain:
-            routes.add(spec, method=spec.rest.method, path=spec.rest.path)
+    for spec in sorted((one for one in http if not one.rest.plain), key=_generality):
+        routes.add(spec, method=spec.rest.method, path=spec.rest.path)
     for spec in http:
         routes.add(spec, method="POST", path=None)
     # Last, since a path of somebody else may look like a node of this one.
     routes.add_nodes()
     return routes.for_files
+
+
+def _generality(spec: WalkerSpec | FunctionSpec) -> list[bool]:
+    """Say in which order paths are looked at: `/users/me` before `/users/{name}`."""
+    return ["{" in part for part in (spec.rest.path or "").split("/")]
 
 
 class _Routes:

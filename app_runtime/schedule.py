@@ -24,8 +24,9 @@ from jac_converge.app_runtime.bridge.introspect import JobSpec
 from jac_converge.app_runtime.bridge.program import SYSTEM_ROOT
 from jac_converge.app_runtime.calls import Calls, Order
 from jac_converge.app_runtime.outcomes import outcome_of, problem_of
+from jac_converge.app_runtime.pool import Pool
 from jac_converge.app_runtime.problems import Problem
-from jac_converge.app_runtime.sealed import Seal, Sealed
+from jac_converge.app_runtime.rider import Rider, WithRider
 from jac_converge.app_runtime.stores import (
     Conflict,
     Document,
@@ -42,6 +43,7 @@ logger = logging.getLogger(__name__)
 KIND = "job"
 LEASE, RENEW_EVERY = 6.0, 2.0  # s; too short costs a run in vain, and nothing else
 LONGEST_PAUSE = 30.0  # s between two looks at the clock, which somebody may set
+THREADS = 16  # that read and write how jobs stand
 RETRY = 1.0  # s after a failure of the store
 JITTER = 0.05  # s at most, so that not all ask for the same at the same instant
 NOT_STORED = ("UNAVAILABLE", "OUTCOME_UNKNOWN", "WRITE_CONFLICT")
@@ -116,6 +118,8 @@ class Timetable:
         ]
         self._store, self._calls = store, calls
         self._timeout, self._clock = timeout, clock
+        # Of its own: while the store is mute, those who wait for it hold up nobody else.
+        self._pool = Pool(THREADS, "timetable")
         self._me = secrets.token_hex(8)
         self._tasks: list[asyncio.Task[None]] = []
         self._running = 0
@@ -143,6 +147,7 @@ class Timetable:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._pool.close()
 
     async def _keep(self, job: _Job) -> None:
         warned = False
@@ -162,7 +167,7 @@ class Timetable:
 
     async def _see_to(self, job: _Job) -> float:
         """Run a job if it is due and nobody else does; returns s until there may be more to do."""
-        state = await asyncio.to_thread(self._look, job)
+        state = await self._pool.run(self._look, job)
         now = self._now()
         tick, following = job.ticks.last(now), job.ticks.next(now)
         pause = LONGEST_PAUSE if following is None else (following - now) / 1000
@@ -170,7 +175,7 @@ class Timetable:
             return pause
         if held := state.held(now):
             return min(pause, held / 1000)
-        claim = await asyncio.to_thread(self._claim, state, job, tick)
+        claim = await self._pool.run(self._claim, state, job, tick)
         if claim is None:
             return 0.0  # somebody else was faster
         self._running += 1
@@ -223,7 +228,7 @@ class Timetable:
             claim = claim._replace(body={**claim.body, "until": until})
             try:
                 batch = WriteBatch(updates=(claim,))
-                await asyncio.to_thread(self._store.commit, batch)
+                await self._pool.run(self._store.commit, batch)
                 claim = claim._replace(version=claim.version + 1)
             except Conflict:
                 return  # taken over: of both, one will commit
@@ -233,12 +238,12 @@ class Timetable:
     async def _run(self, job: _Job, state: _State, tick: int) -> float:
         """Run one tick; returns s to wait before the next look."""
         body = {**state.done.body, "tick": tick}
-        seal = Seal(document=state.done._replace(body=body))
+        rider = Rider(document=state.done._replace(body=body))
         order = Order(
             spec=job.spec.call,
             fields=lambda: {field.name: field.made() for field in job.spec.call.fields},
             root=lambda _: SYSTEM_ROOT,
-            over=partial(Sealed, seal=seal),
+            over=partial(WithRider, rider=rider),
             seconds=self._timeout,
         )
         try:
@@ -249,14 +254,14 @@ class Timetable:
                 text = f"[converge.server] job_timeout of {self._timeout:g} s is over"
             logger.error("job %s failed: %s", job.name, text)  # noqa: TRY400 - told before
             if problem.code in NOT_STORED:
-                await asyncio.to_thread(self._let_go, job)
+                await self._pool.run(self._let_go, job)
                 return RETRY
         except (HTTPException, RequestValidationError) as error:
             logger.error("job %s failed: %s", job.name, error)  # noqa: TRY400 - it is the app's
-        if not seal.stored:  # it changed nothing, or failed: that is done, too
+        if not rider.stored:  # it changed nothing, or failed: that is done, too
             with suppress(Conflict):
-                batch = WriteBatch(updates=(seal.document,))
-                await asyncio.to_thread(self._store.commit, batch)
+                batch = WriteBatch(updates=(rider.document,))
+                await self._pool.run(self._store.commit, batch)
         return 0.0
 
     async def _call(self, order: Order) -> None:

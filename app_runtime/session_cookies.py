@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from fastapi import Request
 from starlette.responses import Response
 
+from jac_converge.app_runtime.auth.audit import audit
 from jac_converge.app_runtime.auth.sessions import Session
 from jac_converge.app_runtime.auth.tokens import Claims
 from jac_converge.app_runtime.problems import Problem
@@ -91,6 +92,7 @@ class SessionCookies:
         # All of them each time: how long it takes says nothing about what would fit.
         fits = [hmac.compare_digest(sent.encode(), _csrf(key, session)) for key in self._keys]
         if not any(fits):
+            audit("csrf_failed", request)
             text = f"send the cookie {self._name(CSRF)} as X-CSRF-Token, too"
             raise Problem(403, text, code=CSRF_FAILED)
 

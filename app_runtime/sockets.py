@@ -5,7 +5,7 @@ is looked at here. A token comes in the header, as a subprotocol, or in the firs
 the URL, which ends up in logs. It changes with how a connection begins.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
 from jac_converge.app_runtime.audience import Audience
+from jac_converge.app_runtime.auth.audit import audit
 from jac_converge.app_runtime.bridge.introspect import WalkerSpec
 from jac_converge.app_runtime.bridge.program import Program
 from jac_converge.app_runtime.bridge.restspecs import BadDeclaration
@@ -59,7 +60,9 @@ class Origins:
         """
         if origin is None or self._any or origin.lower() in self._allowed:
             return True
-        return host is not None and urlsplit(origin).netloc.lower() == host.lower()
+        # As text: what is no URL must not be an error, nor one without a host that of no host.
+        _, _, place = origin.partition("://")
+        return bool(place) and host is not None and place.lower() == host.lower()
 
 
 def install(
@@ -70,6 +73,7 @@ def install(
     Raises:
         BadDeclaration: it takes files, or its path has fields in it.
     """
+    openings = []
     for spec in websockets(program):
         if spec.files:
             names = ", ".join(sorted(spec.files))
@@ -78,8 +82,21 @@ def install(
         if "{" in path:
             raise BadDeclaration(f"path {path} of {spec.name}: that of a websocket has no fields")
         line = Line(spec=spec, signature=signature_of(spec), server=server, audience=audience)
-        for one in (path, f"{path}/{{node}}"):
-            app.router.routes.append(WebSocketRoute(one, _Opening(line, origins).open))
+        openings.append((path, spec, _Opening(line, origins)))
+    # Last those at a node, since a path of somebody else may look like one.
+    for end in ("", "/{node}"):
+        for path, spec, opening in openings:
+            app.router.routes.append(_Route(f"{path}{end}", opening.open, spec))
+
+
+class _Route(WebSocketRoute):
+    """The route of one walker, for whoever looks at the routes."""
+
+    def __init__(
+        self, path: str, open_: Callable[[WebSocket], Awaitable[None]], spec: WalkerSpec
+    ) -> None:
+        super().__init__(path, open_)
+        self.spec = spec
 
 
 class _Opening:
@@ -99,7 +116,7 @@ class _Opening:
         node = socket.path_params.get("node")
         conversation = Conversation(socket, self._line, token=token, node=node and _plain(node))
         audience = self._line.audience
-        audience.enter(conversation)
+        audience.enter(conversation, stranger=self._is_stranger(token))
         try:
             await socket.accept(protocol)
             await conversation.run()
@@ -113,11 +130,9 @@ class _Opening:
             Problem: there will be no connection.
         """
         server, audience = self._line.server, self._line.audience
-        if server.draining() or audience.full:
-            text = "the server stops" if server.draining() else "too many websockets are open"
-            raise Problem(503, f"{text}; connect again", headers={"Retry-After": "1"})
         origin, host = socket.headers.get("origin"), socket.headers.get("host")
         if not self._origins.may(origin, host):
+            audit("origin_refused", socket)
             text = f"{origin} may not connect; name it in [converge.server] cors_origins"
             raise Problem(403, text)
         offered: list[str] = socket.scope.get("subprotocols", [])
@@ -127,7 +142,14 @@ class _Opening:
             token = sent[0] if sent else None
         if token is not None:
             server.identity.caller(token, required=True)
+        if server.draining() or audience.full or (self._is_stranger(token) and audience.crowded):
+            text = "the server stops" if server.draining() else "too many websockets are open"
+            raise Problem(503, f"{text}; connect again", headers={"Retry-After": "1"})
         return token, PROTOCOL if PROTOCOL in offered else None
+
+    def _is_stranger(self, token: str | None) -> bool:
+        """Say whether somebody has to say in the first message who they are."""
+        return token is None and not self._line.spec.public
 
 
 def _plain(node: str) -> str:

@@ -87,6 +87,9 @@ class _Cron:
     months: frozenset[int]
     weekdays: frozenset[int]
     """0: Monday."""
+    either: bool
+    """Whether a day is enough that is one of `days` or of `weekdays`, as cron has it where both are
+    said; a field that begins with `*` says nothing."""
 
     def last(self, now: int) -> int | None:
         for day, start in _days(now, -1):
@@ -105,8 +108,8 @@ class _Cron:
         return None
 
     def _has(self, day: date) -> bool:
-        fits = day.day in self.days and day.month in self.months
-        return fits and day.weekday() in self.weekdays
+        fits = (day.day in self.days, day.weekday() in self.weekdays)
+        return day.month in self.months and (any(fits) if self.either else all(fits))
 
 
 def _days(now: int, step: int) -> Iterator[tuple[date, int]]:
@@ -147,6 +150,7 @@ def _cron(text: str) -> _Cron:
         days=days,
         months=months,
         weekdays=weekdays,
+        either=not any(field.startswith("*") for field in (fields[2], fields[4])),
     )
     if cron.next(0) is None:
         raise ValueError(f"cron {text!r} is never due")

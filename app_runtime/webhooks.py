@@ -27,8 +27,8 @@ from jac_converge.app_runtime.once import Once
 from jac_converge.app_runtime.outcomes import outcome_of
 from jac_converge.app_runtime.problems import Problem, answer_with
 from jac_converge.app_runtime.receiving import Received
+from jac_converge.app_runtime.rider import Rider, WithRider
 from jac_converge.app_runtime.routes import FAILURES
-from jac_converge.app_runtime.sealed import Seal, Sealed
 from jac_converge.app_runtime.signatures import Failure, Signature, signature_of
 from jac_converge.app_runtime.stores import DocumentStore
 from jac_converge.app_runtime.straight import straight
@@ -148,22 +148,22 @@ class Webhook:
         raw = await request.body()
         mark = f"webhook {self._spec.name} {self._signed(request, raw)}"
         received = self._received(checked_object(request, raw))
-        seals: list[Seal] = []
+        riders: list[Rider] = []
 
-        def sealed(store: DocumentStore) -> DocumentStore:
+        def with_mark(store: DocumentStore) -> DocumentStore:
             document = self._once.mark(mark, lasting=self._lasting)
             if document is None:
                 raise _received_before()
-            seals.append(Seal(document=document))
-            return Sealed(store, seals[-1])
+            riders.append(Rider(document=document))
+            return WithRider(store, riders[-1])
 
         # That it was received is stored with what it does, or not at all: whoever dies in between
         # leaves a message that may come again.
         order = Order(
-            spec=self._spec, fields=received.values, root=lambda _: SYSTEM_ROOT, over=sealed
+            spec=self._spec, fields=received.values, root=lambda _: SYSTEM_ROOT, over=with_mark
         )
         outcome = await outcome_of(order, self._server.calls)
-        if not seals[-1].stored:
+        if not riders[-1].stored:
             use = partial(self._once.use, mark, lasting=self._lasting)
             if not await self._server.identity.in_time(use, writes=True):
                 raise _received_before()

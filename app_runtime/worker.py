@@ -36,6 +36,7 @@ from jac_converge.app_runtime.kept import KeptConnections
 from jac_converge.app_runtime.probes import Health
 from jac_converge.app_runtime.proxies import TrustedProxies
 from jac_converge.app_runtime.stores import StoreError
+from jac_converge.app_runtime.straight import Shortcut
 from jac_converge.app_runtime.supervisor import BROKEN, READY
 from jac_converge.app_runtime.tiers import open_memory
 from jac_converge.config.load import App, load_app
@@ -89,7 +90,7 @@ def work(
     log = sys.stderr.isatty() if settings.access_log is None else settings.access_log
     server = _Server(
         uvicorn.Config(
-            TrustedProxies(Front(HeadAsGet(api), log=log), settings.trusted_proxies),
+            TrustedProxies(Front(HeadAsGet(Shortcut(api)), log=log), settings.trusted_proxies),
             log_config=None,
             access_log=False,
             lifespan="on",

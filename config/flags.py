@@ -28,6 +28,8 @@ class Flag:
     """None: not given, so the value of jac.toml stands."""
     positional: bool = False
     metavar: str | None = None
+    short: str = ""
+    """A letter that stands for it."""
 
     @property
     def parameter(self) -> str:
@@ -49,4 +51,5 @@ def add_flags(parser: ArgumentParser, flags: tuple[Flag, ...]) -> None:
         if flag.positional:
             parser.add_argument(flag.parameter, **options)
         else:
-            parser.add_argument(f"--{flag.name}", dest=flag.parameter, **options)
+            short = (f"-{flag.short}",) if flag.short else ()
+            parser.add_argument(*short, f"--{flag.name}", dest=flag.parameter, **options)

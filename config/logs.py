@@ -24,6 +24,9 @@ _FIELDS = ("subject", "action", "version")
 _PASSWORD = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://[^\s/:@]*):\S+@", re.IGNORECASE)
 """To the last @: a password that was not encoded may hold a / or an @."""
 
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""What moves a cursor, ends a line, or turns the way in which a terminal shows it."""
+
 _OTHERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
 
 
@@ -56,20 +59,20 @@ def wants_json(environ: Mapping[str, str], *, flag: bool = False) -> bool:
 
 
 class _Lines(logging.Formatter):
-    """What both forms share: the text of a record, without passwords."""
+    """What both forms share: the text of a record, without passwords and control characters."""
 
     def text(self, record: logging.LogRecord) -> str:
-        return _masked(record.getMessage())
+        return _shown(record.getMessage())
 
     def traceback(self, record: logging.LogRecord) -> str:
         if not record.exc_info or record.exc_info[0] is None:
             return ""
-        return _masked(self.formatException(record.exc_info))
+        return _shown(self.formatException(record.exc_info))
 
     def fields(self, record: logging.LogRecord) -> dict[str, str]:
         given = [(name, getattr(record, name, None)) for name in _FIELDS]
         given.append(("request", current_request.get()))
-        return {name: _masked(str(value)) for name, value in given if value is not None}
+        return {name: _shown(str(value)) for name, value in given if value is not None}
 
 
 class _HumanLines(_Lines):
@@ -78,7 +81,9 @@ class _HumanLines(_Lines):
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
         fields = "".join(f" {name}={value}" for name, value in self.fields(record).items())
         traceback = self.traceback(record)
-        return f"{clock} {level}{self.text(record)}{fields}" + (traceback and f"\n{traceback}")
+        whole = f"{clock} {level}{self.text(record)}{fields}" + (traceback and f"\n{traceback}")
+        # Whatever a line holds of what somebody sent, only a record of ours begins at the margin.
+        return whole.replace("\n", "\n  ")
 
 
 class _JsonLines(_Lines):
@@ -96,5 +101,6 @@ class _JsonLines(_Lines):
         return json.dumps(line, ensure_ascii=False)
 
 
-def _masked(text: str) -> str:
-    return _PASSWORD.sub(r"\g<scheme>:***@", text)
+def _shown(text: str) -> str:
+    masked = _PASSWORD.sub(r"\g<scheme>:***@", text)
+    return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], masked)

@@ -49,7 +49,8 @@ def _register(name: str, summary: str, flags: Any, handler: Any) -> None:
             typ=flag.type,
             default=flag.default,
             help=flag.help,
-            short="",  # a letter that two options share breaks every `jac` command
+            # Empty unless given: a letter that two options share breaks every `jac` command.
+            short=flag.short,
             metavar=None if flag.type is bool or flag.positional else flag.metavar,
         )
         if not flag.positional:

@@ -5,8 +5,8 @@ changes when another writer turns out to act for us, as the autoscaler does.
 """
 
 import re
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
 
 from jac_converge.reconciler.drift import (
     Change,
@@ -22,7 +22,7 @@ from jac_converge.reconciler.objects import Object
 from jac_converge.reconciler.ownership import HANDOVER_MANAGER
 from jac_converge.reconciler.snapshot import Baseline
 
-__all__ = ["REPLICAS", "edits_among", "foreign_drift", "leading"]
+__all__ = ["REPLICAS", "edits_among", "foreign_drift", "leading", "ownership_patch"]
 
 REPLICAS: Final[FieldPath] = ("f:spec", "f:replicas")
 
@@ -99,3 +99,25 @@ def _is_within(change: Change, places: frozenset[str]) -> bool:
 
 def _is_below(place: str, path: str) -> bool:
     return place.startswith((f"{path}.", f"{path}["))
+
+
+def ownership_patch(
+    before: list[dict[str, Any]], after: list[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """Change the entries that differ, and only where they are as they were read.
+
+    Not the version is what is tested: a controller that writes statuses all the time, as during a
+    roll-out, would let no patch through.
+    """
+    if not before:
+        yield {"op": "add", "path": "/metadata/managedFields", "value": after}
+        return
+    new = [entry for entry in after if entry not in before]
+    # From behind, so that no removal moves what a later operation names.
+    for index, entry in reversed(list(enumerate(before))):
+        if entry in after:
+            continue
+        path = f"/metadata/managedFields/{index}"
+        yield {"op": "test", "path": path, "value": entry}
+        yield {"op": "remove", "path": path}
+    yield from ({"op": "add", "path": "/metadata/managedFields/-", "value": e} for e in new)

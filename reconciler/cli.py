@@ -5,6 +5,7 @@ Exit codes: 0 converged, 1 failed, 2 usage or configuration, 3 `--plan` found ch
 
 import os
 import time
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -28,12 +29,13 @@ from jac_converge.reconciler.mirror import Mirror
 from jac_converge.reconciler.ownership import selector_of
 from jac_converge.reconciler.pace import Pace
 from jac_converge.reconciler.pause import seconds_of
+from jac_converge.reconciler.preflight import platform_of
 from jac_converge.reconciler.source import Source
 
 __all__ = ["scale"]
 
 VERBS = (
-    *("plan", "watch", "status", "history", "rollback"),
+    *("plan", "watch", "status", "history", "rollback", "logs", "open", "shell"),
     *("pause", "resume", "destroy", "init", "export"),
 )
 
@@ -105,6 +107,8 @@ def _check_combination(flags: dict[str, Any]) -> None:
         raise ConfigError(usage("--release names what --rollback restores, and goes with it only"))
     if flags["yes"] and not flags["destroy"]:
         raise ConfigError(usage("--yes answers --destroy, and goes with it only"))
+    if flags["follow"] and not flags["logs"]:
+        raise ConfigError(usage("--follow says how to show --logs, and goes with it only"))
     if flags["for_"] is not None:
         if not flags["pause"]:
             raise ConfigError(usage("--for says how long to --pause, and goes with it only"))
@@ -138,6 +142,8 @@ def _on_cluster(source: Source, parse: Parse, flags: dict[str, Any]) -> int:
         from jac_converge.reconciler.commands.pause import pause_or_resume  # noqa: PLC0415
 
         return pause_or_resume(app, cluster, flags)
+    if any(flags[verb] for verb in ("logs", "open", "shell")):
+        return _talk_to_pods(app, cluster, flags)
     converger = Converger(
         cluster=cluster,
         mirror=Mirror([kind.name for kind in WATCHED], time.monotonic),
@@ -150,8 +156,25 @@ def _on_cluster(source: Source, parse: Parse, flags: dict[str, Any]) -> int:
     cluster.check_identity()
     imageless = any(flags[verb] for verb in ("destroy", "status", "history"))
     if not imageless:
-        source.build_with(Images(cluster.target.context, parse=parse, stop=stop))
+        images = Images(
+            partial(platform_of, cluster), context=cluster.target.context, parse=parse, stop=stop
+        )
+        source.build_with(images)
     return _carry_out(source, cluster, converger, flags)
+
+
+def _talk_to_pods(app: App, cluster: KubeCluster, flags: dict[str, Any]) -> int:
+    if flags["logs"]:
+        from jac_converge.reconciler.commands.logs import print_logs  # noqa: PLC0415
+
+        return print_logs(app, cluster, flags)
+    if flags["open"]:
+        from jac_converge.reconciler.commands.open_app import open_app  # noqa: PLC0415
+
+        return open_app(app, cluster, flags)
+    from jac_converge.reconciler.commands.shell import open_shell  # noqa: PLC0415
+
+    return open_shell(app, cluster, flags)
 
 
 def _carry_out(

@@ -203,6 +203,8 @@ def classify(subject: str, status: int, body: bytes, headers: Mapping[str, str])
             return Throttled(subject, message, _seconds(headers))
         case 500 if "field not declared in schema" in message:
             return Invalid(subject, message, "the server may be older than this manifest")
+        case 500 if "failed to create typed patch object" in message:
+            return Invalid(subject, message)
         case _ if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return ServerFault(subject, message)
         case _:

@@ -9,6 +9,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from jac_converge.config.load import App, Problem
+from jac_converge.reconciler.platforms import Platform
 
 if TYPE_CHECKING:
     from jac_converge.reconciler.image.imaging import Imaging
@@ -22,12 +23,16 @@ class Images:
     """The images of one app; nothing is loaded before one has to be built.
 
     Args:
+        platform: recognises the cluster, once that matters.
         context: of the kubeconfig, as it was pinned.
         parse: finds what is wrong with the app's own file.
         stop: ends every wait.
     """
 
-    def __init__(self, context: str, *, parse: Parse, stop: Event) -> None:
+    def __init__(
+        self, platform: Callable[[], Platform], *, context: str, parse: Parse, stop: Event
+    ) -> None:
+        self._platform = platform
         self._context = context
         self._parse = parse
         self._stop = stop
@@ -45,7 +50,9 @@ class Images:
         if self._imaging is None:
             from jac_converge.reconciler.image.imaging import Imaging  # noqa: PLC0415 - as said
 
-            self._imaging = Imaging(self._context, parse=self._parse, stop=self._stop)
+            self._imaging = Imaging(
+                self._platform, context=self._context, parse=self._parse, stop=self._stop
+            )
         return self._imaging.built(app)
 
     def bring(self, reference: str, say: Callable[[str], None]) -> None:

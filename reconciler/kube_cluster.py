@@ -7,15 +7,17 @@ error leaves here as one of `errors.py`.
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
 import urllib3
-from urllib3.exceptions import HTTPError, MaxRetryError, ReadTimeoutError
+from urllib3.exceptions import HTTPError, MaxRetryError
 
+from jac_converge.reconciler.authorship import ownership_patch
 from jac_converge.reconciler.errors import (
     ClusterError,
     Invalid,
@@ -31,13 +33,20 @@ from jac_converge.reconciler.kubeconfig import context_name
 from jac_converge.reconciler.login import Login
 from jac_converge.reconciler.objects import LEASE, Kind, Object, kind_named
 from jac_converge.reconciler.ownership import FIELD_MANAGER
-from jac_converge.reconciler.position import Bookmark, Changed, Listed
+from jac_converge.reconciler.position import Listed
+from jac_converge.reconciler.watch_stream import KubeWatchStream, StreamedLines
+
+if TYPE_CHECKING:
+    from websockets.sync.client import ClientConnection
 
 __all__ = ["USUAL", "KubeCluster", "Limits", "connect"]
 
 
 logger = logging.getLogger(__name__)
 
+
+_NOT_IN_YAML: Final = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+"""Controls, line ends and what is no character: YAML 1.1, "5.1 Character Set" and "5.4"."""
 
 UNARY_TIMEOUT: Final = urllib3.Timeout(connect=3.05, read=10.0)
 
@@ -142,6 +151,11 @@ class KubeCluster:
                 return Listed(tuple(items), page["metadata"]["resourceVersion"])
             query = {**self._selection(kind), "limit": str(self._limits.page), "continue": rest}
 
+    def first(self, kind: Kind) -> Object | None:
+        """One object of a kind without namespaces, whichever; None where there is none."""
+        page = self._page(f"{kind.plural} list", kind, {"limit": "1"})
+        return next(iter(page.get("items") or ()), None)
+
     def _page(self, subject: str, kind: Kind, query: Mapping[str, str]) -> Object:
         try:
             return self._request(subject, "GET", self._path(kind), query=query)
@@ -155,7 +169,7 @@ class KubeCluster:
                 f"check the server of context {self.target.context}, or give another --context",
             ) from error
 
-    def watch(self, kind: Kind, version: str, seconds: int) -> "KubeWatchStream":
+    def watch(self, kind: Kind, version: str, seconds: int) -> KubeWatchStream:
         """See `Cluster.watch`."""
         query = {
             **self._selection(kind),
@@ -166,7 +180,7 @@ class KubeCluster:
         }
         subject = f"{kind.plural} watch"
         response = self._send(subject, "GET", self._path(kind), query=query, stream=True)
-        return KubeWatchStream(subject, kind, response)
+        return KubeWatchStream(subject, response)
 
     def apply(self, obj: Object, *, manager: str = FIELD_MANAGER, dry_run: bool = False) -> Object:
         """See `Cluster.apply`."""
@@ -199,7 +213,7 @@ class KubeCluster:
         """See `Cluster.patch_ownership`."""
         metadata = obj["metadata"]
         same = {"op": "test", "path": "/metadata/uid", "value": metadata["uid"]}
-        changed = _ownership_patch(metadata.get("managedFields") or [], fields)
+        changed = ownership_patch(metadata.get("managedFields") or [], fields)
         return self.patch(obj, [same, *changed])
 
     def patch(self, obj: Object, operations: list[dict[str, Any]]) -> Object:
@@ -231,6 +245,39 @@ class KubeCluster:
             )
         except Missing:
             logger.debug("object was gone already", extra={"subject": metadata["name"]})
+
+    def lines(self, subject: str, path: str, query: Mapping[str, str]) -> StreamedLines:
+        """GET an answer that may not end, line by line.
+
+        Args:
+            subject: of errors.
+            path: below the app's namespace, such as `pods/shop-1/log`.
+            query: its parameters.
+        """
+        below = f"/api/v1/namespaces/{self.target.namespace}/{path}"
+        return StreamedLines(subject, self._send(subject, "GET", below, query=query, stream=True))
+
+    def dial(
+        self, subject: str, path: str, query: Sequence[tuple[str, str]], protocol: str
+    ) -> "ClientConnection":
+        """Open a websocket; arguments as of `lines`, and its subprotocol.
+
+        Here, because it is the pinned cluster's, by the pinned login.
+        """
+        # Not at the top: nothing else speaks by websocket.
+        from jac_converge.reconciler.pod_socket import open_socket  # noqa: PLC0415
+
+        below = f"/api/v1/namespaces/{self.target.namespace}/{path}?{urlencode(query)}"
+        url = f"{self.target.server}{below}"
+        access, login = self._login.current()
+        try:
+            return open_socket(subject, url, access.pool, login, protocol)
+        except Refused as error:
+            if not error.expired:
+                raise
+            self._login.renew(access)
+        access, login = self._login.current()
+        return open_socket(subject, url, access.pool, login, protocol)
 
     def reauthenticate(self) -> None:
         """See `Cluster.reauthenticate`."""
@@ -300,7 +347,7 @@ class KubeCluster:
         stream: bool = False,
     ) -> urllib3.BaseHTTPResponse:
         """One request; a login that expired is renewed once."""
-        payload = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+        payload = None if body is None else _encoded(body)
         url = f"{self.target.server}{path}{f'?{urlencode(query)}' if query else ''}"
         for renewed in (False, True):
             if not stream:
@@ -330,73 +377,14 @@ class KubeCluster:
         raise error
 
 
-class KubeWatchStream:
-    """One HTTP answer that does not end, read line by line."""
+def _encoded(body: Any) -> bytes:
+    """JSON that is YAML too, which is what the server takes an apply for.
 
-    def __init__(self, subject: str, kind: Kind, response: urllib3.BaseHTTPResponse) -> None:
-        self._subject = subject
-        self._kind = kind
-        self._response = response
-        self._closed = False
-
-    def __iter__(self) -> Iterator[Changed | Bookmark]:
-        """See `WatchStream`."""
-        rest = b""
-        try:
-            for chunk in self._response.stream(1 << 20):
-                *lines, rest = (rest + chunk).split(b"\n")
-                yield from (self._event(line) for line in lines if line)
-        except ReadTimeoutError as exc:
-            raise Unreachable(self._subject, "no word, not even a bookmark, for 75 s") from exc
-        except HTTPError as exc:
-            # A stream that we closed ourselves ends in the middle of a chunk; that is its end.
-            if not self._closed:
-                raise Unreachable(self._subject, f"the connection broke ({exc})") from exc
-        finally:
-            self._response.close()
-
-    def close(self) -> None:
-        """See `WatchStream`; the reading thread wakes with the end of the stream."""
-        self._closed = True
-        try:
-            self._response.shutdown()
-        except (OSError, ValueError, RuntimeError):
-            # It ended by itself in this moment.
-            logger.debug("watch was closed already", extra={"subject": self._subject})
-
-    def _event(self, line: bytes) -> Changed | Bookmark:
-        try:
-            event = json.loads(line)
-            kind, obj = event["type"], event["object"]
-        except (ValueError, KeyError, TypeError) as exc:
-            raise ServerFault(self._subject, f"it is not a watch event: {line[:80]!r}") from exc
-        if kind == "BOOKMARK":
-            return Bookmark(obj["metadata"]["resourceVersion"])
-        if kind == "ERROR":
-            raise classify(self._subject, int(obj.get("code") or 500), json.dumps(obj).encode(), {})
-        return Changed(kind, obj)
-
-
-def _ownership_patch(
-    before: list[dict[str, Any]], after: list[dict[str, Any]]
-) -> Iterator[dict[str, Any]]:
-    """Change the entries that differ, and only where they are as they were read.
-
-    Not the version is what is tested: a controller that writes statuses all the time, as during a
-    roll-out, would let no patch through.
+    YAML has no surrogates, so what is beyond 16 bits cannot be escaped as JSON does it; and it has
+    characters of its own that must not stand in a text as they are.
     """
-    if not before:
-        yield {"op": "add", "path": "/metadata/managedFields", "value": after}
-        return
-    new = [entry for entry in after if entry not in before]
-    # From behind, so that no removal moves what a later operation names.
-    for index, entry in reversed(list(enumerate(before))):
-        if entry in after:
-            continue
-        path = f"/metadata/managedFields/{index}"
-        yield {"op": "test", "path": path, "value": entry}
-        yield {"op": "remove", "path": path}
-    yield from ({"op": "add", "path": "/metadata/managedFields/-", "value": e} for e in new)
+    text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
 
 
 def _kind_of(obj: Object) -> Kind:

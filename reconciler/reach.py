@@ -39,8 +39,7 @@ def reach(app: App, live: Mapping[ObjectKey, Object]) -> str:
                 f"  # or https, as Gateway {exposure.gateway} listens"
             )
         case "none":
-            forward = f"kubectl -n {app.namespace} port-forward service/{app.name} 8000:80"
-            return f"{forward}  # then http://127.0.0.1:8000{page}"
+            return f"jac scale {app.file.name} --open"
 
 
 def _address(live: Object | None) -> str | None:

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 from jac_converge.app_runtime.auth import passwords
 from jac_converge.app_runtime.auth.account import (
+    ADMIN,
     KIND,
     USER,
     Account,
@@ -160,18 +161,33 @@ class Accounts:
 
         self._change(id_, ended)
 
-    def set_role(self, account: Account, role: str) -> Account:
+    def set_role(self, account: Account, role: str, *, by: Account) -> Account:
         """Give an account another role, for the next call of each of its tokens already.
 
+        Args:
+            account: whose, another one than that of the admin.
+            role: new.
+            by: an admin, who is written as well, and so is one still when this is stored: of two
+                who take the role from each other at the same time one keeps it.
+
         Raises:
-            Refused: it is gone.
-            Conflict: others changed it all the time.
+            Refused: the account is gone, or the admin is none any more, or others changed one of
+                them all the time.
         """
-        self._change(account.id, lambda _: {"role": role})
-        changed = self.current(self._store.get([account.id]).get(account.id))
-        if changed is None:
-            raise Refused(CHANGED)
-        return changed
+        for _ in range(ENDINGS):
+            found = self._store.get([account.id, by.id])
+            other, admin = (self.current(found.get(one)) for one in (account.id, by.id))
+            if other is None or admin is None:
+                break
+            if (admin.role, admin.version) != (ADMIN, by.version):
+                break
+            changed = with_changes(found[account.id], role=role)
+            try:
+                self._store.commit(WriteBatch(updates=(changed, found[by.id])))
+            except Conflict:
+                continue
+            return account_of(changed)
+        raise Refused(CHANGED)
 
     def end_all(self, id_: str) -> None:
         """Void every token and every API key of an account."""

@@ -6,25 +6,25 @@ operator has to be able to look up afterwards.
 
 import logging
 
-from fastapi import Request
+from fastapi.requests import HTTPConnection
 
 __all__ = ["address_of", "audit"]
 
 logger = logging.getLogger(__name__)
 
 
-def address_of(request: Request) -> str | None:
+def address_of(request: HTTPConnection) -> str | None:
     """Return where a request came from, as far as it is known."""
     return request.client.host if request.client else None
 
 
 def audit(
     event: str,
-    request: Request,
+    request: HTTPConnection,
     account: str = "-",
     *,
-    by: str | None = None,
     alarming: bool = False,
+    **more: str,
 ) -> None:
     """Write a line.
 
@@ -32,18 +32,13 @@ def audit(
         event: in one word.
         request: where it came from.
         account: its id; "-": of nobody that we know.
-        by: id of the account that did it, where that is another one.
         alarming: somebody should look at it.
+        more: ids and words of ours; `by`: the account that did it, where that is another one.
     """
     level = logging.WARNING if alarming else logging.INFO
     address = address_of(request) or "-"
-    logger.log(
-        level,
-        "auth %s account=%s address=%s%s",
-        event,
-        account.rpartition(":")[2],
-        address,
-        f" by={by.rpartition(':')[2]}" if by is not None else "",
-        extra={"event": event, "account": account, "address": address}
-        | ({"by": by} if by is not None else {}),
-    )
+    ids = {"account": account, "address": address, **more}
+    short = {"account": account.rpartition(":")[2], "address": address}
+    short |= {name: value.rpartition(":")[2] for name, value in more.items()}
+    told = " ".join(f"{name}={value}" for name, value in short.items())
+    logger.log(level, "auth %s %s", event, told, extra={"event": event, **ids})

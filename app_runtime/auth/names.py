@@ -27,12 +27,20 @@ __all__ = [
 
 USERNAME, EMAIL, SSO = "username", "email", "sso"
 MAX_NAME = 254  # characters: the longest e-mail address
+MAX_SENT = 1024
+"""Characters of a name with what surrounds it. To normalise takes the square of the accents that
+follow each other, and all other threads wait: a few megabytes of them would stop the process."""
 MAX_SUBJECT = 255  # characters (OpenID Connect Core 1.0, section 2)
 
 # Only ASCII, and only lower case after folding: "straße.example" and "strasse.example" are two
 # domains, so nothing cleverer may make one name of what may be two mailboxes.
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _ADDRESS = re.compile(rf"[a-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_LABEL}(?:\.{_LABEL})*", re.ASCII)
+_LIKE_AN_ADDRESS = re.compile(r"\S@\S")
+# What Unicode calls printable and nobody sees: fillers, selectors of variants, a blank of Braille.
+_UNSEEN = re.compile(
+    r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]"
+)
 _PROVIDER = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII)
 
 
@@ -55,7 +63,8 @@ class Name:
     def key(self) -> str:
         """The id of the document that claims it: names that look or fold alike are one."""
         if self.type == USERNAME:
-            return f"name:{self.value.casefold()}"
+            # Folded, some characters come apart that `NFKC` puts together, and some the other way.
+            return f"name:{unicodedata.normalize('NFKC', self.value.casefold())}"
         if self.type == EMAIL:
             return f"email:{self.value.lower()}"
         return f"sso:{self.value}"
@@ -85,12 +94,17 @@ def username(value: str) -> Name:
     Raises:
         Refused: it is not fit.
     """
+    if len(value) > MAX_SENT:
+        raise Refused(f"a name has 1 to {MAX_NAME} characters that are seen")
     if is_address(value):
         return email(value)
     plain = unicodedata.normalize("NFKC", value).strip()
     folded = plain.casefold()
-    if not folded or len(folded) > MAX_NAME or any(not char.isprintable() for char in folded):
-        raise Refused(f"a name has 1 to {MAX_NAME} printable characters")
+    if not folded or len(folded) > MAX_NAME or not folded.isprintable() or _UNSEEN.search(plain):
+        raise Refused(f"a name has 1 to {MAX_NAME} characters that are seen")
+    if _LIKE_AN_ADDRESS.search(plain):
+        # It would be shown like the address of somebody else, or like one that it is not.
+        raise Refused("a name like an e-mail address has to be one, in ASCII")
     return Name(type=USERNAME, value=plain)
 
 

@@ -26,7 +26,7 @@ LONGEST_BY_ADDRESS, DECAY_BY_ADDRESS = 900.0, 60.0  # s
 FREE_BY_ACCOUNT = 30  # from everywhere
 SLOWEST = 5.0  # s that a guess is held up, where the account is guessed at from everywhere
 SLOW_AT_FIRST = 0.1  # s
-FREE_REGISTRATIONS = 20  # by one address
+FREE_REGISTRATIONS = 20  # by one address; new names of one account
 FREE_MAILS, DECAY_OF_MAILS = 3, 1200.0  # to one address; s
 FREE_MAILS_OF_ONE = 20  # of one account or client, to whomever
 LONGEST_TO_REGISTER, DECAY_TO_REGISTER = 3600.0, 300.0  # s
@@ -110,16 +110,16 @@ class Throttle:
         Raises:
             TooMany: it has to wait.
         """
-        if address is None:
-            return
-        limit = self._limit(
-            "registrations",
-            address,
-            free=FREE_REGISTRATIONS,
-            longest=LONGEST_TO_REGISTER,
-            decay=DECAY_TO_REGISTER,
-        )
-        self._tallies.count(limit)
+        if address is not None:
+            self._tallies.count(self._names(address))
+
+    def naming(self, account: str) -> None:
+        """Let an account ask for another name, and count it: the answer says which are taken.
+
+        Raises:
+            TooMany: it has to wait.
+        """
+        self._tallies.count(self._names(account))
 
     def mailing(self, what: str, key: str, by: str | None) -> None:
         """Let a mail to an address pass, and count it, whosever it is.
@@ -136,6 +136,15 @@ class Throttle:
         if by is not None:
             self._tallies.count(self._mails(f"by {by}", FREE_MAILS_OF_ONE))
         self._tallies.count(self._mails(f"{what} {key}", FREE_MAILS))
+
+    def _names(self, who: str) -> Limit:
+        return self._limit(
+            "registrations",
+            who,
+            free=FREE_REGISTRATIONS,
+            longest=LONGEST_TO_REGISTER,
+            decay=DECAY_TO_REGISTER,
+        )
 
     def _mails(self, entry: str, free: int) -> Limit:
         return self._limit(

@@ -157,17 +157,18 @@ def _step(origin: list[Any], destination: Any, *, edges: bool) -> Iterator[_Link
             yield link
 
 
-def may_read(node: Any, caller: str) -> bool:
-    """Say whether the caller may read a node that is in memory.
+def may_read(anchor: Any, caller: str | None = None) -> bool:
+    """Say whether the caller may read a node that was read.
 
     Args:
-        node: its anchor.
-        caller: id of the caller's root.
+        anchor: of the node.
+        caller: id of the caller's root, where it is known.
     """
     # What is stored counts, not what a walker made of it.
-    stored = node.__dict__.get("document")
+    stored = anchor.__dict__.get("document")
+    caller = hex_of(Jac.get_context().user_root) if caller is None else caller
     own = stored is not None and stored.body.get("owner") == caller and not CHECKS_ARE_FOREIGN
-    return own or bool(Jac.check_read_access(node))
+    return own or bool(Jac.check_read_access(anchor))
 
 
 def reach(memory: RequestMemory, id_: str) -> Any:

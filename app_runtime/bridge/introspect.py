@@ -9,6 +9,7 @@ import inspect
 import logging
 import sys
 import typing
+from collections import defaultdict
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
@@ -147,6 +148,9 @@ class Callables:
     archetypes: tuple[type, ...]
     middleware: dict[str, WalkerSpec]
     """Walkers that run before each call, in this order."""
+    definitions: Mapping[str, frozenset[str]]
+    """Name of a walker or function -> the .jac files of the project that define one, also where
+    it is not served."""
 
 
 def find(
@@ -185,7 +189,24 @@ def find(
         jobs=jobs,
         archetypes=archetypes,
         middleware=_middleware(module, project),
+        definitions=_definitions(project),
     )
+
+
+def _definitions(project: Path) -> Mapping[str, frozenset[str]]:
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for module in list(sys.modules.values()):
+        own = dict(getattr(module, "__dict__", {}))
+        if not str(own.get("__file__", "")).endswith(".jac"):
+            continue
+        for member in own.values():
+            file = _jac_file(member, project)
+            callable_ = inspect.isfunction(member) or (
+                inspect.isclass(member) and issubclass(member, WalkerArchetype)
+            )
+            if file is not None and callable_:
+                found[member.__name__].add(file)
+    return {name: frozenset(files) for name, files in found.items()}
 
 
 def _middleware(module: ModuleType, project: Path) -> dict[str, WalkerSpec]:

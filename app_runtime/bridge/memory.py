@@ -66,6 +66,7 @@ class RequestMemory:
         self,
         store: DocumentStore,
         *,
+        name: str = "",
         too_late: Callable[[], bool] = bool,
         given_up: Callable[[], bool] = bool,
     ) -> None:
@@ -73,11 +74,12 @@ class RequestMemory:
 
         Args:
             store: where documents are.
+            name: of what is called, to know what it reads.
             too_late: asked right before a commit happens; says whether it may not any more.
             given_up: asked whenever this memory is; says whether the request is to end.
         """
         self._store = store
-        self._reader = Reader(store)
+        self._reader = Reader(store, name)
         self.read = self._reader.read
         """Reads documents of any kind, each once."""
         self._too_late = too_late
@@ -111,6 +113,7 @@ class RequestMemory:
     def settle(self) -> None:
         """Note that the call has committed: its effects are due, and they take their time."""
         self._settled = True
+        self._reader.learn()
         self._too_late = self._given_up = bool
         self.effects.release(self.effects.waiting())
 

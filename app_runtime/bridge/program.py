@@ -130,7 +130,9 @@ class Run:
         given_up: Callable[[], bool] = bool,
     ) -> None:
         self._call = call
-        self._memory = RequestMemory(store, too_late=too_late, given_up=given_up)
+        self._memory = RequestMemory(
+            store, name=call.spec.name, too_late=too_late, given_up=given_up
+        )
         self._context = _context(self._memory)
         self._started: Any = None
 
@@ -302,6 +304,7 @@ class Program:
         self.functions = callables.functions
         self.middleware = callables.middleware
         self.jobs = callables.jobs
+        self.definitions = callables.definitions
         for archetype in callables.archetypes:
             desc_for(archetype)  # its table of tags has no lock: fill it before there are threads
 

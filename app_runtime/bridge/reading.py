@@ -1,13 +1,17 @@
-"""How one request reads: each document once, and ahead of itself where it follows a chain.
+"""How one request reads: each document once, and ahead of itself where it can tell what follows.
 
-Reads that follow one another, each for what the one before named, cost a round trip per hop. After
-a few such hops the documents near the last one come along: those that were created with it or
-after it, in order. They wait here until somebody asks. It changes with the policy of reading ahead.
+What calls like this one have read before comes along with what is read first. And reads that follow
+one another, each for what the one before named, cost a round trip per hop: after a few such hops
+the documents near the last one come along, those that were created with it or after it, in order.
+All of them wait here until somebody asks, though not for long: who waits for somebody else means to
+see what they did. It changes with the policy of reading ahead.
 """
 
+import time
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
+from jac_converge.app_runtime.bridge.footprints import Footprints, Key
 from jac_converge.app_runtime.stores import Document, DocumentStore, WriteBatch
 
 __all__ = ["Reader"]
@@ -24,16 +28,31 @@ AHEAD: Final = 256
 MOST: Final = 2048
 """The same where all that was read ahead before was wanted: twice as many each time, up to this."""
 
+FRESH: Final = 0.05
+"""s that a document waits which was read ahead; to read it again is cheap."""
+
+FOOTPRINTS: Final = Footprints()
+"""Of this process."""
+
 
 class Reader:
     """The documents that one request has read, by id."""
 
-    __slots__ = ("_ahead", "_hops", "_read", "_store", "_width")
+    __slots__ = ("_ahead", "_ahead_at", "_hops", "_key", "_name", "_read", "_store", "_width")
 
-    def __init__(self, store: DocumentStore) -> None:
+    def __init__(self, store: DocumentStore, name: str = "") -> None:
+        """Begin with nothing read.
+
+        Args:
+            store: where documents are.
+            name: of the call, whose footprint this is; empty: of nothing that comes again.
+        """
         self._store = store
+        self._name = name
+        self._key: Key = ()
         self._read: dict[str, Document] = {}
         self._ahead: dict[str, Document] = {}
+        self._ahead_at = 0.0
         self._hops = 0
         self._width = 0
 
@@ -45,7 +64,7 @@ class Reader:
         """
         # Several threads of one request may be here. What one of them has read first counts for
         # all, and a document that was read ahead is never in neither place.
-        read, ahead = self._read, self._ahead
+        read, ahead = self._read, self._fresh()
         unread = [id_ for id_ in ids if id_ not in read and id_ not in ahead]
         if unread:
             for id_, document in self._fetch(unread).items():
@@ -75,7 +94,21 @@ class Reader:
         for removal in batch.removals:
             self._read.pop(removal.id, None)
 
+    def learn(self) -> None:
+        """Note, of a call that ended well, what it has read."""
+        if self._key:
+            first = self._key[1:]
+            FOOTPRINTS.note(self._key, tuple(id_ for id_ in self._read if id_ not in first))
+
+    def _fresh(self) -> dict[str, Document]:
+        """Return what was read ahead, begun anew where that is too long ago."""
+        if self._ahead and time.monotonic() - self._ahead_at > FRESH:
+            self._ahead = {}
+        return self._ahead
+
     def _fetch(self, ids: Collection[str]) -> dict[str, Document]:
+        if self._name and not self._key:
+            return self._fetch_first(ids)
         found = self._store.get(ids)
         self._hops = self._hops + 1 if len(ids) <= FEW else 0
         if self._hops > PATIENCE:
@@ -83,7 +116,20 @@ class Reader:
             if last is not None and last.group:
                 more = min(2 * self._width, MOST) if not self._ahead else 0
                 self._width = max(more, AHEAD)
+                self._ahead_at = time.monotonic()
                 for document in self._store.near(last.group, last.stamp, self._width):
                     if document.id not in self._read and document.id not in found:
                         self._ahead[document.id] = document
+        return found
+
+    def _fetch_first(self, ids: Collection[str]) -> dict[str, Document]:
+        self._key = (self._name, *ids)
+        expected = FOOTPRINTS.expected(self._key)
+        if not expected:
+            return self._store.get(ids)
+        self._ahead_at = time.monotonic()
+        found = self._store.get([*ids, *expected])
+        for id_ in expected:
+            if (document := found.pop(id_, None)) is not None:
+                self._ahead[id_] = document
         return found

@@ -6,7 +6,7 @@ It changes with what browsers do with cookies.
 from fastapi import Request
 from starlette.responses import Response
 
-__all__ = ["clear", "read", "write"]
+__all__ = ["clear", "clear_oldest", "read", "write"]
 
 
 def write(response: Response, name: str, value: str, *, secure: bool, lifetime: int) -> None:
@@ -39,6 +39,19 @@ def read(request: Request, name: str, *, secure: bool) -> str | None:
 def clear(response: Response, name: str, *, secure: bool) -> None:
     """Let the browser forget a cookie."""
     write(response, name, "", secure=secure, lifetime=0)
+
+
+def clear_oldest(
+    request: Request, response: Response, prefix: str, *, secure: bool, but: int
+) -> None:
+    """Let the browser forget cookies that begin alike, but for the latest ones.
+
+    Another page may begin logins without end, whose cookies would be too much for a head.
+    """
+    full = _full(prefix, secure=secure)
+    found = [name for name in request.cookies if name.startswith(full)]  # the oldest comes first
+    for name in found[: max(0, len(found) - but)]:
+        clear(response, f"{prefix}{name.removeprefix(full)}", secure=secure)
 
 
 def _full(name: str, *, secure: bool) -> str:

@@ -17,10 +17,12 @@ from jac_converge.app_runtime.sso.person import Person
 from jac_converge.app_runtime.sso.seal import Seal
 from jac_converge.config.sso import SsoSettings
 
-__all__ = ["LIFETIME", "Begun", "Logins", "cookie_of", "speaker"]
+__all__ = ["LIFETIME", "STATE", "Begun", "Logins", "cookie_of", "speaker"]
 
 logger = logging.getLogger(__name__)
 
+STATE = "sso-"
+"""What the names of cookies begin with that logins under way are kept in."""
 LIFETIME = 600  # s to log in at the provider
 LONGEST = 1024  # characters of a parameter
 
@@ -145,7 +147,7 @@ def cookie_of(attempt: Attempt) -> str:
 
 
 def _cookie(state: str) -> str:
-    return f"sso-{''.join(char for char in state[:12] if char.isalnum())}"
+    return f"{STATE}{''.join(char for char in state[:12] if char.isalnum())}"
 
 
 def _made(name: str, settings: SsoSettings, fetcher: Fetcher) -> _Provider:

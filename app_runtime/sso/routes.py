@@ -13,9 +13,11 @@ from fastapi import APIRouter, FastAPI, Query, Request, Security
 from pydantic import BaseModel, Field
 from starlette.responses import RedirectResponse, Response
 
+from jac_converge.app_runtime.auth.account import Account
 from jac_converge.app_runtime.auth.audit import audit
 from jac_converge.app_runtime.auth.tokens import Claims
 from jac_converge.app_runtime.bodies import CheckedRoute
+from jac_converge.app_runtime.door import Door
 from jac_converge.app_runtime.identity import Identity
 from jac_converge.app_runtime.login_routes import FAILURES
 from jac_converge.app_runtime.problems import NO_STORE, Problem, answer, refusal
@@ -23,7 +25,7 @@ from jac_converge.app_runtime.sso import cookies
 from jac_converge.app_runtime.sso.attempt import Attempt
 from jac_converge.app_runtime.sso.errors import ProviderDown, Refused, SsoError
 from jac_converge.app_runtime.sso.linking import Entrance
-from jac_converge.app_runtime.sso.logins import LIFETIME, Begun, Logins, cookie_of, speaker
+from jac_converge.app_runtime.sso.logins import LIFETIME, STATE, Begun, Logins, cookie_of, speaker
 from jac_converge.app_runtime.sso.person import Person
 from jac_converge.app_runtime.sso.pickup import LIFETIME as PICKUP_LIFETIME
 from jac_converge.app_runtime.sso.pickup import Pickup
@@ -34,6 +36,7 @@ __all__ = ["SsoRoutes"]
 logger = logging.getLogger(__name__)
 
 PICKUP = "sso-code"  # cookie
+MOST_BEGUN = 8  # logins of one browser at the same time
 LARGEST_FORM = 64 * 1024  # bytes
 BROUGHT_BACK = ("code", "state", "iss", "error")
 Next = Annotated[
@@ -55,6 +58,12 @@ class Code(BaseModel):
     code_verifier: str | None = Field(default=None, max_length=128)
 
 
+class Linking(BaseModel):
+    """The proof that the owner is asking."""
+
+    current_password: str | None = None
+
+
 class SsoRoutes:
     """The routes, and what they do."""
 
@@ -64,7 +73,9 @@ class SsoRoutes:
         logins: Logins,
         entrance: Entrance,
         pickup: Pickup,
+        *,
         site: Site,
+        door: Door,
     ) -> None:
         """Describe them.
 
@@ -74,12 +85,14 @@ class SsoRoutes:
             entrance: to accounts.
             pickup: of tokens.
             site: where the app is.
+            door: asks for the password of who links.
         """
         self._identity = identity
         self._logins = logins
         self._entrance = entrance
         self._pickup = pickup
         self._site = site
+        self._door = door
 
     def install(self, app: FastAPI) -> None:
         """Add the routes."""
@@ -106,10 +119,14 @@ class SsoRoutes:
             return await begin(request, provider, "register", next_, code_challenge)
 
         async def post_link(
-            provider: str, request: Request, next_: Next = None, claims: Claims = required
+            provider: str,
+            request: Request,
+            body: Linking | None = None,
+            next_: Next = None,
+            claims: Claims = required,
         ) -> Response:
             """Begin to link one's own account; the answer has the URL to send the browser to."""
-            return await link(request, provider, next_, claims)
+            return await link(request, provider, next_, claims, body or Linking())
 
         async def by_form(provider: str, request: Request) -> Response:
             """Take what a provider sends by a form, as Apple does."""
@@ -146,14 +163,19 @@ class SsoRoutes:
         return response
 
     async def _link(
-        self, request: Request, provider: str, next_: str | None, claims: Claims
+        self, request: Request, provider: str, next_: str | None, claims: Claims, body: Linking
     ) -> Response:
         """Begin to link.
 
         By a POST with a token, so that no other site can begin it for somebody: whoever could
-        would let them into an account of his from then on, or himself into theirs.
+        would let them into an account of his from then on, or himself into theirs. And with the
+        password, or whoever has found a token would have a way in that outlives it.
         """
-        await self._identity.in_time(self._identity.account, claims)
+
+        def prove(account: Account) -> None:
+            self._door.prove(account, claims, body.current_password)
+
+        await self._door.proven("sso_link", claims, prove, request)
         try:
             attempt = self._attempt(request, provider, "link", next_, speaker=asdict(claims))
             begun = await self._logins.begin(attempt)
@@ -279,6 +301,7 @@ class SsoRoutes:
 
     def _keep(self, request: Request, response: Response, begun: Begun) -> None:
         secure = self._site.is_secure(request)
+        cookies.clear_oldest(request, response, STATE, secure=secure, but=MOST_BEGUN - 1)
         cookies.write(response, begun.cookie, begun.note, secure=secure, lifetime=LIFETIME)
 
     def _logins_check(self, provider: str) -> None:

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from jac_converge.app_runtime.auth.accounts import Accounts
 from jac_converge.app_runtime.auth.sessions import Sessions
+from jac_converge.app_runtime.door import Door
 from jac_converge.app_runtime.identity import Identity
 from jac_converge.app_runtime.once import Once
 from jac_converge.app_runtime.sso.fetch import Fetcher
@@ -29,6 +30,7 @@ class Who:
     identity: Identity
     accounts: Accounts
     sessions: Sessions
+    door: Door
     store: DocumentStore
     """Of all of them."""
 
@@ -52,5 +54,5 @@ def add_sso(api: FastAPI, settings: Settings, secrets: Sequence[str], who: Who) 
     pickup = Pickup(Seal(secrets, purpose="sso pickup"), once)
     entrance = Entrance(who.store, who.accounts, who.sessions)
     site = Site(server.public_url, server.return_urls)
-    SsoRoutes(who.identity, logins, entrance, pickup, site).install(api)
+    SsoRoutes(who.identity, logins, entrance, pickup, site=site, door=who.door).install(api)
     return logins

@@ -35,7 +35,7 @@ from jac_converge.app_runtime.stores.mongo_rows import FIELDS, MANY, RECORD, Row
 from jac_converge.app_runtime.stores.mongo_sending import Patience, Unanswered
 from jac_converge.app_runtime.stores.tally import Tally
 
-__all__ = ["Mongo"]
+__all__ = ["Mongo", "check_uri"]
 
 logger = logging.getLogger(__name__)
 
@@ -86,13 +86,7 @@ class Mongo:
         options = _defaults(uri, patience)
         if tally is not None:
             options["event_listeners"] = [_Commands(tally)]
-        try:
-            client: MongoClient[Row] = MongoClient(uri, **options)
-        except (ConfigurationError, InvalidURI, ValueError) as error:
-            raise StoreError(
-                f"MongoDB open failed ({type(error).__name__}): {error}; "
-                "check [converge.database] mongodb_uri or MONGODB_URI"
-            ) from error
+        client = _client(uri, options)
         store, said = cls(client, database, patience, parts or Parts()), False
         while True:
             try:
@@ -214,6 +208,26 @@ class _Commands(CommandListener):
 
     def failed(self, event: CommandFailedEvent) -> None:
         """Nothing to count: whoever asked does."""
+
+
+def check_uri(uri: str) -> None:
+    """Look whether a URI makes sense; nobody is asked, so of `mongodb+srv://` little is known.
+
+    Raises:
+        StoreError: it does not.
+    """
+    if not uri.startswith("mongodb+srv://"):
+        _client(uri, {"connect": False}).close()
+
+
+def _client(uri: str, options: dict[str, Any]) -> "MongoClient[Row]":
+    try:
+        return MongoClient(uri, **options)
+    except (ConfigurationError, InvalidURI, ValueError) as error:
+        raise StoreError(
+            f"MongoDB open failed ({type(error).__name__}): {error}; "
+            "check [converge.database] mongodb_uri or MONGODB_URI"
+        ) from error
 
 
 def _defaults(uri: str, patience: Patience) -> dict[str, Any]:

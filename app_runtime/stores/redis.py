@@ -251,14 +251,14 @@ def _text(document: Document) -> str:
 
 def _document(id_: str, text: bytes) -> Document:
     head, _, body = text[1:].partition(b"\n")
-    kind, version, group, stamp = json.loads(head)
+    kind, version, group, stamp = body_from(head)
     return Document(
         id=id_, kind=kind, version=version, group=group, stamp=stamp, body=body_from(body)
     )
 
 
 def _head(text: bytes) -> Head:
-    _, _, group, stamp = json.loads(text)
+    _, _, group, stamp = body_from(text)
     return Head(group=group, stamp=stamp)
 
 

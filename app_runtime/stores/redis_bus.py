@@ -4,7 +4,6 @@ What is published while a process is not connected is lost to it, which the log 
 with how a Redis is spoken to.
 """
 
-import asyncio
 import logging
 import threading
 import time
@@ -14,6 +13,7 @@ from typing import Any
 import redis
 import redis.exceptions
 
+from jac_converge.app_runtime.pool import Pool
 from jac_converge.app_runtime.stores.bus import BusDown
 from jac_converge.app_runtime.stores.redis_urls import Pools
 
@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 FAILURES = (redis.RedisError, redis.exceptions.RedisClusterException, OSError)
 QUIET = 5.0  # s without a message after which a sign of life is asked for
 PAUSE, LONGEST_PAUSE = 0.2, 5.0  # s between two tries to connect
+SENDERS = 16  # threads that publish
 LOOK = 0.5  # s between two looks whether it has been closed
 
 
@@ -44,6 +45,8 @@ class RedisBus:
         self._channel = f"jac-converge:{{{name}}}:broadcast"
         self._stop, self._hears = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
+        # While Redis is mute, those who wait for it hold up nobody else.
+        self._senders = Pool(SENDERS, "bus")
 
     async def publish(self, message: bytes) -> None:
         """Send a message to whoever listens now.
@@ -51,7 +54,7 @@ class RedisBus:
         Raises:
             BusDown: that failed.
         """
-        await asyncio.to_thread(self._publish, message)
+        await self._senders.run(self._publish, message)
 
     def listen(self, hear: Callable[[bytes], None]) -> None:
         """Begin to listen, in a thread that connects again for as long as it takes."""
@@ -69,6 +72,7 @@ class RedisBus:
         self._stop.set()
         if self._thread is not None:
             self._thread.join(4 * LOOK)
+        self._senders.close()
         self._pools.close()
 
     def _publish(self, message: bytes) -> None:

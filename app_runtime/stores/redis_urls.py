@@ -48,6 +48,10 @@ class Pools:
         Raises:
             StoreError: the URL makes no sense.
         """
+        self._lock = threading.Lock()
+        self._idle: dict[Pool, list[Any]] = {}
+        """What was lent before. redis-py's own pool asks the operating system for more than a
+        command to Redis takes; what it finds out, the next command does, and is sent again."""
         try:
             self._way = _way(url, greet)
         except ValueError:
@@ -68,24 +72,43 @@ class Pools:
             redis.RedisError: there is none to be had.
         """
         pool = self._way.pool(key)
-        connection = pool.get_connection()
+        idle = self._idle.setdefault(pool, [])
+        try:
+            connection = idle.pop()
+        except IndexError:
+            connection = pool.get_connection()
+        whole = False
         try:
             yield connection
+            whole = True
         except redis.exceptions.ResponseError:
-            raise  # a reply like any other
-        except BaseException:
-            connection.disconnect()
+            whole = True  # a reply like any other
             raise
         finally:
-            pool.release(connection)
+            with self._lock:
+                kept = whole and self._idle.get(pool) is idle
+                if kept:
+                    idle.append(connection)
+            if not kept:
+                _give_back(pool, [connection])
 
     def forget(self) -> None:
         """Close what is idle, and find the way anew."""
+        with self._lock:
+            idle, self._idle = self._idle, {}
+        for pool, connections in idle.items():
+            _give_back(pool, connections)
         self._way.forget()
 
     def close(self) -> None:
         """Close what is idle; what is in use closes by itself."""
-        self._way.forget()
+        self.forget()
+
+
+def _give_back(pool: Pool, connections: list[Any]) -> None:
+    for connection in connections:
+        connection.disconnect()
+        pool.release(connection)
 
 
 class _Direct:

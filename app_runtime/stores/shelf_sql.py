@@ -8,6 +8,8 @@ import sqlite3
 from collections.abc import Collection
 from pathlib import Path
 
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
+
 from jac_converge.app_runtime.stores.document import Conflict, Document, WriteBatch
 from jac_converge.app_runtime.stores.text import body_from, text_of
 
@@ -44,10 +46,24 @@ def connect(file: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         file, timeout=WAIT_FOR_WRITER, isolation_level=None, check_same_thread=False
     )
-    if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-        connection.execute("PRAGMA journal_mode = WAL")
+    # SQLite does not wait by itself where two processes are the first to open a file.
+    Retrying(
+        retry=retry_if_exception(_is_busy),
+        wait=wait_random(max=0.05),
+        stop=stop_after_delay(WAIT_FOR_WRITER),
+        reraise=True,
+    )(_log_ahead, connection)
     connection.execute("PRAGMA synchronous = NORMAL")
     return connection
+
+
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+        connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _is_busy(error: BaseException) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorname == "SQLITE_BUSY"
 
 
 def read(connection: sqlite3.Connection, ids: Collection[str]) -> dict[str, Document]:

@@ -1,5 +1,6 @@
 """`jac scale`: show the plan, carry it out, say how it ended; no loop is loaded in vain."""
 
+from functools import partial
 from typing import Any
 
 from jac_converge.config.load import App
@@ -13,6 +14,7 @@ from jac_converge.reconciler.console import (
 from jac_converge.reconciler.converge import Converger
 from jac_converge.reconciler.kube_cluster import KubeCluster
 from jac_converge.reconciler.objects import keyed
+from jac_converge.reconciler.preflight import missing, platform_of
 from jac_converge.reconciler.render import worst
 from jac_converge.reconciler.rows import rows_of
 from jac_converge.reconciler.snapshot import Policy
@@ -30,7 +32,8 @@ def plan_and_apply(
     plan = converger.plan(app, Policy(adopt=flags["adopt"]), complete=True)
     if plan.writes:
         source.check_code()
-    print_plan(app, plan, converger.notes, flags)
+    lacking = missing(plan, cluster, partial(platform_of, cluster))
+    print_plan(app, plan, (*converger.notes, *lacking), flags)
     if plan.refusals:
         return FAILED
     if flags["plan"]:

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 from threading import BoundedSemaphore, Event
@@ -25,6 +26,7 @@ from jac_converge.reconciler.mirror import Mirror
 from jac_converge.reconciler.objects import kind_named
 from jac_converge.reconciler.ownership import FIELD_MANAGER, MANAGED_BY_LABEL, selector_of
 from jac_converge.reconciler.pace import Pace
+from jac_converge.reconciler.preflight import platform_of
 from jac_converge.reconciler.shared_watches import SharedWatches
 from jac_converge.reconciler.source import Source
 from jac_converge.reconciler.trigger import Trigger
@@ -180,7 +182,13 @@ class _Starter:
         source = Source(lambda: self._load(file))
         context = source.app.settings.kubernetes.context
         site = self._site(context)
-        source.build_with(Images(site.base.target.context, parse=self._parse, stop=stop))
+        images = Images(
+            partial(platform_of, site.base),
+            context=site.base.target.context,
+            parse=self._parse,
+            stop=stop,
+        )
+        source.build_with(images)
         app = source.app
         scope = self._scope(site, context, app.namespace)
         cluster = site.base.beside(

@@ -1,14 +1,14 @@
 """Where an image has to be for a cluster's nodes to find it. Pure.
 
-A cluster of this machine is recognised by its context, and has a tool of its own that loads
-images. It changes when another way of running a cluster on one's own machine becomes usual.
+A cluster of this machine has a tool of its own that loads images. It changes when another way of
+running a cluster on one's own machine becomes usual.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from jac_converge.reconciler.image.reference import Reference
+from jac_converge.reconciler.platforms import Platform
 
 __all__ = ["LOCAL_REGISTRY", "LocalCluster", "local_cluster", "local_reference"]
 
@@ -16,6 +16,19 @@ LOCAL_REGISTRY: Final = "jac-converge.local"
 """Names images that no registry has; nobody answers there."""
 
 ARCHIVE: Final = "{archive}"
+
+_TOOLS: Final = {
+    "kind": ("kind load image-archive {archive} --name {cluster}", "https://kind.sigs.k8s.io"),
+    "k3d": ("k3d image import {archive} --cluster {cluster}", "https://k3d.io"),
+    "microk8s": ("microk8s ctr image import {archive}", "https://microk8s.io"),
+    # Its nodes and its engine share their images.
+    "docker-desktop": ("docker load --input {archive}", "https://docs.docker.com/desktop"),
+    "minikube": (
+        "minikube image load {archive} --profile {cluster}",
+        "https://minikube.sigs.k8s.io",
+    ),
+}
+"""Kind of cluster -> the command that loads an archive, and where its program comes from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,61 +47,17 @@ class LocalCluster:
         return tuple(archive if word == ARCHIVE else word for word in self.command)
 
 
-def local_cluster(
-    context: str, cluster: str, extensions: Mapping[str, Mapping[str, Any]]
-) -> LocalCluster | None:
-    """Recognise a cluster of this machine; None: nothing says that it is one.
+def local_cluster(platform: Platform) -> LocalCluster | None:
+    """How images get into a cluster; None: it is none of this machine.
 
-    Args:
-        context: its name.
-        cluster: the name that the context gives to its cluster: people rename contexts.
-        extensions: of the context, by name.
-
-    >>> local_cluster("work", "kind-dev", {}).loading("/tmp/shop.tar")
+    >>> local_cluster(Platform(kind="kind", cluster="dev")).loading("/tmp/shop.tar")
     ('kind', 'load', 'image-archive', '/tmp/shop.tar', '--name', 'dev')
     """
-    for name in dict.fromkeys((cluster, context)):
-        kind, _, rest = name.partition("-")
-        if kind == "kind" and rest:
-            return LocalCluster(
-                name=f"kind cluster {rest}",
-                command=("kind", "load", "image-archive", ARCHIVE, "--name", rest),
-                install="https://kind.sigs.k8s.io",
-            )
-        if kind == "k3d" and rest:
-            return LocalCluster(
-                name=f"k3d cluster {rest}",
-                command=("k3d", "image", "import", ARCHIVE, "--cluster", rest),
-                install="https://k3d.io",
-            )
-        if kind == "microk8s":
-            return LocalCluster(
-                name="MicroK8s",
-                command=("microk8s", "ctr", "image", "import", ARCHIVE),
-                install="https://microk8s.io",
-            )
-        if name in {"docker-desktop", "docker-for-desktop"}:
-            return LocalCluster(
-                name="Docker Desktop",
-                # Its nodes and its engine share their images.
-                command=("docker", "load", "--input", ARCHIVE),
-                install="https://docs.docker.com/desktop",
-            )
-    return _minikube(context, cluster, extensions)
-
-
-def _minikube(
-    context: str, cluster: str, extensions: Mapping[str, Mapping[str, Any]]
-) -> LocalCluster | None:
-    """Recognise minikube, whose profiles may have any name, by what it writes about itself."""
-    theirs = any("minikube" in str(it.get("provider", "")) for it in extensions.values())
-    if not (theirs or "minikube" in {context, cluster}):
+    if platform.kind not in _TOOLS:
         return None
-    return LocalCluster(
-        name=f"minikube profile {cluster}",
-        command=("minikube", "image", "load", ARCHIVE, "--profile", cluster),
-        install="https://minikube.sigs.k8s.io",
-    )
+    command, install = _TOOLS[platform.kind]
+    words = command.format(archive=ARCHIVE, cluster=platform.cluster)
+    return LocalCluster(name=platform.title, command=tuple(words.split()), install=install)
 
 
 def local_reference(app_name: str, digest: str) -> Reference:

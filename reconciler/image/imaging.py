@@ -31,7 +31,7 @@ from jac_converge.reconciler.image.programs import found, run
 from jac_converge.reconciler.image.push import push_image
 from jac_converge.reconciler.image.reference import Reference
 from jac_converge.reconciler.image.registry import open_registry
-from jac_converge.reconciler.kubeconfig import cluster_of
+from jac_converge.reconciler.platforms import Platform
 
 __all__ = ["Imaging"]
 
@@ -54,6 +54,7 @@ class Imaging:
     """Builds the images of one app, and brings them to its cluster.
 
     Args:
+        platform: recognises the cluster; asked when an image has to be loaded into it.
         context: of the kubeconfig, as it was pinned.
         parse: finds what is wrong with the app's own file.
         stop: ends every wait.
@@ -62,13 +63,14 @@ class Imaging:
 
     def __init__(
         self,
-        context: str,
+        platform: Callable[[], Platform],
         *,
+        context: str,
         parse: Callable[[Path], list[Problem]],
         stop: Event,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
-        self._local = local_cluster(context, *cluster_of(context))
+        self._platform = platform
         self._context = context
         self._parse = parse
         self._stop = stop
@@ -172,10 +174,13 @@ class Imaging:
             run(local.loading(str(archive)), f"{reference} load")
 
     def _cluster_of_this_machine(self, app: App) -> LocalCluster:
-        local = self._local
+        platform = self._platform()
+        local = local_cluster(platform)
         if local is None:
+            which = f" ({platform.title})" if platform.kind else ""
             message = (
-                f"is not given, and context {self._context} is none of a cluster of this machine; "
+                f"is not given, and context {self._context}{which} is none of a cluster of this "
+                "machine; "
                 "set [converge.kubernetes.image_build] repository, where a built one is pushed to, "
                 "or name a finished one here or by --image"
             )

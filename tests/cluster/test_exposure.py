@@ -68,12 +68,12 @@ def test_app_changes_from_each_exposure_to_the_next(
     server, namespace = cluster_with_controllers, unused_namespace
     ingress = 'kind = "ingress"\nhost = "shop.example"\nannotations = { "example.com/a" = "1" }'
     ways: list[tuple[str, str, str, bool]] = [
-        ('kind = "none"', "kubectl", "ClusterIP", False),
+        ('kind = "none"', "jac scale shop.jac --open", "ClusterIP", False),
         ('kind = "nodeport"', "http://NODE:3", "NodePort", False),
         (ingress, "http://shop.example/docs", "ClusterIP", True),
         ('kind = "ingress"', "http://INGRESS/docs", "ClusterIP", True),
         ('kind = "nodeport"\nannotations = { "a" = "1" }', "http://NODE:3", "NodePort", False),
-        ('kind = "none"', "kubectl", "ClusterIP", False),
+        ('kind = "none"', "jac scale shop.jac --open", "ClusterIP", False),
     ]
     for exposure, reached, service_type, with_ingress in ways:
         file = write_app(tmp_path, toml(namespace, exposure))

@@ -60,6 +60,14 @@ def test_apply_creates_then_leaves_alone(cluster: KubeCluster) -> None:
     assert first["metadata"]["resourceVersion"] == second["metadata"]["resourceVersion"]
 
 
+def test_apply_stores_every_character_as_it_is(cluster: KubeCluster) -> None:
+    """An apply is read as YAML, which knows no surrogates and has line ends of its own."""
+    text = "\N{PARTY POPPER} grüße \x00\t\x1b\x7f\x85\u2028\u2029\ufeff\uffff \\\\ud83c \r\n"
+    answer = cluster.apply(config_map(text=text))
+    again = cluster.apply(config_map(text=text))
+    assert ({"text": text}, answer) == (answer["data"], again)
+
+
 def test_apply_only_tries_when_dry(cluster: KubeCluster) -> None:
     """A dry run answers what would be, and changes nothing."""
     answer = cluster.apply(config_map(color="red"), dry_run=True)
@@ -82,6 +90,12 @@ def test_apply_tells_an_unknown_field_from_a_broken_server(cluster: KubeCluster)
     """The server answers 500, which is not to be retried."""
     with pytest.raises(Invalid, match="field not declared in schema"):
         cluster.apply({**config_map(), "colour": "red"})
+
+
+def test_apply_tells_a_value_of_another_type_from_a_broken_server(cluster: KubeCluster) -> None:
+    """The server answers that with a 500 too, and no second try would help."""
+    with pytest.raises(Invalid, match="expected string"):
+        cluster.apply({**config_map(), "data": {"a": 1}})
 
 
 def test_apply_tells_an_immutable_field(cluster: KubeCluster) -> None:

@@ -128,6 +128,43 @@ def test_thousand_children_come_in_three_round_trips(user: User) -> None:
     assert user.store.documents <= 1020  # no edge is looked at
 
 
+def test_what_is_read_each_time_comes_in_one_round_trip(user: User) -> None:
+    """From the third call on, and with what is new in a second one."""
+    user.call("seed", count=10)
+    for trips in (2, 2, 1, 1):
+        assert [list(range(10))] == user.call("listed")
+        assert trips == user.store.trips
+    user.twin().call("add", n=10)
+    for trips in (2, 1):
+        assert [list(range(11))] == user.call("listed")
+        assert trips == user.store.trips
+
+
+def test_what_is_gone_is_not_read_because_it_was_before(user: User) -> None:
+    """Nor counted as missing where it is asked for."""
+    user.call("seed", count=10)
+    for _ in range(3):
+        user.call("listed")
+    user.twin().call("drop", n=3)
+    left = [n for n in range(10) if n != 3]
+    for _ in range(2):
+        assert [left] == user.call("listed")
+    assert 1 == user.store.trips
+
+
+def test_what_waited_too_long_is_read_again(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A walker that waits for others means to see what they did."""
+    from jac_converge.app_runtime.bridge import reading  # noqa: PLC0415
+
+    user.call("seed", count=10)
+    for _ in range(3):
+        user.call("listed")
+    assert 1 == user.store.trips
+    monkeypatch.setattr(reading, "FRESH", -1.0)
+    assert [list(range(10))] == user.call("listed")
+    assert 2 == user.store.trips
+
+
 @pytest.mark.parametrize("walker", ["drop", "unlink"])
 def test_child_in_a_page_is_removed_and_no_other(user: User, walker: str) -> None:
     """The old edges of a large root can go too."""

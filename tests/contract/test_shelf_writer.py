@@ -3,12 +3,17 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
 
 from jac_converge.app_runtime.stores import Conflict, Document, Unavailable, WriteBatch
 from jac_converge.app_runtime.stores.shelf import Shelf
+
+TOGETHER, ROUNDS = 4, 120
+PATIENCE = 60  # s
 
 
 @pytest.fixture
@@ -128,3 +133,26 @@ def test_file_that_was_moved_away_takes_no_writes(shelf: Shelf, file: Path, then
     away.replace(file)
     shelf.commit(WriteBatch(creates=(note("c"),)))
     assert {"a", "c"} == shelf.get(["a", "b", "c"]).keys()
+
+
+def open_all(folder: Path, start: Barrier) -> None:
+    """Open new files, each of them when all the others do."""
+    for number in range(ROUNDS):
+        start.wait()
+        try:
+            Shelf(folder / f"{number}.db").close()
+        except Exception:
+            start.abort()
+            raise
+
+
+def test_first_ones_to_open_a_file_wait_for_each_other(tmp_path: Path) -> None:
+    """As the workers of a new app do."""
+    context = get_context("spawn")
+    start = context.Barrier(TOGETHER)
+    processes = [context.Process(target=open_all, args=(tmp_path, start)) for _ in range(TOGETHER)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(PATIENCE)
+    assert [0] * TOGETHER == [process.exitcode for process in processes]

@@ -2,9 +2,11 @@
 
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 
-__all__ = ["COMMAND", "JAC", "Done", "Running", "run_scale", "running_scale", "write_app"]
+__all__ = [
+    "COMMAND",
+    "JAC",
+    "Done",
+    "Running",
+    "environment",
+    "run_scale",
+    "running_scale",
+    "scale_at_terminal",
+    "write_app",
+]
 
 COMMAND = (str(Path(sys.executable).with_name("jac-converge")), "scale")
 JAC = (str(Path(sys.executable).with_name("jac")), "scale")
@@ -51,7 +63,8 @@ def write_app(folder: Path, toml: str | None, *, name: str = "shop") -> Path:
     return file
 
 
-def _environment(kubeconfig: Path | None, more: Mapping[str, str]) -> dict[str, str]:
+def environment(kubeconfig: Path | None, more: Mapping[str, str]) -> dict[str, str]:
+    """What the command finds, without what this machine may have set."""
     kept = {name: value for name, value in os.environ.items() if not _AMBIENT.fullmatch(name)}
     if kubeconfig is not None:
         kept["KUBECONFIG"] = str(kubeconfig)
@@ -93,7 +106,7 @@ def run_scale(
     with _keyboard(typed) as stdin:
         done = subprocess.run(
             [*command, *map(str, arguments)],
-            env=_environment(kubeconfig, env or {}),
+            env=environment(kubeconfig, env or {}),
             stdin=stdin,
             capture_output=True,
             text=True,
@@ -101,6 +114,48 @@ def run_scale(
             check=False,
         )
     return Done(code=done.returncode, out=done.stdout, err=done.stderr)
+
+
+def scale_at_terminal(
+    *arguments: str | Path,
+    kubeconfig: Path,
+    answers: Mapping[str, str],
+    size: tuple[int, int] = (30, 100),
+    seconds: float = 60.0,
+) -> str:
+    """Run it at a terminal to its end, and return all that stood there.
+
+    Args:
+        arguments: after `scale`.
+        kubeconfig: what KUBECONFIG names.
+        answers: what is typed, by the words that have to stand there before, in this order.
+        size: lines and columns of the terminal.
+        seconds: deadline.
+    """
+    screen, terminal = os.openpty()
+    termios.tcsetwinsize(terminal, size)
+    deadline, shown, waiting = time.monotonic() + seconds, "", list(answers.items())
+    with subprocess.Popen(
+        [*COMMAND, *map(str, arguments)],
+        env=environment(kubeconfig, {"TERM": "xterm"}),
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+    ) as process:
+        os.close(terminal)
+        try:
+            while time.monotonic() < deadline:
+                if select.select([screen], [], [], 0.1)[0]:
+                    shown += os.read(screen, 4096).decode(errors="replace")
+                if waiting and waiting[0][0] in shown:
+                    os.write(screen, waiting.pop(0)[1].encode())
+        except OSError:  # nobody has the terminal open any more: it ended
+            return shown
+        finally:
+            process.kill()
+            os.close(screen)
+    raise AssertionError(f"it did not end: {shown}")
 
 
 class Running:
@@ -158,7 +213,7 @@ def running_scale(
     """Run it until the block ends; arguments as of `run_scale`."""
     process = subprocess.Popen(
         [*COMMAND, *map(str, arguments)],
-        env=_environment(kubeconfig, env or {}),
+        env=environment(kubeconfig, env or {}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -132,7 +132,7 @@ def test_scale_shows_each_change_before_it_makes_it(shop: Deployed) -> None:
     assert set(created) == set(re.findall(r"^\+ create +(\S+)$", plan, re.MULTILINE)) | {
         key for key in created if key == "Deployment/shop"
     }
-    assert f"reach it:  kubectl -n {shop.namespace} port-forward service/shop" in work
+    assert "reach it:  jac scale shop.jac --open" in work
 
 
 def test_scale_writes_nothing_the_second_time(shop: Deployed) -> None:

@@ -1,13 +1,14 @@
 """A whole cluster with two nodes that run real pods, as a context manager.
 
-Control plane, containerd, kubelet, kube-proxy and CoreDNS in a `Machine`, and some volumes. Two
-nodes, so that one can be drained. Up in about half a minute, 1.2 GB.
+Control plane, containerd, kubelet, kube-proxy, CoreDNS, a default StorageClass and metrics-server,
+in a `Machine`. Two nodes, so that one can be drained. Up in about half a minute, 1.2 GB.
 """
 
+import contextlib
 import os
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,12 +20,15 @@ from tests.node.control import POD_NETWORK, SERVICE_NETWORK, Control
 from tests.node.machine import ADDRESS, Machine
 from tests.node.worker import DNS_ADDRESS, Worker, proxy
 from tests.servers import build, build_node
+from tests.servers.api import ApiFailed
 from tests.servers.process import Process, ServerFailed, wait_until
 
 __all__ = ["Cluster"]
 
 SECOND_ADDRESS = "172.30.98.1"
-VOLUMES = 4
+ADDONS = ("coredns", "local-path-provisioner", "metrics-server")
+OF_THE_FIRST = frozenset(f"localhost/{name}:1" for name in ADDONS)
+METRICS = "/apis/metrics.k8s.io/v1beta1/nodes"
 
 _TOOL = """#!/bin/sh
 # MicroK8s' way to load an image, into every node of this cluster.
@@ -59,7 +63,7 @@ class Cluster:
         """How long each step of the start took."""
 
     def __enter__(self) -> Self:
-        """Start it, until both nodes take pods, which find others by their names.
+        """Start it, until pods run, are found by name, get volumes, and can be measured.
 
         Raises:
             ServerFailed: something ended, or was not ready in time.
@@ -79,8 +83,7 @@ class Cluster:
             self._start(stack, proxy(self._machine, self._control, self.workers[0]))
             for worker in self.workers:
                 self._start(stack, worker.kubelet(self._control))
-            self._add_dns()
-            self._add_volumes()
+            self._add_addons()
             self._stack = stack.pop_all()
         return self
 
@@ -136,48 +139,43 @@ class Cluster:
         self._processes.append(process)
         self.seconds[process.name] = time.monotonic() - began
 
-    def _add_dns(self) -> None:
-        began = time.monotonic()
-        text = (Path(__file__).parent / "dns.yaml").read_text().replace("@DNS@", DNS_ADDRESS)
-        manifest = self._machine.folder / "dns.yaml"
-        manifest.write_text(text)
-        self.kubectl("apply", "--filename", str(manifest))
-        wait_until(self._has_dns, within=120, what="CoreDNS", unless=self.check_alive)
-        self.seconds["CoreDNS"] = time.monotonic() - began
-
-    def _has_dns(self) -> bool:
-        path = "/apis/apps/v1/namespaces/kube-system/deployments/coredns"
-        return bool(self.api.get(path).get("status", {}).get("availableReplicas"))
-
-    def _add_volumes(self) -> None:
-        """Make folders of the first node volumes, for whoever claims one without a class."""
-        where = {"key": "kubernetes.io/hostname", "operator": "In", "values": ["node1"]}
-        for number in range(VOLUMES):
-            folder = self._machine.folder / f"volume-{number}"
-            folder.mkdir()
-            folder.chmod(0o777)
-            spec = {
-                "capacity": {"storage": "1Gi"},
-                "accessModes": ["ReadWriteOnce"],
-                "hostPath": {"path": str(folder)},
-                "nodeAffinity": {
-                    "required": {"nodeSelectorTerms": [{"matchExpressions": [where]}]}
-                },
-            }
-            volume = {
-                "apiVersion": "v1",
-                "kind": "PersistentVolume",
-                "metadata": {"name": f"volume-{number}"},
-                "spec": spec,
-            }
-            self.api.post("/api/v1/persistentvolumes", volume)
-
     def _load(self, worker: Worker) -> None:
         for name, archive in self._archives.items():
-            _run(worker.image_command("import", str(archive)))
-            # Else the kubelet may remove what nobody could bring back.
-            labels = ("io.cri-containerd.image=managed", "io.cri-containerd.pinned=pinned")
-            _run(worker.image_command("label", name, *labels))
+            if worker is self.workers[0] or name not in OF_THE_FIRST:
+                _run(worker.image_command("import", str(archive)))
+                # Else the kubelet may remove what nobody could bring back.
+                labels = ("io.cri-containerd.image=managed", "io.cri-containerd.pinned=pinned")
+                _run(worker.image_command("label", name, *labels))
+
+    def _add_addons(self) -> None:
+        began = time.monotonic()
+        volumes = self._machine.folder / "pod-volumes"
+        text = (Path(__file__).parent / "addons.yaml").read_text()
+        text = text.replace("@VOLUMES@", str(volumes)).replace("@DNS@", DNS_ADDRESS)
+        manifest = self._machine.folder / "addons.yaml"
+        manifest.write_text(text)
+        self.kubectl("apply", "--filename", str(manifest))
+        for name in ADDONS:
+            self._wait(lambda name=name: self._available(name), f"the deployment of {name}")  # type: ignore[misc]
+        # Until it answers, no namespace ends: nobody knows what may be in it.
+        self._wait(self._has_metrics, "the API of metrics")
+        self.seconds["add-ons"] = time.monotonic() - began
+
+    def _wait(self, condition: Callable[[], bool], what: str) -> None:
+        try:
+            wait_until(condition, within=120, what=what, unless=self.check_alive)
+        except TimeoutError as late:
+            pods = self.kubectl("get", "pods,events", "--all-namespaces", "--output=wide")
+            raise ServerFailed(f"{late}\n{pods}") from late
+
+    def _available(self, name: str) -> bool:
+        path = f"/apis/apps/v1/namespaces/kube-system/deployments/{name}"
+        return bool(self.api.get(path).get("status", {}).get("availableReplicas"))
+
+    def _has_metrics(self) -> bool:
+        with contextlib.suppress(ApiFailed):
+            return "items" in self.api.get(METRICS)
+        return False
 
 
 def _results(futures: list[Future[None]]) -> None:

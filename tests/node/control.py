@@ -5,15 +5,14 @@ serves what metrics-server adds. It changes with what real nodes and pods need o
 """
 
 import contextlib
-import json
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 from tests.node.machine import ADDRESS, Machine
 from tests.servers import build
 from tests.servers.api import Api, ApiFailed
-from tests.servers.certificates import Authority, write_key
+from tests.servers.certificates import Authority
+from tests.servers.control_commands import Place, write_kubeconfig
 from tests.servers.process import Process
 
 __all__ = ["POD_NETWORK", "SERVICE_NETWORK", "Control"]
@@ -45,10 +44,17 @@ class Control:
         self.folder = self._machine.folder / "control"
         self.folder.mkdir()
         self.authority = Authority(self.folder)
+        self._place = Place(
+            host=ADDRESS,
+            port=PORT,
+            etcd_port=ETCD,
+            peer_port=ETCD_PEER,
+            folder=self.folder,
+            authority=self.authority,
+        )
         admin = self.authority.issue("admin", "admin", groups=["system:masters"])
         self.api = Api(self.url, ca=self.authority.certificate, certificate=admin[0], key=admin[1])
         self.kubeconfig = self.kubeconfig_for("admin", admin)
-        self._accounts = write_key(self.folder / "service-accounts.key")
 
     def processes(self) -> Iterator[Process]:
         """Describe all of it, in the order of start."""
@@ -69,82 +75,28 @@ class Control:
 
     def kubeconfig_for(self, name: str, pair: tuple[Path, Path]) -> Path:
         """Write a kubeconfig; as that of MicroK8s, whose tool loads images."""
-        cluster = {"server": self.url, "certificate-authority": str(self.authority.certificate)}
-        user = {"client-certificate": str(pair[0]), "client-key": str(pair[1])}
-        content = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "microk8s-cluster", "cluster": cluster}],
-            "users": [{"name": name, "user": user}],
-            "contexts": [
-                {"name": "microk8s", "context": {"cluster": "microk8s-cluster", "user": name}}
-            ],
-            "current-context": "microk8s",
-        }
-        path = self.folder / f"{name}.kubeconfig"
-        path.write_text(json.dumps(content))
-        return path
+        ca = self.authority.certificate
+        names = {"context": "microk8s", "cluster": "microk8s-cluster"}
+        return write_kubeconfig(self.folder / f"{name}.kubeconfig", self.url, ca, pair, **names)
 
     def _etcd(self) -> Process:
-        certificate, key = self.authority.issue("etcd", "etcd", addresses=[ADDRESS])
-        client, peer = f"https://{ADDRESS}:{ETCD}", f"https://{ADDRESS}:{ETCD_PEER}"
-        secure = [
-            *("--client-cert-auth", f"--trusted-ca-file={self.authority.certificate}"),
-            *(f"--cert-file={certificate}", f"--key-file={key}"),
-            *("--peer-client-cert-auth", f"--peer-trusted-ca-file={self.authority.certificate}"),
-            *(f"--peer-cert-file={certificate}", f"--peer-key-file={key}"),
-        ]
-        command = [
-            *self._commands["etcd"],
-            f"--data-dir={self.folder / 'etcd'}",
-            f"--listen-client-urls={client}",
-            f"--advertise-client-urls={client}",
-            f"--listen-peer-urls={peer}",
-            f"--initial-advertise-peer-urls={peer}",
-            f"--initial-cluster=default={peer}",
-            *secure,
-            "--unsafe-no-fsync",  # a test's data may die with the machine
-            "--log-level=warn",
-        ]
-
-        def ready() -> bool:
-            with socket.create_connection((ADDRESS, ETCD), timeout=1):
-                return True
-
-        return self._machine.process("etcd", command, ready=ready)
+        command = [*self._commands["etcd"], *self._place.etcd()]
+        return self._machine.process("etcd", command, ready=self._place.etcd_listens())
 
     def _apiserver(self) -> Process:
-        names = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"]
-        server, server_key = self.authority.issue(
-            "apiserver", "kube-apiserver", addresses=[ADDRESS, API_ADDRESS, *names]
-        )
-        client, client_key = self.authority.issue("etcd-client", "kube-apiserver")
+        names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc"]
+        issuer = "https://kubernetes.default.svc.cluster.local"
         kubelet, kubelet_key = self.authority.issue(
             "kubelet-client", "kube-apiserver-kubelet-client", groups=["system:masters"]
         )
-        ca = self.authority.certificate
         command = [
             *self._commands["kube-apiserver"],
-            f"--etcd-servers=https://{ADDRESS}:{ETCD}",
-            f"--etcd-cafile={ca}",
-            f"--etcd-certfile={client}",
-            f"--etcd-keyfile={client_key}",
-            f"--bind-address={ADDRESS}",
-            f"--advertise-address={ADDRESS}",
-            f"--secure-port={PORT}",
-            f"--tls-cert-file={server}",
-            f"--tls-private-key-file={server_key}",
-            f"--client-ca-file={ca}",
-            f"--service-account-key-file={self._accounts}",
-            f"--service-account-signing-key-file={self._accounts}",
-            "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
-            f"--service-cluster-ip-range={SERVICE_NETWORK}",
+            *self._place.apiserver(SERVICE_NETWORK, [API_ADDRESS, *names], issuer),
             "--authorization-mode=Node,RBAC",
             "--enable-admission-plugins=NodeRestriction",
-            "--allow-privileged",
             f"--kubelet-client-certificate={kubelet}",
             f"--kubelet-client-key={kubelet_key}",
-            f"--kubelet-certificate-authority={ca}",
+            f"--kubelet-certificate-authority={self.authority.certificate}",
             "--kubelet-preferred-address-types=InternalIP",
             *self._front(),
         ]
@@ -166,7 +118,7 @@ class Control:
         command = [
             *self._commands["kube-controller-manager"],
             f"--kubeconfig={self.kubeconfig_for('controllers', pair)}",
-            f"--service-account-private-key-file={self._accounts}",
+            f"--service-account-private-key-file={self._place.accounts}",
             f"--root-ca-file={self.authority.certificate}",
             "--use-service-account-credentials",
             "--secure-port=0",

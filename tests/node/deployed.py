@@ -43,41 +43,53 @@ memory = "256Mi"
 class Todo:
     """The app in a namespace of its own."""
 
-    def __init__(self, cluster: Cluster, folder: Path) -> None:
-        """Write the app; nothing is deployed before `scale`."""
+    def __init__(self, cluster: Cluster, folder: Path, *, namespace: str = "") -> None:
+        """Write the app; nothing is deployed before `scale`.
+
+        Args:
+            cluster: takes it.
+            folder: where to write.
+            namespace: empty: one that nobody else has.
+        """
         self.cluster = cluster
-        self.namespace = f"test-{secrets.token_hex(4)}"
+        self.namespace = namespace or f"test-{secrets.token_hex(4)}"
         self.folder = folder / "todo"
         self.folder.mkdir()
         self.file = self.folder / EXAMPLE.name
         shutil.copy(EXAMPLE, self.folder)
-        self._env: Mapping[str, str] = {**cache(), **cluster.image_tool(folder / "tools")}
+        self.env: Mapping[str, str] = {**cache(), **cluster.image_tool(folder / "tools")}
+        self.configure()
+
+    def configure(self, tables: str = "") -> None:
+        """Write jac.toml, with further tables, as an editor does: another file takes its place."""
         text = TOML.format(
             namespace=self.namespace,
             base=images.base(),
             redis=images.REDIS,
             mongodb=images.MONGODB,
         )
-        (self.folder / "jac.toml").write_text(text)
+        new = self.folder / "jac.toml.new"
+        new.write_text(text + tables)
+        new.replace(self.folder / "jac.toml")
 
     def scale(self, *flags: str) -> Done:
         """Run `jac scale` to its end, which has to be a good one."""
         done = run_scale(
-            self.file, *flags, kubeconfig=self.cluster.kubeconfig, env=self._env, timeout=FIRST
+            self.file, *flags, kubeconfig=self.cluster.kubeconfig, env=self.env, timeout=FIRST
         )
         assert 0 == done.code, (done.out, done.err, self.state())
         return done
 
     def plan(self) -> str:
         """Show the plan, for which the image is built."""
-        env, kubeconfig = self._env, self.cluster.kubeconfig
+        env, kubeconfig = self.env, self.cluster.kubeconfig
         return run_scale(self.file, "--plan", kubeconfig=kubeconfig, env=env, timeout=FIRST).out
 
     @contextmanager
     def scaling(self, *flags: str) -> Iterator[Running]:
         """Run `jac scale` beside the block, which it does not outlive."""
         with running_scale(
-            self.file, *flags, kubeconfig=self.cluster.kubeconfig, env=self._env
+            self.file, *flags, kubeconfig=self.cluster.kubeconfig, env=self.env
         ) as running:
             yield running
 

@@ -175,6 +175,16 @@ IMAGES = {
         layers=(_program("coredns"),),
         settings={"Entrypoint": ["/coredns"]},
     ),
+    "local-path-provisioner": Recipe(
+        name="localhost/local-path-provisioner:1",
+        layers=(_program("local-path-provisioner"),),
+        settings={"Entrypoint": ["/local-path-provisioner"]},
+    ),
+    "metrics-server": Recipe(
+        name="localhost/metrics-server:1",
+        layers=(_program("metrics-server"),),
+        settings={"Entrypoint": ["/metrics-server"]},
+    ),
     "redis": Recipe(name=REDIS, layers=(_system, _redis), settings={"Env": [PATH]}),
     # Arguments are those of MongoDB, which it has not.
     "mongowire": Recipe(
@@ -186,7 +196,7 @@ IMAGES = {
     ),
     BASE: Recipe(
         name="localhost/python:1",
-        layers=(_system, _python),
+        layers=(_shell, _system, _python),
         settings={"Env": [PATH, f"PYTHON_VERSION={platform.python_version()}"]},
     ),
 }

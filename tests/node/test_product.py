@@ -1,18 +1,30 @@
-"""An app on real nodes, from `jac scale` on: rolled, killed and drained under load.
+"""An app on real nodes, from `jac scale` on: rolled, killed, drained and scaled under load.
 
 The load comes through the Service, from outside of the cluster, and no client tries anything twice.
 What was acknowledged is looked for in the database itself, and asked of the app.
 """
 
+import json
+import re
 from collections.abc import Iterator
 
 import pytest
 
+from tests.e2e.scale_command import scale_at_terminal
 from tests.node.cluster import Cluster
 from tests.node.deployed import Todo
-from tests.node.load import Load
+from tests.node.load import Client, Load
+from tests.servers.process import wait_until
 
 pytestmark = pytest.mark.node
+
+SCALED = """
+[converge.kubernetes.autoscaling]
+min_replicas = 1
+max_replicas = 3
+cpu_utilization_target = {target}
+scale_down_window_seconds = 15
+"""
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +55,48 @@ def test_pods_run_unprivileged_from_an_image_that_was_loaded(todo: Todo) -> None
     ]
     assert [0, 0] == [status["restartCount"] for status in statuses]
     assert {10001} == {status["user"]["linux"]["uid"] for status in statuses}
+
+
+def test_app_is_reached_on_a_port_of_this_machine(todo: Todo) -> None:
+    """Through the API server, and on through another pod when one is gone."""
+    with todo.scaling("--open") as opened:
+        told = opened.wait_for(r"todo: http://127\.0\.0\.1:\d+/docs")
+        address = re.findall(r"127\.0\.0\.1:\d+", told)[0]
+        client = Client(address, keep=False)
+        assert 200 == client.call("/walker/visit_site", name="a")[0]
+        todo.kill("app", grace_seconds=0)
+        assert [200, 200] == [client.call("/walker/visit_site", name="b")[0] for _ in range(2)]
+        large = "x" * 400_000
+        assert large in json.dumps(client.call("/walker/visit_site", name=large)[1])
+        assert 0 == opened.end()
+    todo.wait_for_pods(2)
+
+
+def test_logs_of_all_pods_are_one_log(todo: Todo) -> None:
+    """Those of both pods, until now and from now on."""
+    names = {pod["metadata"]["name"] for pod in todo.pods().values()}
+    lines = todo.scale("--logs").out.splitlines()
+    assert names <= {line.partition(" | ")[0] for line in lines}
+    with todo.scaling("--logs", "-f") as following:
+        for name in names:
+            following.wait_for(f"{name} | ")
+        todo.kill("app")
+        todo.wait_for_pods(2)
+        (new,) = {pod["metadata"]["name"] for pod in todo.pods().values()} - names
+        following.wait_for(f"{new} | ")
+        assert 0 == following.end()
+
+
+def test_shell_runs_in_a_pod(todo: Todo) -> None:
+    """At a terminal, whose size it knows; the pod is that of the app."""
+    shown = scale_at_terminal(
+        *(todo.file, "--shell"),
+        kubeconfig=todo.cluster.kubeconfig,
+        answers={"/app $": "ls /app; busybox stty size; echo $((20 + 22))\r", "42": "exit 3\r"},
+    )
+    assert "todo.jac" in shown
+    assert "30 100" in shown
+    assert "jac scale:" not in shown
 
 
 def test_load_through_the_service_loses_no_commit(todo: Todo) -> None:
@@ -125,3 +179,37 @@ def test_drained_node_fails_no_request(todo: Todo) -> None:
     assert {database["spec"]["nodeName"]} == nodes
     assert ([], {200}) == (load.broken, set(load.statuses)), load.told
     assert_nothing_lost(todo, load)
+
+
+def test_load_scales_up_and_down_and_edited_targets_restart_no_pod(todo: Todo) -> None:
+    """By metrics of the pods; an edit while it is watched changes the autoscaler alone."""
+    todo.configure(SCALED.format(target=50))
+    todo.scale()
+    todo.wait_for_pods(1)
+    (first,) = todo.pods()
+    with todo.scaling("--watch") as watching:
+        watching.wait_for("Deployment/todo: ready")
+        with todo.load(clients=6, pause=0.02) as much:
+            todo.wait_for_pods(3)
+            three = set(todo.pods())
+            assert first in three
+            todo.configure(SCALED.format(target=80))
+            watching.wait_for("HorizontalPodAutoscaler/todo configured")
+            wait_until(lambda: target_of(todo) == 80, within=20, what="the new target")
+            much.go_on()
+            assert three == set(todo.pods())
+        with todo.load(clients=2, pause=1.0) as little:
+            todo.wait_for_pods(1)
+            little.go_on(4)
+        assert set(todo.pods()) < three
+        assert 0 == watching.end()
+    for load in (much, little):
+        assert ([], {200}) == (load.broken, set(load.statuses)), load.told
+        assert_nothing_lost(todo, load)
+
+
+def target_of(todo: Todo) -> int:
+    """The percentage that the autoscaler aims at."""
+    (metric,) = todo.object("HorizontalPodAutoscaler", "todo")["spec"]["metrics"]
+    target: int = metric["resource"]["target"]["averageUtilization"]
+    return target

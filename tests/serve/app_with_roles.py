@@ -22,10 +22,13 @@ class AppWithRoles:
     admin: str
     """Token."""
 
-    def give(self, name: str, role: str, token: str | None = None) -> tuple[int, str]:
+    def give(
+        self, name: str, role: str, token: str | None = None, password: str | None = PASSWORD
+    ) -> tuple[int, str]:
         """Give a role; returns the status, and the role or the code of the refusal."""
         path, token = f"/admin/users/{name}", token or self.admin
-        answer = self.server.send("PUT", path, {"role": role}, token=token)
+        body = {"role": role, "current_password": password}
+        answer = self.server.send("PUT", path, body, token=token)
         return answer.status, answer.body["data"]["role"] if answer.status == 200 else answer.code
 
 

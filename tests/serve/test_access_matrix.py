@@ -53,7 +53,7 @@ class World:
             "POST", "/user/keys", {"name": "k", "current_password": PASSWORD}, token=token
         ).body["data"]
         admin = server.register(f"admin-{name}")
-        given = {"role": "admin"}
+        given = {"role": "admin", "current_password": PASSWORD}
         server.send("PUT", f"/admin/users/admin-{name}", given, token=self.boss)
         tokens = {
             "nobody": None,
@@ -188,7 +188,10 @@ OURS: Mapping[str, tuple[Row, Sent]] = {
     "GET /user/keys": (PRIVATE, nothing),
     # The key has been revoked by its owner when it is its turn.
     "DELETE /user/keys/{id_}": ((401, 401, 404, 200, 404, 403), nothing),
-    "PUT /admin/users/{name}": ((401, 401, 403, 403, 200, 403), of(role="user")),
+    "PUT /admin/users/{name}": (
+        (401, 401, 403, 403, 200, 403),
+        of(role="user", current_password=PASSWORD),
+    ),
     "POST /user/send-verification": ((401, 401, 400, 400, 400, 403), nothing),
     "POST /user/verify-identity": ((401, 401, 400, 400, 400, 403), of(code="no code")),
     "POST /user/forgot-password": ((400,) * 6, of(email="no address")),
@@ -197,7 +200,10 @@ OURS: Mapping[str, tuple[Row, Sent]] = {
     "POST /sso/token": ((400,) * 6, of(code="no code")),
     "GET /sso/{provider}/login": ((503,) * 6, nothing),
     "GET /sso/{provider}/register": ((503,) * 6, nothing),
-    "POST /sso/{provider}/link": ((401, 401, 503, 503, 503, 403), nothing),
+    "POST /sso/{provider}/link": (
+        (401, 401, 503, 503, 503, 403),
+        of(current_password=PASSWORD),
+    ),
     "GET /sso/{provider}/callback": ((400,) * 6, nothing),
     "POST /sso/{provider}/callback": ((303,) * 6, nothing),
 }

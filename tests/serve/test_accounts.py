@@ -533,6 +533,14 @@ def test_every_answer_has_the_headers_of_security(server: JacServer) -> None:
         assert headers["Access-Control-Allow-Credentials"] is None
 
 
+def test_nobody_is_sent_to_the_host_of_a_request(server: JacServer) -> None:
+    """A path with one slash too many is none, and no answer has a URL that somebody made up."""
+    for path in ("/walkers/", "/user/login/", "//attacker.example/..", "/docs/"):
+        answer = server.send("GET", path, headers={"Host": "attacker.example"})
+        assert (404, None) == (answer.status, answer.headers["Location"])
+        assert "attacker.example/walkers" not in str(answer.body)
+
+
 def test_password_is_not_guessed_by_a_token(server: JacServer) -> None:
     """Whoever has found one waits like somebody at the door."""
     token = server.register("found")

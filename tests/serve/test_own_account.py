@@ -103,6 +103,22 @@ def test_name_that_is_taken_changes_nothing(server: JacServer) -> None:
     server.register("wisher@example.org")
 
 
+def test_nobody_tries_names_without_end(server: JacServer) -> None:
+    """An answer says which are taken, so to ask has to wait, whichever way; others do not."""
+    server.register("held")
+    token = server.register("nosy")
+    ways = (
+        ("PATCH", "/user/me", {"username": "held"}),
+        ("PUT", "/user/username", {"current_username": "nosy", "new_username": "held"}),
+        ("POST", "/user/add-identity", {"identity": {"type": "username", "value": "held"}}),
+    )
+    statuses = [server.send(*ways[number % 3], token=token).status for number in range(23)]
+    assert [400] * 20 + [429] * 3 == statuses
+    other = server.register("not-nosy")
+    assert 200 == server.send("PATCH", "/user/me", {"username": "new"}, token=other).status
+    assert 200 == server.send("PATCH", "/user/me", {"profile": {"a": 1}}, token=token).status
+
+
 def test_name_is_taken_away_with_the_password(server: JacServer) -> None:
     """The last one stays."""
     token = server.register("fewer")
@@ -178,23 +194,26 @@ def test_what_hangs_on_nodes_of_others_goes_with_them_or_by_collect(tmp_path: Pa
 
 
 def test_leaving_that_was_cut_off_goes_on_at_the_next_start(tmp_path: Path) -> None:
-    """The account went first, so nobody is left with half of a graph."""
+    """The account went first, so nobody is left with half of a graph, nor with what came late."""
     with JacServer(TRAPS, tmp_path) as server:
         token = server.register("halfway")
         assert 200 == server.call("/walker/put", token, label="box").status
-        root = me(server, token)["root_id"]
+        whose = me(server, token)
+        root, account = whose["root_id"], f"account:{whose['user_id']}"
     shelf = tmp_path / ".jac" / "converge" / "shelf.db"
     with closing(sqlite3.connect(shelf)) as connection, connection:
-        # As the first commit leaves it.
-        connection.execute("DELETE FROM documents WHERE kind IN ('account', 'name', 'sessions')")
+        # As the first commit leaves it, with a login whose password was right just before it.
+        connection.execute("DELETE FROM documents WHERE kind IN ('account', 'name')")
         connection.execute(
             "INSERT INTO documents SELECT 'leaving:' || id, 'leaving', 1, ?, '', 0 "
             "FROM documents WHERE id = ?",
-            (json.dumps({"root": root}), root),
+            (json.dumps({"root": root, "account": account}), root),
         )
     with server:
         wait_until(lambda: root not in stored(tmp_path), within=20, what="the end of its graph")
         assert not any("box" in body for body in stored(tmp_path).values())
+        late = f"sessions:{account.partition(':')[2]}"
+        wait_until(lambda: late not in stored(tmp_path), within=20, what="the end of its session")
 
 
 def test_leaving_works_on_mongodb(mongo_server: MongoServer, tmp_path: Path) -> None:

@@ -267,13 +267,43 @@ def test_upload_has_a_limit_of_its_own(api: JacServer) -> None:
             "POST /user/login of one is a path of the server's own",
             id="ours",
         ),
+        pytest.param(
+            '@restspec(protocol="websocket", path="/ws/two")\nwalker:pub one {}\n'
+            '@restspec(protocol="websocket")\nwalker:pub two {}\n',
+            "WS /ws/two is wanted by one and by two",
+            id="websockets",
+        ),
+        pytest.param(
+            '@restspec(path="/webhook/{name}")\nwalker:pub one { has name: str; }\n'
+            '@restspec(protocol="webhook")\nwalker two {}\n',
+            "POST /webhook/two is wanted by one and by two",
+            id="webhook",
+        ),
     ],
 )
 def test_what_cannot_be_served_is_told_at_the_start(tmp_path: Path, source: str, told: str) -> None:
     """By the name of the walker."""
     app = tmp_path / "bad.jac"
     app.write_text(source)
+    app.with_name("jac.toml").write_text(
+        '[converge.webhooks.two]\nsecret = "a secret of this test"\n'
+    )
     server = JacServer(app, tmp_path / "served")
     with pytest.raises(ServerFailed), server:
         pass
     assert told in server.log_text()
+
+
+def test_path_without_fields_comes_before_one_with(tmp_path: Path) -> None:
+    """Whatever the names of their walkers; a websocket's before the nodes of another one."""
+    app = tmp_path / "paths.jac"
+    app.write_text(
+        '@restspec(method="GET", path="/users/{name}")\n'
+        "walker:pub a { has name: str; can go with Root entry { report self.name; } }\n"
+        '@restspec(method="GET", path="/users/me")\n'
+        'walker:pub b { can go with Root entry { report "oneself"; } }\n'
+    )
+    with JacServer(app, tmp_path / "served") as server:
+        assert [["oneself"], ["ann"]] == [
+            server.get(path).reports for path in ("/users/me", "/users/ann")
+        ]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serve.app_with_roles import APPS, ROLES, AppWithRoles
+from tests.serve.app_with_roles import APPS, PASSWORD, ROLES, AppWithRoles
 from tests.servers.jac_server import COMMAND, JacServer
 from tests.servers.process import free_port
 
@@ -29,6 +29,8 @@ OK, NO_TOKEN, NO_ROLE = (200, ""), (401, "UNAUTHORIZED"), (403, "ROLE_REQUIRED")
         pytest.param("/walker/draft", NO_TOKEN, NO_ROLE, OK, NO_ROLE, id="public-in-code"),
         pytest.param("/walker/redraft", NO_TOKEN, NO_ROLE, OK, NO_ROLE, id="subclass"),
         pytest.param("/walker/archive", NO_TOKEN, NO_ROLE, OK, NO_ROLE, id="in-jac-toml"),
+        pytest.param("/walker/rearchive", NO_TOKEN, NO_ROLE, OK, NO_ROLE, id="subclass-of-that"),
+        pytest.param("/walker/stow", NO_TOKEN, NO_ROLE, OK, NO_ROLE, id="second-name-of-that"),
         pytest.param("/walker/restore", NO_TOKEN, OK, NO_ROLE, NO_ROLE, id="jac-toml-wins"),
         pytest.param("/walker/look", OK, OK, OK, OK, id="for-everybody"),
     ],
@@ -79,6 +81,28 @@ def test_role_is_refused_where_it_would_lock_somebody_out(roles_app: AppWithRole
     assert (400, "UPDATE_FAILED") == roles_app.give("boss", "user")
     assert (404, "NOT_FOUND") == roles_app.give("nobody", "user")
     assert (404, "NOT_FOUND") == roles_app.give("a%0Ab", "user")
+
+
+def test_role_needs_the_password_of_the_admin(roles_app: AppWithRoles) -> None:
+    """Whoever has found a token of theirs makes no admin who outlives it."""
+    roles_app.server.register("accomplice")
+    for wrong in (None, "a wrong one"):
+        assert (400, "UPDATE_FAILED") == roles_app.give("accomplice", "admin", password=wrong)
+    token = roles_app.server.register("thief")
+    assert NO_ROLE == roles_app.give("accomplice", "admin", token)
+    assert (200, "editor") == roles_app.give("accomplice", "editor")
+    assert " role=editor" in roles_app.server.log_text()
+
+
+def test_admin_leaves_when_another_one_took_the_role(roles_app: AppWithRoles) -> None:
+    """So there is always one."""
+    server, body = roles_app.server, {"current_password": PASSWORD}
+    token = server.register("outgoing")
+    assert (200, "admin") == roles_app.give("outgoing", "admin")
+    kept = server.send("DELETE", "/user/me", body, token=token)
+    assert (400, "UPDATE_FAILED") == (kept.status, kept.code)
+    assert (200, "user") == roles_app.give("outgoing", "user")
+    assert 200 == server.send("DELETE", "/user/me", body, token=token).status
 
 
 def test_role_is_given_to_a_name_with_a_slash(roles_app: AppWithRoles) -> None:
@@ -132,6 +156,21 @@ def test_unknown_name_in_jac_toml_is_told(tmp_path: Path, flags: list[str]) -> N
     assert 1 == ended.returncode
     assert "[converge.server.roles] archived: no walker or function" in ended.stderr
     assert "did you mean archive?" in ended.stderr
+
+
+def test_name_that_two_files_define_is_told(tmp_path: Path) -> None:
+    """Nobody knows which one its roles are for; said in the code, they are clear."""
+    file = tmp_path / "main.jac"
+    file.write_text("import from words { archive as old, Word }\n\nwalker archive {}\n")
+    (tmp_path / "words.jac").write_text("node Word {}\n\nwalker archive {}\n")
+    toml = tmp_path / "jac.toml"
+    toml.write_text('[converge.server.roles]\narchive = ["editor"]\nold = ["editor"]\n')
+    command = [COMMAND, "serve", str(file), "--check"]
+    ended = subprocess.run(command, text=True, capture_output=True, check=False, timeout=60)
+    assert 1 == ended.returncode
+    for name in ("archive", "old"):
+        text = f"[converge.server.roles] {name}: main.jac and words.jac define one each"
+        assert text in ended.stderr
 
 
 @pytest.fixture(scope="module")

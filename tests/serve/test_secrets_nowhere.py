@@ -24,6 +24,8 @@ HIDDEN = {
     "guess": "guessed horse staple",
     "new": "another battery staple",
     "argument": "hunter2-as-an-argument",
+    "report": "hunter2-as-a-report",
+    "result": "hunter2-as-a-result",
 }
 PAGES = ("/", "/docs", "/redoc", "/openapi.json", "/metrics", "/walkers", "/functions", "/sso")
 TOML = """
@@ -119,6 +121,10 @@ def exercise(seen: Seen) -> None:
         ("GET", "/sso/corp/callback?code=x&state=y", None, None),
     ):
         seen.send(method, path, body, sender)
+    told = server.call("/walker/echo", seen.admin, text=HIDDEN["report"])
+    assert [HIDDEN["report"]] == told.reports
+    told = server.call("/function/publish", seen.admin, title=HIDDEN["result"])
+    assert HIDDEN["result"] == told.result
     raw = b'{"username": "secretive", "password": "' + password.encode()
     broken = server.send(
         "POST", "/user/login", raw=raw, headers={"Content-Type": "application/json"}
@@ -162,8 +168,8 @@ def test_files_of_the_app_are_not_served(seen: Seen) -> None:
         assert 404 == seen.server.get(path, token=seen.admin).status
 
 
-def test_private_walker_takes_no_connection_of_a_stranger(seen: Seen) -> None:
-    """A websocket is opened for nobody without a token; others held two hundred of them."""
+def test_what_is_no_websocket_takes_no_connection(seen: Seen) -> None:
+    """How many a websocket takes of strangers, `test_websockets.py` looks at."""
     for path in ("/ws/purge", "/walker/purge", "/walker/broken"):
         with socket.create_connection(("127.0.0.1", seen.server.port), timeout=10) as line:
             line.sendall(

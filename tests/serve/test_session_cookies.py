@@ -90,6 +90,25 @@ def test_cookie_needs_the_header(server: JacServer) -> None:
             assert (403, "CSRF_FAILED") == (answer.status, answer.code)
 
 
+@pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded"])
+def test_nobody_is_logged_in_by_a_form_of_another_page(server: JacServer, kind: str | None) -> None:
+    """A browser sends these kinds of bodies unasked, with the cookies of a sister site."""
+    name = f"victim-{kind}".replace("/", "-")
+    kept, _ = begin(server, name)
+    body = f'{{"username": "{name}", "password": "{PASSWORD}"}}'.encode()
+    headers = kept | ({"Content-Type": kind} if kind is not None else {})
+    for route in ("/user/login", "/user/register"):
+        answer = server.send("POST", route, raw=body, headers=headers)
+        assert (422, None) == (answer.status, answer.headers["Set-Cookie"])
+
+
+def test_answer_to_a_get_stays_out_of_caches(server: JacServer) -> None:
+    """They know it by its URL alone, whoever asked."""
+    token = server.register("cached")
+    answer = server.get("/notes/x", token=token)
+    assert (200, "no-store") == (answer.status, answer.headers["Cache-Control"])
+
+
 def test_session_in_cookies_is_renewed_and_ends(server: JacServer) -> None:
     """By the refresh cookie, with the header; a logout takes them back."""
     cookies, csrf = begin(server, "renewed")

@@ -123,6 +123,22 @@ def test_private_walker_talks_to_nobody_without_a_token(server: JacServer) -> No
     assert (401, "UNAUTHORIZED") == refused(server, "/ws/own", subprotocols=offered)
 
 
+def test_strangers_hold_few_places_and_not_for_long(server: JacServer) -> None:
+    """Who has not said who they are; others held two hundred places for ever."""
+    token = server.register("no-stranger")
+    with ExitStack() as stack:
+        # A place that a test before has left may be counted for a moment.
+        idle = [stack.enter_context(opened(server, "/ws/own")) for _ in range(3)]
+        assert (503, "UNAVAILABLE") == refused(server, "/ws/own")
+        with opened(server, "/ws/own", token) as client:
+            assert [1] == ask(client)["data"]["reports"]
+        assert [(POLICY, "no token was sent")] * 3 == [closing(one) for one in idle]
+    with opened(server, "/ws/own") as client:
+        assert [2] == ask(client, token=token, text="late")["data"]["reports"]
+        with opened(server, "/ws/own"), opened(server, "/ws/own"), opened(server, "/ws/own"):
+            assert [3] == ask(client)["data"]["reports"]
+
+
 def test_logout_ends_a_conversation(server: JacServer) -> None:
     """With its next message at the latest."""
     token = server.register("leaving")
@@ -135,7 +151,19 @@ def test_logout_ends_a_conversation(server: JacServer) -> None:
 
 def test_page_of_somebody_else_opens_no_connection(server: JacServer) -> None:
     """Unless its origin may call the app, or is the app's own."""
-    assert (403, "FORBIDDEN") == refused(server, "/ws/chat", origin="https://attacker.example")
+    here = f"{HOST}:{server.port}"
+    for origin in (
+        "https://attacker.example",
+        f"http://{here}.attacker.example",
+        f"http://attacker.example/{here}",
+        f"http://{here}@attacker.example",
+        "https://shop.example.attacker.example",
+        "http://[",
+        "null",
+        "",
+    ):
+        assert (403, "FORBIDDEN") == refused(server, "/ws/chat", origin=origin)
+    assert "auth origin_refused " in server.log_text()
     for origin in ("https://shop.example", f"http://{HOST}:{server.port}"):
         with opened(server, "/ws/chat", origin=origin) as client:
             assert ["a"] == ask(client, text="a")["data"]["reports"]

@@ -1,6 +1,6 @@
 """Obtain what a whole node is made of: Debian packages, Go programs, and images.
 
-`python -m tests.servers.build_node` does it all, once: about 7 minutes on two cores, 1 GB. It
+`python -m tests.servers.build_node` does it all, once: about 10 minutes on two cores, 1 GB. It
 changes with the parts of a node.
 """
 
@@ -13,7 +13,7 @@ from tests.servers import build
 
 __all__ = ["PARTS", "main", "missing", "node_program"]
 
-PARTS = ("node", "containerd", "coredns")
+PARTS = ("node", "containerd", "coredns", "local-path-provisioner", "metrics-server")
 """Folders of `go/`."""
 
 # Snapshotters of no use here, and some of them need C.
@@ -52,7 +52,7 @@ def node_program(name: str) -> Path:
     try:
         program = build.built(part)
     except build.ServerMissing as error:
-        raise build.ServerMissing(f"{part} is not built; {HINT} (about 7 min, once)") from error
+        raise build.ServerMissing(f"{part} is not built; {HINT} (about 10 min, once)") from error
     return program.with_name(other) if other else program
 
 

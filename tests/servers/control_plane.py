@@ -16,7 +16,8 @@ from typing import Any, Self
 
 from tests.servers import build
 from tests.servers.api import Api, ApiFailed
-from tests.servers.certificates import Authority, write_key
+from tests.servers.certificates import Authority
+from tests.servers.control_commands import Place, write_kubeconfig
 from tests.servers.process import Process, free_port, wait_until
 
 __all__ = ["ControlPlane", "Request"]
@@ -76,11 +77,18 @@ class ControlPlane:
             directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="control-plane-"))
             self._directory = Path(directory)
             self._authority = Authority(self._directory)
+            self._place = Place(
+                host=HOST,
+                port=self._port,
+                etcd_port=self._etcd_port,
+                peer_port=self._peer_port,
+                folder=self._directory,
+                authority=self._authority,
+            )
             self.ca = self._authority.certificate
             admin = self._authority.issue("admin", "admin", groups=["system:masters"])
             self.api = Api(self.url, ca=self.ca, certificate=admin[0], key=admin[1])
             self.kubeconfig = self._write_kubeconfig("admin", admin, self.url)
-            write_key(self._directory / "service-accounts.key")
             self.etcd = stack.enter_context(self._make_etcd())
             self.apiserver = self._make_apiserver()
             stack.callback(self.apiserver.terminate)
@@ -205,74 +213,20 @@ class ControlPlane:
         return False
 
     def _write_kubeconfig(self, name: str, pair: tuple[Path, Path], server: str) -> Path:
-        user = {"client-certificate": str(pair[0]), "client-key": str(pair[1])}
-        cluster = {"server": server, "certificate-authority": str(self.ca)}
-        content = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "test", "cluster": cluster}],
-            "users": [{"name": name, "user": user}],
-            "contexts": [{"name": "test", "context": {"cluster": "test", "user": name}}],
-            "current-context": "test",
-        }
         path = self._directory / f"{name}.kubeconfig"
-        path.write_text(json.dumps(content))  # JSON is YAML
-        return path
+        return write_kubeconfig(path, server, self.ca, pair, context="test", cluster="test")
 
     def _make_etcd(self) -> Process:
-        client = f"https://{HOST}:{self._etcd_port}"
-        peer = f"https://{HOST}:{self._peer_port}"
-        certificate, key = self._authority.issue("etcd", "etcd", addresses=[HOST])
-        command = [
-            *self._commands["etcd"],
-            f"--data-dir={self._directory / 'etcd'}",
-            f"--listen-client-urls={client}",
-            f"--advertise-client-urls={client}",
-            f"--listen-peer-urls={peer}",
-            f"--initial-advertise-peer-urls={peer}",
-            f"--initial-cluster=default={peer}",
-            "--client-cert-auth",
-            f"--trusted-ca-file={self.ca}",
-            f"--cert-file={certificate}",
-            f"--key-file={key}",
-            "--peer-client-cert-auth",
-            f"--peer-trusted-ca-file={self.ca}",
-            f"--peer-cert-file={certificate}",
-            f"--peer-key-file={key}",
-            "--unsafe-no-fsync",  # a test's data may die with the machine
-            "--log-level=warn",
-        ]
-
-        def ready() -> bool:
-            with socket.create_connection((HOST, self._etcd_port), timeout=1):
-                return True
-
+        command = [*self._commands["etcd"], *self._place.etcd()]
+        ready = self._place.etcd_listens()
         return Process("etcd", command, log=self._directory / "etcd.log", ready=ready, grace=0)
 
     def _make_apiserver(self) -> Process:
-        server, server_key = self._authority.issue(
-            "apiserver", "kube-apiserver", addresses=[HOST, "localhost", "kubernetes.default.svc"]
-        )
-        client, client_key = self._authority.issue("etcd-client", "kube-apiserver")
-        accounts = self._directory / "service-accounts.key"
+        issuer = "https://kubernetes.default.svc"
         command = [
             *self._commands["kube-apiserver"],
-            f"--etcd-servers=https://{HOST}:{self._etcd_port}",
-            f"--etcd-cafile={self.ca}",
-            f"--etcd-certfile={client}",
-            f"--etcd-keyfile={client_key}",
-            f"--bind-address={HOST}",
-            f"--advertise-address={HOST}",
-            f"--secure-port={self._port}",
-            f"--tls-cert-file={server}",
-            f"--tls-private-key-file={server_key}",
-            f"--client-ca-file={self.ca}",
-            f"--service-account-key-file={accounts}",
-            f"--service-account-signing-key-file={accounts}",
-            "--service-account-issuer=https://kubernetes.default.svc",
-            f"--service-cluster-ip-range={SERVICE_RANGE}",
+            *self._place.apiserver(SERVICE_RANGE, ["kubernetes.default.svc"], issuer),
             "--authorization-mode=RBAC",
-            "--allow-privileged",
             "--endpoint-reconciler-type=none",  # it refuses a loopback address
             "--profiling=false",
         ]
@@ -306,7 +260,7 @@ class ControlPlane:
         if name == "kube-controller-manager":
             command += [
                 f"--controllers=*,{','.join(f'-{c}' for c in NOT_WITHOUT_KUBELET)}",
-                f"--service-account-private-key-file={self._directory / 'service-accounts.key'}",
+                f"--service-account-private-key-file={self._place.accounts}",
                 f"--root-ca-file={self.ca}",
                 f"--service-cluster-ip-range={SERVICE_RANGE}",
                 "--use-service-account-credentials",

@@ -1,9 +1,11 @@
 """A real SMTP server that keeps what it gets."""
 
+import ssl
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
@@ -18,19 +20,42 @@ HOST = "127.0.0.1"
 class MailServer:
     """A mail server as a context manager; `refuses` makes it take no mail."""
 
-    def __init__(self, user: str, password: str) -> None:
-        """Describe it: it wants a login."""
+    def __init__(
+        self,
+        user: str,
+        password: str,
+        *,
+        host: str = HOST,
+        tls: Literal["", "starttls", "implicit"] = "",
+        certificate: tuple[Path, Path] | None = None,
+    ) -> None:
+        """Describe it: it wants a login.
+
+        Args:
+            user: that logs in.
+            password: of the user.
+            host: where it listens.
+            tls: how a connection is encrypted, if it is.
+            certificate: paths of it and of its key.
+        """
         self.port = free_port()
-        self.url = f"smtp://{user}:{password}@{HOST}:{self.port}"
+        scheme = "smtps" if tls == "implicit" else "smtp"
+        self.url = f"{scheme}://{user}:{password}@{host}:{self.port}"
         self.refuses = False
         self.mails: list[EmailMessage] = []
+        self.logins = 0
+        """How often somebody said a password."""
         self._login = user.encode(), password.encode()
+        context = _context(*certificate) if certificate is not None else None
         self._controller = Controller(
             self,
-            hostname=HOST,
+            hostname=host,
             port=self.port,
+            ssl_context=context if tls == "implicit" else None,
+            tls_context=context if tls == "starttls" else None,
+            require_starttls=tls == "starttls",
             authenticator=self._authenticate,
-            auth_require_tls=False,
+            auth_require_tls=tls == "starttls",
         )
 
     def __enter__(self) -> Self:
@@ -76,5 +101,12 @@ class MailServer:
         return [mail for mail in self.mails if mail["To"] == address]
 
     def _authenticate(self, *given: Any) -> AuthResult:
+        self.logins += 1
         data = given[-1]
         return AuthResult(success=(data.login, data.password) == self._login)
+
+
+def _context(certificate: Path, key: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context

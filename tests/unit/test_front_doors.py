@@ -97,6 +97,46 @@ def test_check_refuses_what_serving_would(tmp_path: Path, table: str, words: str
     assert (2, True) == (ended.returncode, words in ended.stderr), ended
 
 
+@pytest.mark.parametrize(
+    ("decorator", "table", "words"),
+    [
+        ('@schedule(cron="99 * * * *")', "", "@schedule of hi"),
+        ('@restspec(path="/user/login")', "", "a path of the server's own"),
+        (
+            "@restspec(protocol=APIProtocol.WEBSOCKET, broadcast=True)",
+            "[converge.server]\nworkers = 2",
+            "hi broadcasts, and 2 workers hear of each other by a Redis alone",
+        ),
+        ("", '[converge.database]\nmongodb_uri = "mongodb://here:99999"', "Port must be"),
+        ("", '[converge.database]\nredis_url = "redis://here:port"', "Redis open failed"),
+        ("", '[converge.server.roles]\nho = ["admin"]', "no walker or function of the app"),
+    ],
+)
+def test_check_refuses_what_would_end_the_start(
+    tmp_path: Path, decorator: str, table: str, words: str
+) -> None:
+    """As the server would say it, and nothing is left beside the app."""
+    (tmp_path / "app.jac").write_text(
+        f"{decorator}\nwalker hi {{ can go with Root entry {{ report 1; }} }}"
+    )
+    (tmp_path / "jac.toml").write_text(f"{table}\n")
+    ended = run(DOOR, "serve", str(tmp_path / "app.jac"), "--check")
+    assert (1, True) == (ended.returncode, words in ended.stderr), ended
+    assert {"app.jac", "jac.toml"} >= {path.name for path in tmp_path.iterdir()} - {".jac"}
+    assert not list(tmp_path.rglob("jwt-secret")) + list(tmp_path.rglob("shelf.db"))
+
+
+def test_check_asks_for_no_secret(tmp_path: Path) -> None:
+    """Nobody has them where an image is built."""
+    (tmp_path / "app.jac").write_text(
+        "@restspec(protocol=APIProtocol.WEBHOOK)\n"
+        "walker hi { can go with Root entry { report 1; } }"
+    )
+    (tmp_path / "jac.toml").write_text('[converge.webhooks.hi]\nsecret = "${NOT_SET}"\n')
+    ended = run(DOOR, "serve", str(tmp_path / "app.jac"), "--check")
+    assert (0, "") == (ended.returncode, ended.stderr), ended
+
+
 def test_image_calls_the_command_as_it_is() -> None:
     """Nothing else looks at the flags in the Dockerfile before somebody builds it."""
     lines = (Path(__file__).parents[2] / "Dockerfile").read_text().splitlines()

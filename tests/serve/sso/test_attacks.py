@@ -38,12 +38,13 @@ def begin_link(page: Page, server: JacServer, token: str) -> str:
     """Begin to link as a page of the app does; returns where to go."""
     page.goto(f"http://127.0.0.1:{server.port}/sso")
     url: str = page.evaluate(
-        """async (token) => {
-            const headers = {Authorization: 'Bearer ' + token};
-            const answer = await fetch('/sso/corp/link', {method: 'POST', headers});
+        """async ([token, password]) => {
+            const headers = {Authorization: 'Bearer ' + token, 'Content-Type': 'application/json'};
+            const body = JSON.stringify({current_password: password});
+            const answer = await fetch('/sso/corp/link', {method: 'POST', headers, body});
             return (await answer.json()).data.url;
         }""",
-        token,
+        [token, PASSWORD],
     )
     return url
 
@@ -112,6 +113,21 @@ def test_login_expires(
             old = seal._cipher().encrypt_at_time(note, int(time()) - age).decode()
             page.context.add_cookies([cookie | {"value": old}])  # type: ignore[list-item]
             assert expected == visit(page, url).status
+
+
+def test_logins_without_end_do_not_fill_the_jar(server: JacServer) -> None:
+    """Another page may begin them; with too many cookies, no request would fit any more."""
+    jar = {f"jac-sso-{number:012}": "x" * 600 for number in range(20)}
+    cookie = "; ".join(f"{name}={value}" for name, value in ({"jac-other": "1"} | jar).items())
+    begun = server.send("GET", "/sso/corp/login", headers={"Cookie": cookie})
+    assert 302 == begun.status
+    set_ = begun.headers.get_all("Set-Cookie") or []
+    gone = {one.partition("=")[0] for one in set_ if "Max-Age=0" in one}
+    assert set(list(jar)[:13]) == gone
+    assert 1 == len(set_) - len(gone)
+    few = {"Cookie": "; ".join(f"{name}=x" for name in list(jar)[:6])}
+    begun = server.send("GET", "/sso/corp/login", headers=few)
+    assert 1 == len(begun.headers.get_all("Set-Cookie") or [])
 
 
 def test_cookie_of_a_login_says_nothing(server: JacServer, browser: Browser) -> None:
@@ -298,6 +314,17 @@ def test_link_cannot_be_forced_upon_a_browser(server: JacServer, browser: Browse
         assert STATE == landed(victim).refusal
     identities = server.get("/user/me", token=token).body["data"]["identities"]
     assert ["username"] == [one["type"] for one in identities]
+
+
+def test_link_needs_the_password(server: JacServer, browser: Browser) -> None:
+    """Or a login of the last minutes, where there is none: a found token makes no way in."""
+    token = server.register("robbed", PASSWORD)
+    for body in (None, {}, {"current_password": "a wrong one"}):
+        answer = server.send("POST", "/sso/corp/link", body, token=token)
+        assert (400, "UPDATE_FAILED") == (answer.status, answer.code)
+    with browser.page() as page:
+        account = log_in(page, server, "without-password").account
+    assert 200 == server.send("POST", "/sso/other/link", token=account["token"]).status
 
 
 def test_link_ends_with_the_session(server: JacServer, browser: Browser) -> None:

@@ -11,7 +11,14 @@ from jac_converge.app_runtime.bridge.schedules import Schedule
 from jac_converge.app_runtime.ticks import Ticks, ticks_of
 
 YEARS = st.integers(0, 100 * 366 * 86_400_000)
-CRONS = ["* * * * *", "*/5 * * * *", "0 3 * * mon-fri", "30 4 1,15 * *", "0 0 29 feb *"]
+CRONS = [
+    "* * * * *",
+    "*/5 * * * *",
+    "0 3 * * mon-fri",
+    "30 4 1,15 * *",
+    "0 0 29 feb *",
+    "0 0 13 * fri",
+]
 
 
 def ticks(**given_: str | float) -> Ticks:
@@ -43,10 +50,16 @@ def shown(moment: int | None) -> str | None:
         ("0 3 * * sat,sun", "2026-03-01 10:00:00", "2026-03-01 03:00:00", "2026-03-07 03:00:00"),
         ("30 8-10/2 1 jan *", "2026-03-01 10:00:00", "2026-01-01 10:30:00", "2027-01-01 08:30:00"),
         ("0 0 29 2 *", "2026-03-01 10:00:00", "2024-02-29 00:00:00", "2028-02-29 00:00:00"),
+        ("0 0 29 2 mon", "2026-03-01 10:00:00", "2026-02-23 00:00:00", "2027-02-01 00:00:00"),
+        ("0 0 13 * fri", "2026-03-01 10:00:00", "2026-02-27 00:00:00", "2026-03-06 00:00:00"),
+        ("0 0 13 * fri", "2026-03-12 10:00:00", "2026-03-06 00:00:00", "2026-03-13 00:00:00"),
+        ("0 0 2 * fri", "2026-03-01 10:00:00", "2026-02-27 00:00:00", "2026-03-02 00:00:00"),
+        ("0 0 */2 * mon", "2026-03-01 10:00:00", "2026-02-23 00:00:00", "2026-03-09 00:00:00"),
+        ("0 0 31 feb mon", "2026-03-01 10:00:00", "2026-02-23 00:00:00", "2027-02-01 00:00:00"),
     ],
 )
 def test_cron_is_due_in_utc(cron: str, now: str, last: str, following: str) -> None:
-    """Monday is 0, as jaclang has it."""
+    """Monday is 0, as jaclang has it; a day and a weekday are either, as cron has them."""
     found = ticks(cron=cron)
     assert (last, following) == (shown(found.last(ms(now))), shown(found.next(ms(now))))
 

@@ -81,6 +81,21 @@ def test_logs_show_no_part_of_an_unencoded_password(password: str) -> None:
     assert stream.getvalue().endswith("cannot reach redis://:***@cache.example/0 now\n")
 
 
+@pytest.mark.parametrize("json_lines", [True, False], ids=["json", "human"])
+def test_logs_take_no_line_of_somebody_else(*, json_lines: bool) -> None:
+    """What was sent may hold the end of a line, or what moves a terminal."""
+    stream = configured(json_lines=json_lines)
+    sent = "/x\n12:00:00 auth login account=1\r\x1b[2Jgone\x85\u2028\u202ereversed\x00"
+    OURS.warning("%s failed", sent, extra={"subject": sent})
+    OURS.error("it failed", exc_info=ValueError(sent))
+    text = stream.getvalue()
+    assert not {"\r", "\x1b", "\x85", "\u2028", "\u202e", "\x00"} & set(text)
+    assert "\\x1b[2J" in (json.loads(text.split("\n")[0])["message"] if json_lines else text)
+    ours = [line for line in text.splitlines() if not line.startswith(" ")]
+    assert 2 == len(ours)
+    assert [] == [line for line in ours if line.startswith("12:00:00 auth")]
+
+
 def test_logs_replace_what_jaclang_set_up() -> None:
     """A root logger at INFO with a handler of its own loses both."""
     before = io.StringIO()

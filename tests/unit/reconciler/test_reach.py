@@ -20,8 +20,7 @@ def balanced(*addresses: dict[str, str]) -> Object:
         pytest.param(
             {},
             {},
-            "kubectl -n shop-prod port-forward service/shop 8000:80"
-            "  # then http://127.0.0.1:8000/docs",
+            "jac scale shop.jac --open",
             id="none",
         ),
         pytest.param(

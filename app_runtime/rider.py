@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 
 from jac_converge.app_runtime.stores import Document, DocumentStore, WriteBatch
 
-__all__ = ["Seal", "Sealed"]
+__all__ = ["Rider", "WithRider"]
 
 
 @dataclass(slots=True, kw_only=True)
-class Seal:
+class Rider:
     """What is to be written with the work."""
 
     document: Document
@@ -22,12 +22,12 @@ class Seal:
     stored: bool = False
 
 
-class Sealed:
+class WithRider:
     """A `DocumentStore` for one piece of work."""
 
-    def __init__(self, store: DocumentStore, seal: Seal) -> None:
-        """Put a seal on a store."""
-        self._store, self._seal = store, seal
+    def __init__(self, store: DocumentStore, rider: Rider) -> None:
+        """Add a rider to a store."""
+        self._store, self._rider = store, rider
 
     def get(self, ids: Collection[str]) -> dict[str, Document]:
         """Read documents."""
@@ -46,20 +46,20 @@ class Sealed:
         return self._store.scan(after, limit)
 
     def commit(self, batch: WriteBatch) -> None:
-        """Write a batch, the first one with the seal."""
-        if not batch or self._seal.stored:
+        """Write a batch, the first one with the rider."""
+        if not batch or self._rider.stored:
             self._store.commit(batch)
             return
-        document = self._seal.document
+        document = self._rider.document
         if document.version:
-            sealed = replace(batch, updates=(*batch.updates, document))
+            together = replace(batch, updates=(*batch.updates, document))
         else:
-            sealed = replace(batch, creates=(*batch.creates, document))
-        self._store.commit(sealed)
-        self._seal.stored = True
+            together = replace(batch, creates=(*batch.creates, document))
+        self._store.commit(together)
+        self._rider.stored = True
 
     def exclusive(self) -> AbstractContextManager[DocumentStore]:
-        """Give itself: whoever sealed a store has taken the lock before."""
+        """Give itself: whoever added a rider has taken the lock before."""
         return nullcontext(self)
 
     def ping(self) -> None:

@@ -1,0 +1,50 @@
+"""What is written to a connection in one turn of the event loop, sent at once.
+
+The head of an answer and its body are two writes. Each of them sent for itself is a system call
+that wakes the client, who can do nothing with the first alone. It changes with how event loops
+write.
+"""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+__all__ = ["GatheredWrites", "Gathering"]
+
+
+class GatheredWrites(HttpToolsProtocol):
+    """uvicorn's protocol over a transport that gathers."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Put the gathering in between."""
+        super().connection_made(Gathering(transport, self.loop))  # type: ignore[arg-type]
+
+
+class Gathering:
+    """A transport, as far as uvicorn and its websockets use one."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        """Gather for a transport of a loop."""
+        self._transport = transport
+        self._loop = loop
+        self._parts: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        """Send it at the end of this turn."""
+        if not self._parts:
+            self._loop.call_soon(self._send)
+        self._parts.append(data)
+
+    def close(self) -> None:
+        """Send what is left, and close."""
+        self._send()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def _send(self) -> None:
+        if self._parts:
+            parts, self._parts = self._parts, []
+            self._transport.writelines(parts)

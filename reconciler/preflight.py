@@ -1,0 +1,167 @@
+"""What an app is about to need of its cluster, and the cluster does not have.
+
+Only asked when something is created that needs it, so a converged app pays nothing. Where we may
+not look, nothing is said: what is missing then shows in the health of what waits for it. It
+changes when the app needs something more of a cluster.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from jac_converge.reconciler.errors import ClusterError
+from jac_converge.reconciler.kube_cluster import KubeCluster
+from jac_converge.reconciler.kubeconfig import cluster_of
+from jac_converge.reconciler.objects import Kind, Object
+from jac_converge.reconciler.platforms import (
+    Addons,
+    Platform,
+    addons_of,
+    platform_of_node,
+    recognised,
+)
+from jac_converge.reconciler.steps import Create, Plan, Recreate
+
+__all__ = ["missing", "platform_of"]
+
+NODE: Final = Kind(name="Node", api_version="v1", plural="nodes", rank=0, namespaced=False)
+_STORAGE: Final = Kind(
+    name="StorageClass",
+    api_version="storage.k8s.io/v1",
+    plural="storageclasses",
+    rank=0,
+    namespaced=False,
+)
+_INGRESS: Final = Kind(
+    name="IngressClass",
+    api_version="networking.k8s.io/v1",
+    plural="ingressclasses",
+    rank=0,
+    namespaced=False,
+)
+_API: Final = Kind(
+    name="APIService",
+    api_version="apiregistration.k8s.io/v1",
+    plural="apiservices",
+    rank=0,
+    namespaced=False,
+)
+METRICS_API: Final = "v1beta1.metrics.k8s.io"
+
+
+type _Lack = tuple[str, Callable[[Addons], str | None]]
+"""A sentence, and the command that mends it; empty: there is none; None: nothing is missing."""
+
+
+def platform_of(cluster: KubeCluster) -> Platform:
+    """Recognise a cluster: by its context, else by one of its nodes, where we may look."""
+    target = cluster.target
+    told = recognised(target.context, *cluster_of(target.context), server=target.server)
+    if told.kind:
+        return told
+    try:
+        node = cluster.first(NODE)
+    except ClusterError:
+        return told
+    return platform_of_node(node) if node else told
+
+
+def missing(plan: Plan, cluster: KubeCluster, platform: Callable[[], Platform]) -> tuple[str, ...]:
+    """Say what is missing, and how to add it.
+
+    Args:
+        plan: what is going to be created.
+        cluster: to look at.
+        platform: recognises it; called when something is missing.
+    """
+    created = [step.desired for step in plan.steps if isinstance(step, Create | Recreate)]
+    lacking = tuple(_lacking(created, cluster))
+    if not lacking:
+        return ()
+    found = platform()
+    addons = addons_of(found)
+    told = [(sentence.format(cluster=found.title), add(addons)) for sentence, add in lacking]
+    return tuple(
+        f"{sentence}: {command}" if command else sentence
+        for sentence, command in told
+        if command is not None
+    )
+
+
+def _lacking(created: Sequence[Object], cluster: KubeCluster) -> Iterator[_Lack]:
+    for obj in created:
+        subject = f"{obj['kind']}/{obj['metadata']['name']}"
+        match obj["kind"]:
+            case "StatefulSet":
+                yield from _storage(subject, obj["spec"], cluster)
+            case "Ingress":
+                yield from _ingress(subject, obj["spec"], cluster)
+            case "HorizontalPodAutoscaler" if not _measures(cluster):
+                sentence = (
+                    f"{subject} measures nothing, because {{cluster}} has no metrics; add them"
+                )
+                yield sentence, lambda addons: addons.metrics
+            case "Service" if obj["spec"].get("type") == "LoadBalancer":
+                yield from _balancer(subject)
+
+
+def _storage(subject: str, spec: Mapping[str, Any], cluster: KubeCluster) -> Iterator[_Lack]:
+    claims = spec.get("volumeClaimTemplates") or ()
+    if not claims or (classes := _classes(cluster, _STORAGE)) is None:
+        return
+    wanted = claims[0]["spec"].get("storageClassName")
+    if wanted is None and not any(map(_is_default, classes.values())):
+        sentence = f"{subject} waits for a volume, because {{cluster}} has no default StorageClass"
+        yield _with_choice(sentence, "storage_class", classes), lambda addons: addons.storage
+    elif wanted is not None and wanted not in classes:
+        sentence = f"{subject} waits for a volume, because {{cluster}} has no StorageClass {wanted}"
+        yield _with_choice(sentence, "storage_class", classes), lambda _: ""
+
+
+def _ingress(subject: str, spec: Mapping[str, Any], cluster: KubeCluster) -> Iterator[_Lack]:
+    classes = _classes(cluster, _INGRESS)
+    wanted = spec.get("ingressClassName")
+    if classes is None or wanted in classes:
+        return
+    if wanted is None and any(map(_is_default, classes.values())):
+        return
+    what = "no default IngressClass" if wanted is None else f"no IngressClass {wanted}"
+    sentence = f"{subject} leads nowhere, because {{cluster}} has {what}"
+    yield _with_choice(sentence, "class_name", classes), lambda addons: addons.ingress
+
+
+def _balancer(subject: str) -> Iterator[_Lack]:
+    # Nothing says whether somebody gives addresses out; of some kinds of clusters it is known.
+    sentence = f"{subject} gets an address from {{cluster}} only while something gives them out"
+    yield sentence, lambda addons: addons.balancer or None
+
+
+def _with_choice(sentence: str, key: str, classes: Mapping[str, Object]) -> str:
+    if not classes:
+        return f"{sentence}; add one"
+    return f"{sentence}; name one as {key} ({', '.join(sorted(classes))}), or add one"
+
+
+def _classes(cluster: KubeCluster, kind: Kind) -> Mapping[str, Object] | None:
+    """Those there are, by name; None: we may not look."""
+    try:
+        found = cluster.beside(namespace="", selector="").list_kind(kind)
+    except ClusterError:
+        return None
+    return {obj["metadata"]["name"]: obj for obj in found.items}
+
+
+def _is_default(obj: Object) -> bool:
+    marks: Mapping[str, str] = obj["metadata"].get("annotations") or {}
+    return any(
+        key.endswith("/is-default-class") and value == "true" for key, value in marks.items()
+    )
+
+
+def _measures(cluster: KubeCluster) -> bool:
+    """Whether somebody answers for metrics; where we may not look, yes."""
+    try:
+        service = cluster.get(_API, METRICS_API)
+    except ClusterError:
+        return True
+    conditions = ((service or {}).get("status") or {}).get("conditions") or ()
+    return any(it["type"] == "Available" and it["status"] == "True" for it in conditions)
