@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request
@@ -65,6 +66,7 @@ from jac_converge.app_runtime.vigil import Vigil
 from jac_converge.config.load import App
 
 if TYPE_CHECKING:
+    from jac_converge.app_runtime.client_pages import ClientPages
     from jac_converge.app_runtime.mail_routes import MailRoutes
 
 __all__ = ["create_app"]
@@ -118,7 +120,9 @@ def create_app(app: App, program: Program, memory: Memory, *, reload: bool = Fal
     probes.install(api, api.state.health)
     if settings.server.docs_enabled:
         docs_pages.install(api)
-    _add_index(api, app, program)
+    pages = _pages(app, program)
+    if pages is None or not pages.at_start:
+        _add_index(api, app, program)
     routes.refuse_shadows(api, program)
     shown = settings.server.graph_shown(reload=reload)
     if shown != "off":
@@ -127,7 +131,27 @@ def create_app(app: App, program: Program, memory: Memory, *, reload: bool = Fal
     _wrap(api, app, uploads)
     if settings.server.metrics_enabled:
         metrics.install(api, memory.tallies, calls)
+    if pages is not None:
+        pages.install(api)
     return api
+
+
+def _pages(app: App, program: Program) -> "ClientPages | None":
+    """Return the pages of the app, if it has some that are built, or can be."""
+    client = program.client
+    if client is None:
+        return None
+    from jac_converge.app_runtime.bridge.client_side import NotBuilt  # noqa: PLC0415 - few need it
+    from jac_converge.app_runtime.client_pages import ClientPages  # noqa: PLC0415
+
+    script: Path | None
+    try:
+        script = client.build()
+    except NotBuilt as error:
+        script = client.bundle()
+        state = "not served" if script is None else "served as they were built before"
+        logger.warning("the pages of %s are %s: %s", app.file.name, state, error)
+    return None if script is None else ClientPages(client, script)
 
 
 def _empty(app: App, memory: Memory, calls: Calls) -> FastAPI:

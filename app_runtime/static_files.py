@@ -11,12 +11,14 @@ from fastapi import Request
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import NotModifiedResponse, StaticFiles
 
-__all__ = ["ASKED_AGAIN", "DAY", "send_file"]
+__all__ = ["ASKED_AGAIN", "DAY", "FOR_EVER", "send_file"]
 
 DAY = {"Cache-Control": "public, max-age=86400"}
 """Headers of what changes with a new version of somebody else's work."""
 ASKED_AGAIN = {"Cache-Control": "no-cache"}
 """Headers of what may change at any time: a browser keeps it, and asks whether it still is so."""
+FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
+"""Headers of what has its content in its name."""
 # Of our own, since a machine's table may have another word for them, or none.
 _TYPES = {
     ".css": "text/css",

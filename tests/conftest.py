@@ -43,6 +43,14 @@ def _miss(reason: str) -> NoReturn:
 
 
 @pytest.fixture(scope="session")
+def client_packages() -> Path:
+    """Give the folder of what a client side is built with."""
+    from tests.servers import build_web
+
+    return _have(build_web.client_packages)
+
+
+@pytest.fixture(scope="session")
 def control_plane() -> Iterator["ControlPlane"]:
     """Give a control plane without controllers: objects stay as they are written."""
     from tests.servers.control_plane import ControlPlane

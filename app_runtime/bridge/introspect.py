@@ -153,19 +153,22 @@ class Callables:
     it is not served."""
 
 
-def find(module: ModuleType, project: Path) -> Callables:
+def find(
+    module: ModuleType, project: Path, *, called: Mapping[str, Any] | None = None
+) -> Callables:
     """Look at an imported app.
 
     Args:
         module: the app's module; what it imports from other .jac files of the project counts too.
         project: the folder of the app.
+        called: by its client side, from modules that it need not import.
 
     Raises:
         BadDeclaration: it asks for what cannot be served.
     """
     tables: dict[str, AccessTable] = {}
     walkers, functions, jobs = {}, {}, {}
-    for name, member in inspect.getmembers(module):
+    for name, member in {**(called or {}), **dict(inspect.getmembers(module))}.items():
         file = None if name.startswith("_") else _jac_file(member, project)
         if file is None:
             continue

@@ -17,7 +17,7 @@ from jaclang.project.dependencies import add_venv_to_path
 from jac_converge.app_runtime.bridge.memory import RequestMemory
 from jac_converge.app_runtime.stores import Document, WriteBatch
 
-__all__ = ["AppBroken", "import_app"]
+__all__ = ["AppBroken", "import_app", "import_module"]
 
 
 class AppBroken(Exception):
@@ -53,6 +53,15 @@ def import_app(file: Path, profile: str | None, context_over: Callable[[Any], An
     Jac.set_full_target_path(str(file))
     # Code at module level would otherwise open jaclang's own SQLite file, as its superuser.
     Jac.set_context(context_over(RequestMemory(_NoStore())))  # type: ignore[arg-type]
+    return import_module(file)
+
+
+def import_module(file: Path) -> Any:
+    """Import a module of the app.
+
+    Raises:
+        AppBroken: it does not compile, or its own code raised.
+    """
     level = logging.getLogger().level
     try:
         (module,) = Jac.jac_import(target=file.stem, base_path=str(file.parent), lng="jac")

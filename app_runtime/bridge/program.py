@@ -24,6 +24,7 @@ from jaclang.runtimelib.context import CallState
 
 from jac_converge.app_runtime.bridge import hooks
 from jac_converge.app_runtime.bridge.anchors import body_of
+from jac_converge.app_runtime.bridge.client_side import client_side_of
 from jac_converge.app_runtime.bridge.effects import RequestContext
 from jac_converge.app_runtime.bridge.graph import reach
 from jac_converge.app_runtime.bridge.introspect import Callables, FunctionSpec, WalkerSpec, find
@@ -290,8 +291,11 @@ class Program:
         """
         self.file = file
         module = import_app(file, profile, _context)
+        self.client = client_side_of(file, module)
+        """What runs in a browser; None: nothing does."""
+        called = self.client.calls if self.client else {}
         try:
-            callables: Callables = find(module, file.parent)
+            callables: Callables = find(module, file.parent, called=called)
         except BadDeclaration as error:
             raise AppBroken(f"{file}: {error}") from error
         if wrong := unstorable(callables.archetypes):

@@ -372,9 +372,14 @@ def may_install() -> bool:
 def main() -> int:
     """Get every server that is not there; return 0, or 1 with the reason printed."""
     from tests.servers.build_redis import fetch_redis  # noqa: PLC0415
-    from tests.servers.build_web import fetch_openid_provider, find_chromium  # noqa: PLC0415
+    from tests.servers.build_web import (  # noqa: PLC0415
+        fetch_client_packages,
+        fetch_openid_provider,
+        find_chromium,
+    )
 
-    return locked(build_go_programs, fetch_redis, fetch_openid_provider, find_chromium)
+    web = (fetch_openid_provider, fetch_client_packages, find_chromium)
+    return locked(build_go_programs, fetch_redis, *web)
 
 
 def locked(*steps: Callable[[], None]) -> int:

