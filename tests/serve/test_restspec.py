@@ -307,3 +307,32 @@ def test_path_without_fields_comes_before_one_with(tmp_path: Path) -> None:
         assert [["oneself"], ["ann"]] == [
             server.get(path).reports for path in ("/users/me", "/users/ann")
         ]
+
+
+def test_page_is_asked_for_by_query(tmp_path: Path) -> None:
+    """Page after page, by the cursor of the one before; one that there is not is a 422."""
+    app = tmp_path / "pages.jac"
+    app.write_text(
+        "import from jac_converge.pages { page }\n"
+        "node Thing { has n: int = 0; }\n"
+        "walker:pub add { can go with Root entry {\n"
+        "    for n in range(5) { here ++> Thing(n=n); }\n"
+        "} }\n"
+        '@restspec(method="GET", path="/things")\n'
+        'walker:pub things { has limit: int = 2, cursor: str = ""; can go with Root entry {\n'
+        "    found = page(here, Thing, limit=self.limit, cursor=self.cursor);\n"
+        '    report {"n": [one.n for one in found["items"]], "next": found["next"]};\n'
+        "} }\n"
+    )
+    with JacServer(app, tmp_path / "served") as server:
+        server.call("/walker/add")
+        seen: list[list[int]] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            (report,) = server.get(f"/things?cursor={cursor}").reports
+            seen.append(report["n"])
+            cursor = report["next"]
+        assert [[0, 1], [2, 3], [4]] == seen
+        for query in ("limit=0", "limit=1001", "cursor=x"):
+            answer = server.get(f"/things?{query}")
+            assert (422, "BAD_PAGE") == (answer.status, answer.code)
