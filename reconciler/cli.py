@@ -4,6 +4,7 @@ Exit codes: 0 converged, 1 failed, 2 usage or configuration, 3 `--plan` found ch
 """
 
 import os
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -56,27 +57,38 @@ def scale(*, file: str, parse: Parse, **flags: Any) -> int:
     """
     configure_logging(json_lines=wants_json(os.environ, flag=flags["json"]))
     try:
-        _check_combination(flags)
-        if flags["watch"] and Path(file).is_dir():
-            from jac_converge.reconciler.commands.watch_apps import watch_apps  # noqa: PLC0415
-
-            return watch_apps(Path(file), flags, lambda app: _load(str(app), flags), parse)
-        source = Source(lambda: _load(file, flags), parse=parse)
-        if flags["init"]:
-            return _init(source.app)
-        if flags["export"]:
-            _check_image(source.app)
-        if flags["export"] and not flags["with_secrets"]:
-            from jac_converge.reconciler.commands.export import export_without_secrets  # noqa: PLC0415
-
-            return export_without_secrets(source.app, flags)
-        return _on_cluster(source, parse, flags)
+        code = _dispatch(file, parse, flags)
+        # Here, not at the very end of the process, where nothing can be said about it.
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read us is gone, as with `| head`: that is an end, not an error.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except (ConfigError, NoCluster) as error:
         return complain(str(error), USAGE, flags)
     except ClusterError as error:
         return complain(str(error), FAILED, flags)
     except KeyboardInterrupt:
         return complain("interrupted", FAILED, flags)
+    return code
+
+
+def _dispatch(file: str, parse: Parse, flags: dict[str, Any]) -> int:
+    _check_combination(flags)
+    if flags["watch"] and Path(file).is_dir():
+        from jac_converge.reconciler.commands.watch_apps import watch_apps  # noqa: PLC0415
+
+        return watch_apps(Path(file), flags, lambda app: _load(str(app), flags), parse)
+    source = Source(lambda: _load(file, flags), parse=parse)
+    if flags["init"]:
+        return _init(source.app)
+    if flags["export"]:
+        _check_image(source.app)
+    if flags["export"] and not flags["with_secrets"]:
+        from jac_converge.reconciler.commands.export import export_without_secrets  # noqa: PLC0415
+
+        return export_without_secrets(source.app, flags)
+    return _on_cluster(source, parse, flags)
 
 
 def _load(file: str, flags: dict[str, Any]) -> App:

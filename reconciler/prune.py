@@ -11,7 +11,7 @@ from jac_converge.reconciler.releases import record_key
 from jac_converge.reconciler.snapshot import Policy, Snapshot
 from jac_converge.reconciler.steps import Delete, Hold, Keep, Step
 
-__all__ = ["prune_steps"]
+__all__ = ["finalizers_of", "prune_steps"]
 
 
 def prune_steps(
@@ -33,11 +33,17 @@ def prune_steps(
         if in_use or owner_of(obj, app_name) != "us":
             continue
         if obj["metadata"].get("deletionTimestamp"):
-            yield Hold(key=key, reason="it is being deleted")
+            yield Hold(key=key, reason=f"it is being deleted{finalizers_of(obj)}")
         elif _holds_data(obj) and not policy.data:
             yield Keep(key=key, reason="it holds data; only --destroy --data deletes it")
         else:
             yield Delete(live=obj)
+
+
+def finalizers_of(obj: Object) -> str:
+    """What a deletion waits for, in brackets; empty where nothing is known."""
+    finalizers = ", ".join(obj["metadata"].get("finalizers") or ())
+    return f" (finalizers: {finalizers})" if finalizers else ""
 
 
 def _holds_data(obj: Object) -> bool:

@@ -14,9 +14,9 @@ __all__ = ["volume_advice"]
 
 def volume_advice(desired: Object, live: Object) -> str:
     """What a person can do about each claim that differs; empty where none does."""
-    before = {claim["metadata"]["name"]: claim["spec"] for claim in _claims(live)}
+    before = {claim["metadata"]["name"]: claim.get("spec") or {} for claim in _claims(live)}
     found = (
-        _advice(live["metadata"], claim["metadata"]["name"], before[name], claim["spec"])
+        _advice(live["metadata"], claim["metadata"]["name"], before[name], claim.get("spec") or {})
         for claim in _claims(desired)
         if (name := claim["metadata"]["name"]) in before
     )
@@ -31,8 +31,8 @@ def _advice(owner: dict[str, Any], name: str, before: Object, after: Object) -> 
     kept = before.get("storageClassName")
     if after.get("storageClassName") not in {None, kept}:
         return f"a volume keeps its class: put storage_class back to {kept!r}"
-    wanted = after["resources"]["requests"]["storage"]
     try:
+        wanted = after["resources"]["requests"]["storage"]
         was = before["resources"]["requests"]["storage"]
         more = memory_bytes(wanted) - memory_bytes(was)
     except (KeyError, ValueError):

@@ -19,6 +19,7 @@ from jac_converge.reconciler.console import (
 from jac_converge.reconciler.converge import Converger
 from jac_converge.reconciler.kube_cluster import KubeCluster
 from jac_converge.reconciler.objects import ObjectKey
+from jac_converge.reconciler.prune import finalizers_of
 from jac_converge.reconciler.render import outcome_json, plan_json, result_line
 from jac_converge.reconciler.snapshot import Policy
 from jac_converge.reconciler.steps import Plan
@@ -32,7 +33,8 @@ def destroy(app: App, cluster: KubeCluster, converger: Converger, flags: dict[st
     if not flags["json"]:
         print_plan(app, plan, converger.notes, flags)
     if not plan.writes:
-        return _end(app, converger, Outcome(plan=plan), (), flags)
+        left = _wait_until_gone(converger, plan, flags["timeout"])
+        return _end(app, converger, Outcome(plan=plan), left, flags)
     if not flags["yes"] and not _confirmed(app, cluster, flags):
         return USAGE
     lease = lease_of(app, cluster)
@@ -71,7 +73,8 @@ def _end(
     for result in outcome.results:
         print(result_line(result))  # noqa: T201
     if left and not outcome.errors:
-        names = ", ".join(map(str, left))
+        live = converger.mirror.snapshot()
+        names = ", ".join(f"{key}{finalizers_of(live[key])}" for key in left)
         complain(f"still there after {flags['timeout']} s: {names}", FAILED, flags)
     return code
 
@@ -93,7 +96,10 @@ def _confirmed(app: App, cluster: KubeCluster, flags: dict[str, Any]) -> bool:
 
 def _wait_until_gone(converger: Converger, plan: Plan, timeout: float) -> tuple[ObjectKey, ...]:
     """What is still there in the end."""
-    leaving = {step.key for step in plan.writes}
+    # Also what was deleted before, and has not gone since.
+    leaving = {step.key for step in (*plan.writes, *plan.holds)}
+    if not leaving:
+        return ()
     deadline = time.monotonic() + timeout
     converger.read()
     while left := leaving & converger.mirror.snapshot().keys():

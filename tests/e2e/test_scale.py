@@ -276,6 +276,9 @@ def test_scale_destroy_data_deletes_all_and_waits(
     told = json.loads(stuck.out)
     assert (1, False, ["ConfigMap/shop-config"]) == (stuck.code, told["gone"], told["left"])
     assert {"delete", "keep"} == {step["verb"] for step in told["plan"]}
+    still = run_scale(file, "--destroy", "--yes", "--timeout", "1", kubeconfig=kubeconfig)
+    named = "still there after 1 s: ConfigMap/shop-config (finalizers: test.example/stay)"
+    assert (1, True) == (still.code, named in still.one_message), still.err
     api.patch(config, {"metadata": {"finalizers": None}})
     assert api.get(claims)["items"]
     done = run_scale(file, "--destroy", "--data", "--yes", "--json", kubeconfig=kubeconfig)
@@ -288,6 +291,28 @@ def test_scale_destroy_data_deletes_all_and_waits(
     nothing = run_scale(file, "--destroy", "--yes", "--json", kubeconfig=kubeconfig)
     told = json.loads(nothing.out)
     assert (0, True, [], []) == (nothing.code, told["gone"], told["plan"], told["steps"])
+
+
+def test_scale_ends_quietly_when_nobody_reads_on(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    """As with `| head`: neither a traceback nor a word about the pipe."""
+    file = write_app(tmp_path, TOML.format(namespace=namespace))
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [*COMMAND, str(file), "--status", "--json"],
+            env={**os.environ, "KUBECONFIG": str(control_plane.kubeconfig)},
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+    assert (1, "") == (done.returncode, done.stderr)
 
 
 def test_scale_destroy_refuses_while_a_watch_holds_the_lease(
