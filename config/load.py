@@ -71,6 +71,8 @@ class App:
     """What the user should know, such as keys taken from `[plugins.scale]`."""
     manifests: tuple["Manifest", ...] = ()
     """What the files of `[converge.kubernetes] extra` say; not read to serve."""
+    code: bytes = b""
+    """The app's own files, as a tar that was gzipped, where they are not in the image."""
     configured: bool = True
     """False when no file has `[converge]`, or a table that stands in for it: pruning on the
     strength of a jac.toml that was emptied or lost would delete what nobody asked to delete."""

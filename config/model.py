@@ -230,6 +230,11 @@ class ImageBuildSettings(_Table):
     platform: Given[Literal["linux/amd64", "linux/arm64"]] = None
     """Of the cluster's nodes. Default: for a cluster of this machine, its own; else linux/amd64."""
 
+    runtime: Given[Image] = None
+    """Image that runs `jac serve` and has what the app imports, for where a built one has no place:
+    no repository is named, and the cluster is none of this machine. The app's own files then go
+    into the cluster in ConfigMaps, and are unpacked over this image."""
+
     plain_http: bool = False
     """Speak to the registry of `repository` without TLS; on the loopback that is so anyway."""
 

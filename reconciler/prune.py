@@ -5,9 +5,11 @@ It changes when another kind of object turns out to be worth keeping.
 
 from collections.abc import Iterable, Iterator
 
-from jac_converge.reconciler.objects import Object, key_of, kind_named
+from jac_converge.reconciler.build.code import CODE, code_of
+from jac_converge.reconciler.errors import Invalid
+from jac_converge.reconciler.objects import Object, ObjectKey, key_of, kind_named
 from jac_converge.reconciler.ownership import is_extra, order_of, owner_of
-from jac_converge.reconciler.releases import record_key
+from jac_converge.reconciler.releases import history_from, record_key
 from jac_converge.reconciler.snapshot import Policy, Snapshot
 from jac_converge.reconciler.steps import Delete, Hold, Keep, Step
 
@@ -25,11 +27,14 @@ def prune_steps(
         reverse=True,
     )
     claimed = tuple(_claim_prefixes(desired))
+    code = any(_holds_code(app_name, key_of(obj)) for obj in leavers)
+    recorded = _recorded_code(app_name, snapshot) if desired and code else frozenset()
     for obj in leavers:
         key = key_of(obj)
         in_use = key.kind == "PersistentVolumeClaim" and key.name.startswith(claimed)
         # Nothing describes the record of the releases; it lives as long as the app.
         in_use = in_use or (bool(desired) and key == record_key(app_name))
+        in_use = in_use or (key.kind == "ConfigMap" and key.name in recorded)
         if in_use or owner_of(obj, app_name) != "us":
             continue
         if obj["metadata"].get("deletionTimestamp"):
@@ -44,6 +49,24 @@ def finalizers_of(obj: Object) -> str:
     """What a deletion waits for, in brackets; empty where nothing is known."""
     finalizers = ", ".join(obj["metadata"].get("finalizers") or ())
     return f" (finalizers: {finalizers})" if finalizers else ""
+
+
+def _holds_code(app_name: str, key: ObjectKey) -> bool:
+    return key.kind == "ConfigMap" and key.name.startswith(f"{app_name}-{CODE}-")
+
+
+def _recorded_code(app_name: str, snapshot: Snapshot) -> frozenset[str]:
+    """What pods of the version in force unpack, and those of each release that may come back."""
+    deployment = snapshot.live.get(ObjectKey("Deployment", app_name))
+    templates = [deployment["spec"]["template"]] if deployment else []
+    if record := snapshot.live.get(record_key(app_name)):
+        try:
+            releases = history_from(record).releases
+        except Invalid:
+            # Nobody knows what it names: nothing is taken from it.
+            return frozenset(key.name for key in snapshot.live if _holds_code(app_name, key))
+        templates += [release.version.template for release in releases]
+    return frozenset[str]().union(*map(code_of, templates))
 
 
 def _holds_data(obj: Object) -> bool:

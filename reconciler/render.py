@@ -308,7 +308,7 @@ def summary_of(obj: Object | None, *, live: bool) -> str:
         case "HTTPRoute":
             return ", ".join(spec.get("hostnames") or ("any host",))
         case "Secret" | "ConfigMap":
-            count = len(obj.get("data") or {})
+            count = len(obj.get("data") or obj.get("binaryData") or {})
             return f"{count} key" if count == 1 else f"{count} keys"
         case "PodDisruptionBudget":
             return f"max unavailable {spec.get('maxUnavailable')}"

@@ -12,6 +12,13 @@ from typing import Any
 from jac_converge.config.load import App
 from jac_converge.config.model import KubernetesSettings
 from jac_converge.config.problems import ConfigError
+from jac_converge.reconciler.build.code import (
+    CODE,
+    code_objects,
+    code_volumes,
+    serving,
+    unpacking,
+)
 from jac_converge.reconciler.build.credentials import Credentials, encoded
 from jac_converge.reconciler.build.manifest import manifest, selector_labels
 from jac_converge.reconciler.build.mongo import mongodb_uri
@@ -64,6 +71,7 @@ def app_objects(app: App, credentials: Credentials) -> tuple[Object, ...]:
             "ConfigMap", app, "app", name=_config_name(app), **({"data": config} if config else {})
         ),
         manifest("Secret", app, "app", name=_secrets_name(app), data=encoded(secrets)),
+        *code_objects(app),
         _deployment(app, annotations),
     )
 
@@ -108,12 +116,13 @@ def _secret_environment(app: App, credentials: Credentials) -> dict[str, str]:
 def _deployment(app: App, annotations: Mapping[str, str]) -> Object:
     kubernetes = app.settings.kubernetes
     folders = {"/tmp": "tmp", **_shelf_folder(app)}  # noqa: S108 - a volume of the pod's own
+    described = _container(app, folders)
     template = pod_template(
         app,
         "app",
-        [_container(app, folders)],
+        [described],
         user={},
-        volumes=[scratch(name, "1Gi") for name in folders.values()],
+        volumes=[*(scratch(name, "1Gi") for name in folders.values()), *code_volumes(app)],
         annotations=annotations,
         grace_seconds=kubernetes.pre_stop_seconds
         + app.settings.server.drain_seconds
@@ -122,6 +131,7 @@ def _deployment(app: App, annotations: Mapping[str, str]) -> Object:
             _spread(app, "kubernetes.io/hostname"),
             _spread(app, "topology.kubernetes.io/zone"),
         ],
+        **unpacking(app, described["image"], described.get("resources", {})),
     )
     spec = {
         "selector": {"matchLabels": selector_labels(app, "app")},
@@ -155,7 +165,8 @@ def _container(app: App, folders: Mapping[str, str]) -> dict[str, Any]:
         image=kubernetes.image,
         port_name="http",
         port=kubernetes.container_port,
-        mounts=folders,
+        mounts={**folders, **({_APP_FOLDER: CODE} if app.code else {})},
+        **serving(app),
         args=["--host", "0.0.0.0", "--port", str(kubernetes.container_port)],  # noqa: S104
         envFrom=[
             {"configMapRef": {"name": _config_name(app)}},

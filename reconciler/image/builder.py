@@ -22,7 +22,7 @@ from jac_converge.reconciler.image.files import entries_of, fingerprint, our_fil
 from jac_converge.reconciler.image.layer import Layer, write_layer
 from jac_converge.reconciler.image.manifest import Image, Run, built_on
 
-__all__ = ["APP_FOLDER", "FORM", "Recipe", "build_image"]
+__all__ = ["APP_FOLDER", "FORM", "Recipe", "build_app", "build_image"]
 
 APP_FOLDER: Final = "/app"
 
@@ -89,6 +89,12 @@ def build_image(base: Image, recipe: Recipe, blobs: Blobs) -> tuple[Image, tuple
         port=recipe.port,
     )
     return built_on(base, layers, run), maker.notes
+
+
+def build_app(recipe: Recipe, blobs: Blobs) -> tuple[Layer, tuple[str, ...]]:
+    """Build the layer of the app alone, for where another image has all the rest."""
+    maker = _Maker(recipe, "", blobs)
+    return maker.app(), maker.notes
 
 
 class _Maker:

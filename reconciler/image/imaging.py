@@ -17,6 +17,7 @@ from typing import Final
 
 from jac_converge.config.load import App, ConfigError, Problem
 from jac_converge.reconciler.build import check
+from jac_converge.reconciler.build.code import MOST
 from jac_converge.reconciler.image.archive import write_archive
 from jac_converge.reconciler.image.blobs import Blobs, cache_folder
 from jac_converge.reconciler.image.destination import (
@@ -26,7 +27,7 @@ from jac_converge.reconciler.image.destination import (
     local_reference,
 )
 from jac_converge.reconciler.image.engines import Engine
-from jac_converge.reconciler.image.production import Made, make, sources_of
+from jac_converge.reconciler.image.production import Made, make, pack, sources_of
 from jac_converge.reconciler.image.programs import found, run
 from jac_converge.reconciler.image.push import push_image
 from jac_converge.reconciler.image.reference import Reference
@@ -88,6 +89,8 @@ class Imaging:
         # Before anything slow: what could not be deployed is not built.
         check(_with_image(app, "unbuilt"))
         build = app.settings.kubernetes.image_build
+        if build.runtime and not build.repository and self._loader() is None:
+            return self._packed(app, build.runtime)
         local = None if build.repository else self._cluster_of_this_machine(app)
         platform = build.platform or (_platform_of_this_machine() if local else "linux/amd64")
         sources = sources_of(app)
@@ -103,6 +106,33 @@ class Imaging:
             files=(*app.files, *_watched(app.root, sources.values())),
             notes=(*app.notes, *done.notes),
         )
+
+    def _packed(self, app: App, runtime: str) -> App:
+        """Give an app an image that others made, and its own files beside it."""
+        sources = sources_of(app)
+        code, notes = pack(app, sources, self._blobs, parse=self._parse, tell=_tell)
+        if len(code) > MOST:
+            message = (
+                f"{len(code) / 1e6:.1f} MB of files are too much for ConfigMaps ({MOST / 1e6:.1f} "
+                "MB); name a registry here as repository, or leave files out of the folder"
+            )
+            raise ConfigError(app.problem("converge.kubernetes.image_build.runtime", message))
+        note = (
+            f"no registry is named, and context {self._context} has none to load images: the "
+            f"{len(code) / 1e3:.0f} kB of the app go into ConfigMaps, and are unpacked over "
+            f"{runtime}, which has to have all that they import"
+        )
+        return replace(
+            _with_image(app, runtime),
+            code=code,
+            files=(*app.files, *_watched(app.root, sources.values())),
+            notes=(*app.notes, note, *notes),
+        )
+
+    def _loader(self) -> LocalCluster | None:
+        """The cluster of this machine, if its tool is here."""
+        local = local_cluster(self._platform())
+        return local if local and found(local.command[0]) else None
 
     def bring(self, reference: str, say: Say) -> None:
         """Push or load an image, once; one that was not built here is somebody else's matter.
@@ -182,7 +212,8 @@ class Imaging:
                 f"is not given, and context {self._context}{which} is none of a cluster of this "
                 "machine; "
                 "set [converge.kubernetes.image_build] repository, where a built one is pushed to, "
-                "or name a finished one here or by --image"
+                "or runtime, over which the files are unpacked, or name a finished one here or "
+                "by --image"
             )
             raise ConfigError(app.problem("converge.kubernetes.image", message))
         program = local.command[0]

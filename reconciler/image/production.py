@@ -16,7 +16,7 @@ from typing import Final
 from jac_converge.config.load import App, ConfigError, Problem
 from jac_converge.reconciler.image.base import Base, base_from_layout, base_from_registry
 from jac_converge.reconciler.image.blobs import Blobs
-from jac_converge.reconciler.image.builder import FORM, Recipe, build_image
+from jac_converge.reconciler.image.builder import FORM, Recipe, build_app, build_image
 from jac_converge.reconciler.image.dependencies import lock_of
 from jac_converge.reconciler.image.files import app_files, our_files
 from jac_converge.reconciler.image.manifest import (
@@ -31,7 +31,7 @@ from jac_converge.reconciler.image.pod_settings import for_pods
 from jac_converge.reconciler.image.reference import Reference
 from jac_converge.reconciler.image.registry import open_registry
 
-__all__ = ["Made", "make", "sources_of"]
+__all__ = ["Made", "make", "pack", "sources_of"]
 
 _LARGEST: Final = 256_000_000
 """bytes of all files of an app; more of them are somebody's downloads."""
@@ -123,6 +123,44 @@ def make(
 
     report = _report(image, base)
     return Made(image=image, layer=layer, base=base.origin, notes=(*base.notes, *notes, report))
+
+
+def pack(
+    app: App,
+    sources: Mapping[str, Path],
+    blobs: Blobs,
+    *,
+    parse: Callable[[Path], list[Problem]],
+    tell: Callable[[str], None],
+) -> tuple[bytes, tuple[str, ...]]:
+    """Pack the files of an app, compiled, without anything that they are run by.
+
+    Args:
+        app: whose they are.
+        sources: its files (see `sources_of`).
+        blobs: everything that was built before.
+        parse: finds what is wrong with the app's own file.
+        tell: says what takes a while.
+
+    Returns:
+        A tar that was gzipped, and what the user should know about it.
+
+    Raises:
+        ConfigError: the app cannot be parsed, or its dependencies cannot be read.
+    """
+    if problems := parse(app.file):
+        raise ConfigError(*problems)
+    tell(f"packing {app.name}; what was built before is taken as it is")
+    recipe = Recipe(
+        files=_contents(sources),
+        main=app.file.relative_to(app.root).as_posix(),
+        lock=lock_of(app.root),
+        python=_here(),
+        platform="",
+        port=app.settings.kubernetes.container_port,
+    )
+    layer, notes = build_app(recipe, blobs)
+    return blobs.path(layer.digest).read_bytes(), notes
 
 
 def _here() -> str:

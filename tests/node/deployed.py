@@ -31,6 +31,7 @@ namespace = "{namespace}"
 replicas = 2
 [converge.kubernetes.image_build]
 base = "{base}"
+{build}
 [converge.kubernetes.redis]
 image = "{redis}"
 [converge.kubernetes.mongodb]
@@ -60,11 +61,17 @@ class Todo:
         self.env: Mapping[str, str] = {**cache(), **cluster.image_tool(folder / "tools")}
         self.configure()
 
-    def configure(self, tables: str = "") -> None:
-        """Write jac.toml, with further tables, as an editor does: another file takes its place."""
+    def configure(self, tables: str = "", *, build: str = "") -> None:
+        """Write jac.toml as an editor does: another file takes its place.
+
+        Args:
+            tables: further ones.
+            build: further lines of the table of the image's build.
+        """
         text = TOML.format(
             namespace=self.namespace,
             base=images.base(),
+            build=build,
             redis=images.REDIS,
             mongodb=images.MONGODB,
         )

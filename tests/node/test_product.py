@@ -5,11 +5,14 @@ What was acknowledged is looked for in the database itself, and asked of the app
 """
 
 import json
+import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.e2e.image_places import cache
 from tests.e2e.scale_command import scale_at_terminal
 from tests.node.cluster import Cluster
 from tests.node.deployed import Todo
@@ -179,6 +182,21 @@ def test_drained_node_fails_no_request(todo: Todo) -> None:
     assert {database["spec"]["nodeName"]} == nodes
     assert ([], {200}) == (load.broken, set(load.statuses)), load.told
     assert_nothing_lost(todo, load)
+
+
+def test_app_runs_from_config_maps_over_the_image_of_another(todo: Todo, tmp_path: Path) -> None:
+    """Where no tool loads images: a pod unpacks the files, and serves those."""
+    (container,) = todo.object("Deployment", "todo")["spec"]["template"]["spec"]["containers"]
+    packed = Todo(todo.cluster, tmp_path)
+    packed.env = {**cache(), "PATH": os.defpath}
+    packed.configure(build=f'runtime = "{container["image"]}"')
+    source = packed.file.read_text()
+    packed.file.write_text(source.replace("{self.name}", "{self.name}, unpacked"))
+    assert "go into ConfigMaps" in packed.scale().out
+    packed.wait_until_it_answers()
+    answer = Client(packed.address, keep=False).call("/walker/visit_site", name="a")
+    assert "a, unpacked" in json.dumps(answer[1])
+    packed.destroy()
 
 
 def test_load_scales_up_and_down_and_edited_targets_restart_no_pod(todo: Todo) -> None:

@@ -6,7 +6,9 @@ Source: Kubernetes documentation, "Pod Security Standards", restricted.
 from collections.abc import Iterator
 from typing import Any
 
-ALLOWED_VOLUMES = {"configMap", "downwardAPI", "emptyDir", "persistentVolumeClaim", "secret"}
+ALLOWED_VOLUMES = {
+    *("configMap", "downwardAPI", "emptyDir", "persistentVolumeClaim", "projected", "secret"),
+}
 
 
 def violations(pod: dict[str, Any]) -> list[str]:
