@@ -5,7 +5,7 @@ PYTHON ?= $(firstword $(foreach p,python3.14 python3.13 python3.12 python3 pytho
 BIN := .venv/bin
 FLAGS ?=
 
-.PHONY: help serve test test-long test-node lint typed types format docs bench-converge bench-api bench-heal bench-idle bench-many-apps bench-serve-start bench-pod-start bench-first-answer bench-reload bench-help bench-memory bench-wrong-logins clean
+.PHONY: help serve test test-long test-node lint typed types format docs bench-converge bench-api bench-heal bench-idle bench-many-apps bench-serve-start bench-pod-start bench-first-answer bench-reload bench-help bench-memory bench-wrong-logins clean record-watch
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -38,6 +38,10 @@ test-long: .venv/.dev ## minutes of load and faults; prints calls and replays pe
 test-node: .venv/.dev ## real pods on two nodes of this machine (root, Linux; builds them once, about 10 minutes)
 	@$(BIN)/python -m tests.servers.build_node
 	@$(BIN)/python -m pytest -m node tests/node -s $(FLAGS)
+
+record-watch: .venv/.dev ## jac scale --watch on real nodes, as asciicast and picture for the README (root, Linux, tmux)
+	@$(BIN)/python -m tests.servers.build_node
+	@$(BIN)/python -m tests.node.record_watch docs/images
 
 lint: .venv/.dev typed ## ruff, import contracts, spelling, Dockerfile
 	@$(BIN)/ruff format --check --quiet .
