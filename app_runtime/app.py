@@ -34,10 +34,8 @@ from jac_converge.app_runtime.admin_routes import AdminRoutes
 from jac_converge.app_runtime.audience import Audience
 from jac_converge.app_runtime.auth.accounts import Accounts
 from jac_converge.app_runtime.auth.api_keys import ApiKeys
-from jac_converge.app_runtime.auth.keys import keyring, minted_secrets
 from jac_converge.app_runtime.auth.sessions import Sessions
 from jac_converge.app_runtime.auth.throttle import Throttle
-from jac_converge.app_runtime.auth.tokens import Tokens
 from jac_converge.app_runtime.bridge.introspect import WalkerSpec
 from jac_converge.app_runtime.bridge.program import Program, ensure_system, new_root
 from jac_converge.app_runtime.bridge.restspecs import BadDeclaration
@@ -58,10 +56,15 @@ from jac_converge.app_runtime.middleware import Middleware
 from jac_converge.app_runtime.openapi import Described
 from jac_converge.app_runtime.problems import answer
 from jac_converge.app_runtime.schedule import Timetable
-from jac_converge.app_runtime.session_cookies import SessionCookies
+from jac_converge.app_runtime.signing import (
+    accepted_secrets,
+    cookies_of,
+    own_secrets,
+    tokens_of,
+)
 from jac_converge.app_runtime.stores import StoreError
 from jac_converge.app_runtime.stores.bus import Bus
-from jac_converge.app_runtime.tiers import Memory, shelf_file
+from jac_converge.app_runtime.tiers import Memory
 from jac_converge.app_runtime.vigil import Vigil
 from jac_converge.config.load import App
 
@@ -99,7 +102,7 @@ def create_app(app: App, program: Program, memory: Memory, *, reload: bool = Fal
     policy.restrict(program, settings.server.roles)
     accounts = Accounts(memory.store, new_root=new_root)
     keys = ApiKeys(memory.store, accounts)
-    identity = Identity(accounts, keys, _tokens(app), calls, _cookies(app))
+    identity = Identity(accounts, keys, tokens_of(app), calls, cookies_of(app))
     api = _empty(app, memory, calls)
     problems.install(api)
     _add_files(api, app)
@@ -209,7 +212,7 @@ def _add_files(api: FastAPI, app: App) -> None:
     server = app.settings.server
     base = server.root_path if server.public_url is None else server.public_url.rstrip("/")
     blobs = open_files(app)
-    links = Links(f"{base}{PATH}", (*_secrets(app), *_previous(app)))
+    links = Links(f"{base}{PATH}", accepted_secrets(app))
     use(blobs, links)
     api.state.files = FileRoutes(blobs, links)
     api.state.files.install(api)
@@ -318,7 +321,7 @@ def _add_accounts(
             door=door,
             store=memory.store,
         )
-        api.state.logins = add_sso(api, app.settings, _secrets(app), who)
+        api.state.logins = add_sso(api, app.settings, own_secrets(app), who)
     if app.settings.mail.smtp_url is not None:
         _mail(app, identity, accounts, sessions, door, throttle).install(api)
     return door
@@ -347,49 +350,7 @@ def _mail(  # noqa: PLR0917 - what its routes need
         throttle,
         mailer=mailer,
         pages=pages,
-        secrets=(*_secrets(app), *_previous(app)),
-    )
-
-
-def _secrets(app: App) -> tuple[str, ...]:
-    given = app.settings.jwt.secret
-    if given is not None:
-        return (given.get_secret_value(),)
-    return minted_secrets(shelf_file(app).with_name("jwt-secret"))
-
-
-def _previous(app: App) -> list[str]:
-    """Return what counts on for a while, so that a new secret logs nobody out."""
-    return [secret.get_secret_value() for secret in app.settings.jwt.previous_secrets]
-
-
-def _tokens(app: App) -> Tokens:
-    jwt = app.settings.jwt
-    private = jwt.private_key.get_secret_value() if jwt.private_key is not None else None
-    keys = keyring(
-        algorithm=jwt.algorithm,
-        secrets_=_secrets(app),
-        private_key=private,
-        previous=_previous(app),
-    )
-    return Tokens(
-        keys,
-        issuer=jwt.issuer,
-        audience=jwt.audience or app.name,
-        lifetime=jwt.access_token_seconds,
-        leeway=jwt.leeway_seconds,
-    )
-
-
-def _cookies(app: App) -> SessionCookies | None:
-    server, jwt = app.settings.server, app.settings.jwt
-    if not server.session_cookies or server.public_url is None:
-        return None
-    return SessionCookies(
-        server.public_url,
-        (*_secrets(app), *_previous(app)),
-        access=jwt.access_token_seconds,
-        refresh=jwt.refresh_token_seconds,
+        secrets=accepted_secrets(app),
     )
 
 

@@ -7,7 +7,6 @@ error leaves here as one of `errors.py`.
 
 import json
 import logging
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -18,6 +17,7 @@ import urllib3
 from urllib3.exceptions import HTTPError, MaxRetryError
 
 from jac_converge.reconciler.authorship import ownership_patch
+from jac_converge.reconciler.encoding import encoded
 from jac_converge.reconciler.errors import (
     ClusterError,
     Invalid,
@@ -44,9 +44,6 @@ __all__ = ["USUAL", "KubeCluster", "Limits", "connect"]
 
 logger = logging.getLogger(__name__)
 
-
-_NOT_IN_YAML: Final = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
-"""Controls, line ends and what is no character: YAML 1.1, "5.1 Character Set" and "5.4"."""
 
 UNARY_TIMEOUT: Final = urllib3.Timeout(connect=3.05, read=10.0)
 
@@ -347,7 +344,7 @@ class KubeCluster:
         stream: bool = False,
     ) -> urllib3.BaseHTTPResponse:
         """One request; a login that expired is renewed once."""
-        payload = None if body is None else _encoded(body)
+        payload = None if body is None else encoded(body)
         url = f"{self.target.server}{path}{f'?{urlencode(query)}' if query else ''}"
         for renewed in (False, True):
             if not stream:
@@ -375,16 +372,6 @@ class KubeCluster:
                 break
             self._login.renew(access)
         raise error
-
-
-def _encoded(body: Any) -> bytes:
-    """JSON that is YAML too, which is what the server takes an apply for.
-
-    YAML has no surrogates, so what is beyond 16 bits cannot be escaped as JSON does it; and it has
-    characters of its own that must not stand in a text as they are.
-    """
-    text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
-    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
 
 
 def _kind_of(obj: Object) -> Kind:
