@@ -8,8 +8,6 @@ import sqlite3
 from collections.abc import Collection
 from pathlib import Path
 
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
-
 from jac_converge.app_runtime.stores.document import Conflict, Document, WriteBatch
 from jac_converge.app_runtime.stores.text import body_from, text_of
 
@@ -46,13 +44,25 @@ def connect(file: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         file, timeout=WAIT_FOR_WRITER, isolation_level=None, check_same_thread=False
     )
-    # SQLite does not wait by itself where two processes are the first to open a file.
-    Retrying(
-        retry=retry_if_exception(_is_busy),
-        wait=wait_random(max=0.05),
-        stop=stop_after_delay(WAIT_FOR_WRITER),
-        reraise=True,
-    )(_log_ahead, connection)
+    try:
+        _log_ahead(connection)
+    except sqlite3.OperationalError as error:
+        if not _is_busy(error):
+            raise
+        # SQLite does not wait by itself where two processes are the first to open a file.
+        from tenacity import (  # noqa: PLC0415 - few need it
+            Retrying,
+            retry_if_exception,
+            stop_after_delay,
+            wait_random,
+        )
+
+        Retrying(
+            retry=retry_if_exception(_is_busy),
+            wait=wait_random(max=0.05),
+            stop=stop_after_delay(WAIT_FOR_WRITER),
+            reraise=True,
+        )(_log_ahead, connection)
     connection.execute("PRAGMA synchronous = NORMAL")
     return connection
 

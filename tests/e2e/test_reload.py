@@ -103,8 +103,10 @@ def test_app_that_was_broken_at_the_start_is_mended(tmp_path: Path) -> None:
         server.wait_for(1)
         toml = server.file.with_name("jac.toml")
         toml.write_text("[converge.server]\nprot = 1\n")
-        wait_until(lambda: server.get("/").status == 503, within=20, what="the error")
-        assert "converge.server.prot" in server.get("/").body["error"]["message"]
+        # The workers of before may answer once more meanwhile.
+        wait_until(
+            lambda: "converge.server.prot" in str(server.get("/").body), within=20, what="the error"
+        )
         toml.unlink()
         server.wait_for(1)
 
