@@ -1,8 +1,9 @@
 """`jac serve --check`: would this app be served, as far as that can be known without its secrets?
 
-An image is built where no variable of its jac.toml is set, no database answers and no file of the
-app may be changed. So the whole application is put together on an empty shelf that goes again, with
-secrets that nobody uses. It changes with what `create_app` needs.
+An image is built where no variable of its jac.toml is set and no database answers. So the whole
+application is put together on an empty shelf that goes again, with secrets that nobody uses; only
+the bundle of its pages stays, where there is what builds one. It changes with what
+`create_app` needs.
 """
 
 import tempfile

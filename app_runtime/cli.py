@@ -106,7 +106,7 @@ def _check(file: Path, profile: str | None) -> int:
     try:
         program = Program(app.file, profile=app.profile)
         check(app, program)
-    except (AppBroken, BadDeclaration, StoreError) as error:
+    except (AppBroken, BadDeclaration, StoreError, OSError) as error:
         return _complain(str(error), FAILED)
     walkers, functions = len(program.walkers), len(program.functions)
     sys.stdout.write(f"{app.file.name} has {walkers} walkers and {functions} functions to serve\n")

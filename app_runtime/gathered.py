@@ -12,6 +12,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 __all__ = ["GatheredWrites", "Gathering"]
 
+MOST = 64 * 1024  # bytes that wait; beyond them the transport may ask for a pause
+
 
 class GatheredWrites(HttpToolsProtocol):
     """uvicorn's protocol over a transport that gathers."""
@@ -29,12 +31,18 @@ class Gathering:
         self._transport = transport
         self._loop = loop
         self._parts: list[bytes] = []
+        self._size = 0
 
     def write(self, data: bytes) -> None:
         """Send it at the end of this turn."""
+        if not data:
+            return
         if not self._parts:
             self._loop.call_soon(self._send)
         self._parts.append(data)
+        self._size += len(data)
+        if self._size > MOST:
+            self._send()
 
     def close(self) -> None:
         """Send what is left, and close."""
@@ -45,6 +53,7 @@ class Gathering:
         return getattr(self._transport, name)
 
     def _send(self) -> None:
-        if self._parts:
-            parts, self._parts = self._parts, []
-            self._transport.writelines(parts)
+        parts, self._parts, self._size = self._parts, [], 0
+        # To write to one that has ended would be an error; before, it went nowhere.
+        if parts and not self._transport.is_closing():
+            self._transport.write(parts[0] if len(parts) == 1 else b"".join(parts))

@@ -82,6 +82,7 @@ def work(
         gc.freeze()
         gc.enable()
     except (AppBroken, BadDeclaration, BadKey, StoreError, OSError) as error:
+        gc.enable()
         code = _complain(error, 1)
         if failing is not None:
             failing(str(error))

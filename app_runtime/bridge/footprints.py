@@ -6,6 +6,7 @@ of it in its first step. To expect wrongly costs a few documents that nobody loo
 whose argument says where to go is left alone. It changes with the policy of remembering.
 """
 
+import threading
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,6 +33,7 @@ class Footprints:
     """Footprints of one process. Threads may be here at once: the last one to note wins."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._seen: dict[Key, _Footprint] = {}
 
     def expected(self, key: Key) -> tuple[str, ...]:
@@ -49,9 +51,10 @@ class Footprints:
         if len(ids) > MOST:
             ids = ()
         sure = seen is not None and _alike(seen.ids, ids)
-        self._seen[key] = _Footprint(ids, sure)
-        while len(self._seen) > KEPT:
-            self._seen.pop(next(iter(self._seen), key), None)
+        with self._lock:
+            self._seen[key] = _Footprint(ids, sure)
+            while len(self._seen) > KEPT:
+                del self._seen[next(iter(self._seen))]
 
 
 def _alike(one: tuple[str, ...], other: tuple[str, ...]) -> bool:

@@ -113,9 +113,9 @@ class RequestMemory:
     def settle(self) -> None:
         """Note that the call has committed: its effects are due, and they take their time."""
         self._settled = True
-        self._reader.learn()
         self._too_late = self._given_up = bool
         self.effects.release(self.effects.waiting())
+        self._reader.learn()
 
     def end(self) -> None:
         """Write nothing any more, whatever threads of the call go on."""
@@ -244,6 +244,7 @@ class RequestMemory:
         """
         if anchor:
             self.flush()
+            self._reader.look_anew()
 
     async def acommit(self, *anchor: Anchor | None) -> None:
         """Commit, when asked."""

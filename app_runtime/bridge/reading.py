@@ -98,7 +98,12 @@ class Reader:
         """Note, of a call that ended well, what it has read."""
         if self._key:
             first = self._key[1:]
-            FOOTPRINTS.note(self._key, tuple(id_ for id_ in self._read if id_ not in first))
+            # A copy: threads of the call may read on.
+            FOOTPRINTS.note(self._key, tuple(id_ for id_ in list(self._read) if id_ not in first))
+
+    def look_anew(self) -> None:
+        """Read what nobody has asked for yet as it is from now on."""
+        self._ahead = {}
 
     def _fresh(self) -> dict[str, Document]:
         """Return what was read ahead, begun anew where that is too long ago."""
@@ -116,10 +121,12 @@ class Reader:
             if last is not None and last.group:
                 more = min(2 * self._width, MOST) if not self._ahead else 0
                 self._width = max(more, AHEAD)
-                self._ahead_at = time.monotonic()
+                # What is left of before is older, and goes; other threads have it in hand.
+                at, ahead = time.monotonic(), dict[str, Document]()
                 for document in self._store.near(last.group, last.stamp, self._width):
                     if document.id not in self._read and document.id not in found:
-                        self._ahead[document.id] = document
+                        ahead[document.id] = document
+                self._ahead, self._ahead_at = ahead, at
         return found
 
     def _fetch_first(self, ids: Collection[str]) -> dict[str, Document]:

@@ -95,7 +95,7 @@ class Cache(Protocol):
     """
 
     def server(self, name: str) -> str:
-        """Return which server would keep an epoch of this name; no round trip where known."""
+        """Return which server would keep an epoch of this name."""
         ...
 
     def probe(self, name: str) -> str:

@@ -65,9 +65,12 @@ class Redis:
         self._recent = "probe"
 
     def server(self, name: str) -> str:
-        """Return the run id, and the number of the database."""
+        """Return the run id, and the number of the database.
+
+        With a command: a connection that waited may be to a server that is no more.
+        """
         self._breaker.check()
-        return self._tripping(lambda: self._talk(name, (), None)[0])
+        return self._tripping(lambda: self._talk(name, [("TIME",)], None)[0])
 
     def probe(self, name: str) -> str:
         """Write a key for a second."""
@@ -190,8 +193,6 @@ class Redis:
             found: str = connection.jac_server
             if server is not None and found != server:
                 raise OtherServer(f"{SUBJECT} is another server now")
-            if not commands:
-                return found, []
             packed = connection.pack_commands(commands)
             connection.send_packed_command(packed)
             replies = _replies(connection, len(commands))

@@ -72,10 +72,10 @@ class Pools:
             redis.RedisError: there is none to be had.
         """
         pool = self._way.pool(key)
-        idle = self._idle.setdefault(pool, [])
-        try:
-            connection = idle.pop()
-        except IndexError:
+        with self._lock:  # else `forget` may give back what is lent in this moment
+            idle = self._idle.setdefault(pool, [])
+            connection = idle.pop() if idle else None
+        if connection is None:
             connection = pool.get_connection()
         whole = False
         try:
@@ -94,11 +94,11 @@ class Pools:
 
     def forget(self) -> None:
         """Close what is idle, and find the way anew."""
+        self._way.forget()
         with self._lock:
             idle, self._idle = self._idle, {}
         for pool, connections in idle.items():
             _give_back(pool, connections)
-        self._way.forget()
 
     def close(self) -> None:
         """Close what is idle; what is in use closes by itself."""

@@ -1,8 +1,13 @@
 """What is expected of a call, by what those before it read."""
 
+from collections.abc import Collection
 from itertools import pairwise
 
+import pytest
+
+from jac_converge.app_runtime.bridge import reading
 from jac_converge.app_runtime.bridge.footprints import KEPT, MOST, Footprints
+from jac_converge.app_runtime.stores import Document
 
 KEY = ("look", "root")
 
@@ -61,3 +66,30 @@ def test_what_is_kept_has_an_end() -> None:
     assert () == footprints.expected(("look", "0"))
     assert ("a",) == footprints.expected(("look", "1"))
     assert ("a",) == footprints.expected(("look", f"{KEPT}"))
+
+
+class Changing:
+    """A store in which each read finds another version."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+
+    def get(self, ids: Collection[str]) -> dict[str, Document]:
+        """Read."""
+        self.reads += 1
+        return {id_: Document(id=id_, kind="n", body={}, version=self.reads) for id_ in ids}
+
+
+def test_what_came_along_is_read_anew_when_it_should_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a commit of the call itself, or when it has waited for too long."""
+    monkeypatch.setattr(reading, "FOOTPRINTS", Footprints())
+    for _ in range(2):
+        reading.FOOTPRINTS.note(("call", "root"), ("a", "b", "c"))
+    store = Changing()
+    reader = reading.Reader(store, "call")  # type: ignore[arg-type] # no request commits here
+    reader.read(["root"])
+    assert 1 == reader.read(["a"])["a"].version
+    reader.look_anew()
+    assert 2 == reader.read(["b"])["b"].version
+    assert 1 == reader.read(["a"])["a"].version  # each once
+    assert 2 == store.reads

@@ -1,10 +1,10 @@
 """What is written in one turn of the loop leaves together."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from jac_converge.app_runtime.gathered import Gathering
+from jac_converge.app_runtime.gathered import MOST, Gathering
 
 
 class Wire(asyncio.Transport):
@@ -14,9 +14,13 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.told: list[Any] = []
 
-    def writelines(self, list_of_data: Iterable[Any]) -> None:
+    def write(self, data: Any) -> None:
         """Keep it."""
-        self.told.append(b"".join(list_of_data))
+        self.told.append(data)
+
+    def is_closing(self) -> bool:
+        """Say whether it has ended."""
+        return "aborted" in self.told
 
     def close(self) -> None:
         """Note it."""
@@ -56,6 +60,18 @@ def test_end_comes_after_what_was_written() -> None:
     """And nothing comes after the end."""
     found = told([lambda to: to.write(b"last"), lambda to: to.close()])
     assert [b"last", "closed", "turn"] == found
+
+
+def test_large_answer_does_not_wait() -> None:
+    """Else nobody could ask who writes it for a pause."""
+    large = b"x" * MOST
+    found = told([lambda to: to.write(large), lambda to: to.write(b"more")])
+    assert [large + b"more", "turn"] == found
+
+
+def test_nothing_is_written_to_what_has_ended() -> None:
+    """It would be an error of the loop."""
+    assert ["aborted", "turn"] == told([lambda to: to.write(b"late"), lambda to: to.abort()])
 
 
 def test_everything_else_is_the_transport_s() -> None:
