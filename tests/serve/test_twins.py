@@ -325,14 +325,13 @@ def test_difference_no_root_of_the_system(people: Twins) -> None:
 
 
 def test_difference_allroots_shows_what_may_be_read(people: Twins) -> None:
-    """The stock server shows everybody's nodes to everybody, and some of them twice."""
+    """The stock server shows some of them twice, and at times those of others."""
     difference("allroots-shows-what-may-be-read")
     private = {f"{name}'s own" for name in ("gil", "ida", "jim")}
     for text in sorted(private):
         people.call("/walker/put", text[:3], text=text)
     people.call("/function/give", "gil", text="gil's for all", level=0)
     theirs, ours = people.call("/function/open_notes", "hal")
-    assert private & {*theirs.result}  # not of everybody each time: it loses nodes under load
     assert not private & {*ours.result}
     assert 1 == ours.result.count("gil's for all") < theirs.result.count("gil's for all")
 
