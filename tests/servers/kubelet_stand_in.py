@@ -10,10 +10,10 @@ import tempfile
 import threading
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from websockets.frames import Frame
@@ -22,13 +22,12 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from tests.servers.certificates import Authority
+from tests.servers.http_thread import HOST, HttpThread
 
 __all__ = ["KubeletStandIn"]
 
-HOST = "127.0.0.1"
 
-
-class KubeletStandIn:
+class KubeletStandIn(HttpThread):
     """The server as a context manager, to be named by a Node."""
 
     def __init__(self) -> None:
@@ -40,17 +39,11 @@ class KubeletStandIn:
         self._ended = False
         self.asked: list[tuple[str, Mapping[str, Sequence[str]]]] = []
         """Each request: pod, and query."""
-        self._server = ThreadingHTTPServer((HOST, 0), self._handler())
+        super().__init__(self._handler(), name="kubelet")
         pair = Authority(Path(self._folder.name)).issue("kubelet", "kubelet", addresses=[HOST])
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(*pair)
         self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="kubelet")
-
-    def __enter__(self) -> Self:
-        """Listen."""
-        self._thread.start()
-        return self
 
     def __exit__(
         self,
@@ -61,9 +54,7 @@ class KubeletStandIn:
         """End, with every answer."""
         self._ended = True
         self.break_all()
-        self._server.shutdown()
-        self._thread.join(timeout=10)
-        self._server.server_close()
+        super().__exit__(kind, error, trace)
         self._folder.cleanup()
 
     def node(self, name: str) -> dict[str, Any]:
@@ -74,7 +65,7 @@ class KubeletStandIn:
             "metadata": {"name": name},
             "status": {
                 "addresses": [{"type": "InternalIP", "address": HOST}],
-                "daemonEndpoints": {"kubeletEndpoint": {"Port": self._server.server_port}},
+                "daemonEndpoints": {"kubeletEndpoint": {"Port": self.port}},
             },
         }
 
