@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
 from jac_converge.config.load import ConfigError, Problem
 from jac_converge.reconciler.errors import Invalid
@@ -97,7 +97,7 @@ def _pins(requirements: Iterable[str]) -> tuple[str, ...]:
     Not what is installed beside it: another linter makes no other image.
     """
     here = {canonicalize_name(found.name): found for found in distributions() if found.name}
-    reached: set[tuple[str, str]] = set()
+    reached: set[tuple[NormalizedName, str]] = set()
     waiting = list(_extras(requirements, extra=""))
     while waiting:
         if (step := waiting.pop()) not in reached and step[0] in here:
@@ -107,7 +107,7 @@ def _pins(requirements: Iterable[str]) -> tuple[str, ...]:
     return tuple(f"{name}=={here[name].version}" for name in sorted({name for name, _ in reached}))
 
 
-def _extras(requirements: Iterable[str], *, extra: str) -> Iterator[tuple[str, str]]:
+def _extras(requirements: Iterable[str], *, extra: str) -> Iterator[tuple[NormalizedName, str]]:
     """The packages of those requirements that count for extra, once for each extra of theirs."""
     for line in requirements:
         try:
