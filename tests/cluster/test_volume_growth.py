@@ -207,12 +207,41 @@ def test_watch_grows_a_volume_around_its_pod(shop: Shop) -> None:
     assert uids == shop.uids
 
 
-def test_scale_grows_a_volume_and_says_so_before(shop: Shop) -> None:
-    """The plan names the claim, what it needs, and that no pod restarts."""
+def tenant_of(shop: Shop, server: ControlPlane) -> Path:
+    """Somebody who may do anything in the app's namespace, and may not look outside."""
+    group = "rbac.authorization.k8s.io"
+    binding = {
+        "apiVersion": f"{group}/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "tenant"},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": "grower"}],
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "cluster-admin"},
+    }
+    shop.api.post(f"/apis/{group}/v1/namespaces/{shop.namespace}/rolebindings", binding)
+    theirs = server.api_for("grower")
+
+    def may_read() -> bool:
+        try:
+            theirs.get(path_of("StatefulSet", shop.namespace, STORE))
+        except ApiFailed:
+            return False
+        return True
+
+    wait_until(may_read)
+    with pytest.raises(ApiFailed, match="403"):
+        theirs.get(f"/apis/storage.k8s.io/v1/storageclasses/{GROWS}")
+    return server.kubeconfig_for("grower")
+
+
+def test_scale_grows_a_volume_and_says_so_before(
+    cluster_with_controllers: ControlPlane, shop: Shop
+) -> None:
+    """For who may not read its class, too: what is needed, and that no pod restarts."""
     shop.deploy()
     uids = shop.uids
     shop.says("9Gi")
-    done = run_scale(shop.file, "--plan", kubeconfig=shop.kubeconfig)
+    kubeconfig = tenant_of(shop, cluster_with_controllers)
+    done = run_scale(shop.file, "--plan", kubeconfig=kubeconfig)
     assert 3 == done.code, done
     pods = "the size of its volumes does not change in place; volumes stay, no pod restarts"
     assert [
@@ -221,7 +250,7 @@ def test_scale_grows_a_volume_and_says_so_before(shop: Shop) -> None:
         f"! recreate StatefulSet/{STORE} (created again around its pods: {pods})",
     ] == done.out.splitlines()[-4:-1]
     assert ("8Gi", "8Gi") == (shop.size, shop.template_size)
-    done = run_scale(shop.file, kubeconfig=shop.kubeconfig)
+    done = run_scale(shop.file, kubeconfig=kubeconfig)
     assert 0 == done.code, done
     assert ("9Gi", "9Gi", uids, True) == (
         shop.size,
@@ -255,7 +284,10 @@ def test_watch_refuses_what_the_class_does_not_let_and_keeps_the_rest(
 
 
 def test_scale_finishes_a_growth_that_died_between_any_two_writes(shop: Shop) -> None:
-    """Refused halfway, dead with a grown claim, dead without a StatefulSet: the same end."""
+    """Refused halfway, dead with a grown claim, dead without a StatefulSet: it goes on from there.
+
+    Also where jac.toml says yet another size by then.
+    """
     shop.deploy()
     uids = shop.uids
     shop.says("9Gi")
@@ -263,6 +295,9 @@ def test_scale_finishes_a_growth_that_died_between_any_two_writes(shop: Shop) ->
     assert ["PersistentVolumeClaim"] == [it.step.key.kind for it in outcome.results]
     assert "exceeded quota" in str(outcome.errors[0])
     assert ("8Gi", "8Gi") == (shop.size, shop.template_size)
+    (refusal,) = one_pass(shop).plan.refusals
+    assert "the server does not let it grow: " in refusal.reason
+    assert "exceeded quota" in refusal.reason
     shop.api.delete(f"/api/v1/namespaces/{shop.namespace}/resourcequotas/small")
 
     one_pass(shop, writes=1)
@@ -272,7 +307,8 @@ def test_scale_finishes_a_growth_that_died_between_any_two_writes(shop: Shop) ->
     wait_until(lambda: shop.template_size is None)
     assert ("9Gi", uids, ()) == (shop.size, shop.uids, shop.pod.get("ownerReferences", ()))
 
+    shop.says("10Gi")
     shop.deploy()
-    assert ("9Gi", "9Gi", uids) == (shop.size, shop.template_size, shop.uids)
+    assert ("10Gi", "10Gi", uids) == (shop.size, shop.template_size, shop.uids)
     wait_until(lambda: shop.is_adopted)
     assert () == one_pass(shop).results

@@ -104,11 +104,19 @@ def test_plan_goes_on_where_a_run_died(size: str) -> None:
     assert (*first, around(new, old)) == steps(new, there)
 
 
-def test_plan_creates_the_stateful_set_that_a_dead_run_took_away() -> None:
-    """Its pod and its volume are there."""
-    assert ["create"] == [
-        it.verb for it in steps(store("9Gi"), asked(store("9Gi"), volume("9Gi"), rejected=False))
-    ]
+@pytest.mark.parametrize(
+    ("size", "verbs"), [("9Gi", ["create"]), ("8Gi", ["update", "create"])], ids=["grown", "small"]
+)
+def test_plan_creates_the_stateful_set_that_is_not_there(size: str, verbs: list[str]) -> None:
+    """A dead run took it away, or a person; its volume is there, of whatever size."""
+    there = asked(store("9Gi"), volume(size), rejected=False)
+    assert verbs == [it.verb for it in steps(store("9Gi"), there)]
+
+
+def test_plan_takes_a_size_back_that_no_volume_has() -> None:
+    """Only the template was larger: nothing shrinks."""
+    old, claim, new = live(store("9Gi"), ours()), volume("8Gi"), store("8Gi")
+    assert (around(new, old),) == steps(new, asked(new, old, claim))
 
 
 def test_plan_has_nothing_to_do_once_it_has_grown() -> None:
