@@ -34,6 +34,7 @@ TOML = """
 namespace = "{namespace}"
 image = "example/shop:1"
 replicas = {replicas}
+extra = {extra}
 [converge.kubernetes.redis]
 enabled = false
 [converge.kubernetes.mongodb]
@@ -41,6 +42,15 @@ storage = "{storage}"
 storage_class = "{cls}"
 [converge.watch]
 mode = "{mode}"
+"""
+UPLOADS = """
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {{name: uploads}}
+spec:
+  accessModes: [ReadWriteOnce]
+  storageClassName: {cls}
+  resources: {{requests: {{storage: {storage}}}}}
 """
 STORE, CLAIM, POD = "shop-mongodb", "data-shop-mongodb-0", "shop-mongodb-0"
 
@@ -56,10 +66,20 @@ class Shop:
         self._cls = cls
         self.file = self.says("8Gi")
 
-    def says(self, storage: str, *, replicas: int = 1, mode: str = "heal") -> Path:
-        """Write jac.toml."""
+    def says(
+        self, storage: str, *, replicas: int = 1, mode: str = "heal", uploads: str = ""
+    ) -> Path:
+        """Write jac.toml, and a manifest of a claim of the user's own where it has a size."""
+        if uploads:
+            manifest = UPLOADS.format(storage=uploads, cls=self._cls)
+            (self._folder / "uploads.yaml").write_text(manifest)
         toml = TOML.format(
-            namespace=self.namespace, replicas=replicas, storage=storage, cls=self._cls, mode=mode
+            namespace=self.namespace,
+            replicas=replicas,
+            storage=storage,
+            cls=self._cls,
+            mode=mode,
+            extra='["uploads.yaml"]' if uploads else "[]",
         )
         return write_app(self._folder, toml)
 
@@ -86,7 +106,11 @@ class Shop:
     @property
     def size(self) -> str:
         """What the claim asks for."""
-        spec = self.get("PersistentVolumeClaim", CLAIM)["spec"]
+        return self.size_of(CLAIM)
+
+    def size_of(self, claim: str) -> str:
+        """What any claim asks for."""
+        spec = self.get("PersistentVolumeClaim", claim)["spec"]
         return str(spec["resources"]["requests"]["storage"])
 
     @property
@@ -236,10 +260,11 @@ def tenant_of(shop: Shop, server: ControlPlane) -> Path:
 def test_scale_grows_a_volume_and_says_so_before(
     cluster_with_controllers: ControlPlane, shop: Shop
 ) -> None:
-    """For who may not read its class, too: what is needed, and that no pod restarts."""
+    """For who may not read its class, too; and one of the user's own manifests with it."""
+    shop.says("8Gi", uploads="1Gi")
     shop.deploy()
     uids = shop.uids
-    shop.says("9Gi")
+    shop.says("9Gi", uploads="2Gi")
     kubeconfig = tenant_of(shop, cluster_with_controllers)
     done = run_scale(shop.file, "--plan", kubeconfig=kubeconfig)
     assert 3 == done.code, done
@@ -248,10 +273,13 @@ def test_scale_grows_a_volume_and_says_so_before(
         f"~ update   PersistentVolumeClaim/{CLAIM} (needs volume expansion)",
         "             spec.resources.requests.storage: 8Gi -> 9Gi",
         f"! recreate StatefulSet/{STORE} (created again around its pods: {pods})",
-    ] == done.out.splitlines()[-4:-1]
+        "~ update   PersistentVolumeClaim/uploads (needs volume expansion)",
+        "             spec.resources.requests.storage: 1Gi -> 2Gi",
+    ] == done.out.splitlines()[-6:-1]
     assert ("8Gi", "8Gi") == (shop.size, shop.template_size)
     done = run_scale(shop.file, kubeconfig=kubeconfig)
     assert 0 == done.code, done
+    assert "2Gi" == shop.size_of("uploads")
     assert ("9Gi", "9Gi", uids, True) == (
         shop.size,
         shop.template_size,
