@@ -32,7 +32,7 @@ from jac_converge.reconciler.render import (
     plan_lines,
     worst,
 )
-from jac_converge.reconciler.retry import Backoff
+from jac_converge.reconciler.retry import Backoff, asked_for
 from jac_converge.reconciler.rollout import Rollouts, new_image
 from jac_converge.reconciler.rows import rows_of
 from jac_converge.reconciler.snapshot import Policy
@@ -121,6 +121,7 @@ class Loop:
 
     def _pass_safely(self, causes: frozenset[str]) -> Verdict | None:
         p = self._p
+        asked: float | None = None
         if "resync" in causes:
             self._schedule_resync()
         try:
@@ -128,6 +129,7 @@ class Loop:
         except ClusterError as error:
             if verdict := self._fail(error):
                 return verdict
+            asked = asked_for(error)
             p.view.say(str(error))
         except BrokenPipeError:
             # Whoever read us is gone, as with `| head`: that is an end, not an error.
@@ -135,7 +137,7 @@ class Loop:
         except Exception:
             # A mistake of ours in one pass must not end the loop: it is tried again.
             logger.exception("pass failed", extra={"action": "retry"})
-        p.trigger.poke_at(p.clock() + self._backoff.fail(), "retry")
+        p.trigger.poke_at(p.clock() + self._backoff.fail(asked), "retry")
         return None
 
     def _fail(self, error: ClusterError) -> Verdict | None:
@@ -166,12 +168,12 @@ class Loop:
         if plan.refusals:
             p.trigger.poke_at(p.clock() + RECHECK, "refused")
         if not plan.writes:
-            self._schedule(wrote=False, failed=False)
+            self._schedule(wrote=False)
             return self._assess(plan)
         failures = self._write(plan)
         again = any(isinstance(step, Recreate) for step in plan.writes)
         self._carried_out = not failures and not again
-        self._schedule(wrote=True, failed=bool(failures))
+        self._schedule(*failures, wrote=True)
         verdicts = [self._fail(error) for error in failures]
         return "failed" if "failed" in verdicts else None
 
@@ -293,10 +295,10 @@ class Loop:
         p.view.say(f"{p.lease.rival} keeps this app converged; watching without writing")
         return (p.lease.obstacle,)
 
-    def _schedule(self, *, wrote: bool, failed: bool) -> None:
+    def _schedule(self, *failures: ClusterError, wrote: bool) -> None:
         p, now = self._p, self._p.clock()
-        if failed:
-            p.trigger.poke_at(now + self._backoff.fail(), "retry")
+        if failures:
+            p.trigger.poke_at(now + self._backoff.fail(asked_for(*failures)), "retry")
         else:
             self._backoff.succeed()
         if wrote:
