@@ -37,6 +37,7 @@ from jac_converge.reconciler.rollout import Rollouts, new_image
 from jac_converge.reconciler.rows import rows_of
 from jac_converge.reconciler.snapshot import Policy
 from jac_converge.reconciler.steps import Delete, Keep, Plan, Recreate, Update, Verdict
+from jac_converge.reconciler.tally import what_was_written
 from jac_converge.reconciler.unwanted import RECHECK
 
 __all__ = ["Loop"]
@@ -60,6 +61,7 @@ class Loop:
         )
         self._known: set[ObjectKey] = set()
         """What was there and wanted: its absence is somebody else's doing."""
+        self._written: set[ObjectKey] = set()
         self._healed: dict[ObjectKey, str] = {}
         self._fights = Fights()
         self._app: App | None = None
@@ -117,6 +119,8 @@ class Loop:
                 self.reason = f"not healthy after {timeout:g} s: {self.reason}; see --timeout"
             if self._until_healthy and verdict:
                 self.verdict = verdict
+                told = what_was_written(self._plan, self._written) if self._plan else ""
+                self.reason += f"; {told}" if told else ""
                 return
 
     def _pass_safely(self, causes: frozenset[str]) -> Verdict | None:
@@ -265,6 +269,9 @@ class Loop:
         self._known = (self._known | there) & wanted.keys()
 
     def _note_what_was_done(self, outcome: Outcome) -> None:
+        for result in outcome.results:
+            change = self._written.discard if result.error else self._written.add
+            change(result.step.key)
         for step in (result.step for result in outcome.results if not result.error):
             if isinstance(step, Delete | Recreate):
                 self._known.discard(step.key)
@@ -287,6 +294,7 @@ class Loop:
         except Missing as error:
             first = tuple(s for s in plan.writes if s.key.kind == "Namespace")
             outcome = p.converger.apply(Plan(steps=first))
+            self._note_what_was_done(outcome)
             p.view.applied(outcome, ())
             p.trigger.poke("content")
             return outcome.errors or (error,)
