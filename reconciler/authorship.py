@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from jac_converge.reconciler.differences import Change
 from jac_converge.reconciler.drift import (
-    Change,
     Drift,
     FieldPath,
     Left,

@@ -12,11 +12,10 @@ from typing import Any
 
 from jac_converge.reconciler.authorship import REPLICAS, edits_among, foreign_drift, leading
 from jac_converge.reconciler.build.pods import CONFIG_ANNOTATION
+from jac_converge.reconciler.differences import Change, changes_between
 from jac_converge.reconciler.drift import (
-    Change,
     Drift,
     FieldPath,
-    changes_between,
     drift_of,
     owned_fields,
     readable,

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from jac_converge.reconciler.apply import Outcome, Result
-from jac_converge.reconciler.drift import Change, Drift
+from jac_converge.reconciler.differences import Change
+from jac_converge.reconciler.drift import Drift
 from jac_converge.reconciler.health import Health
 from jac_converge.reconciler.objects import Object, ObjectKey
 from jac_converge.reconciler.steps import (

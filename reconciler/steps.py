@@ -6,7 +6,8 @@ It changes when something new can be done to an object.
 from dataclasses import dataclass
 from typing import Literal
 
-from jac_converge.reconciler.drift import KUBECTL_NOTES, Change, Drift
+from jac_converge.reconciler.differences import Change
+from jac_converge.reconciler.drift import KUBECTL_NOTES, Drift
 from jac_converge.reconciler.ignoring import Rules
 from jac_converge.reconciler.objects import Object, ObjectKey, key_of
 

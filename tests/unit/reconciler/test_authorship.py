@@ -3,7 +3,8 @@
 import pytest
 
 from jac_converge.reconciler.authorship import edits_among, foreign_drift, leading
-from jac_converge.reconciler.drift import Change, Drift, FieldPath, owned_fields
+from jac_converge.reconciler.differences import Change
+from jac_converge.reconciler.drift import Drift, FieldPath, owned_fields
 from jac_converge.reconciler.objects import Object
 from jac_converge.reconciler.snapshot import Baseline
 from tests.unit.reconciler.live_objects import entry, live, obj, ours
