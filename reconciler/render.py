@@ -117,7 +117,14 @@ def _taken_over(plan: Plan) -> list[str]:
     if not steps:
         return []
     names = str(steps[0].key) if len(steps) == 1 else f"{len(steps)} objects"
-    return [f"{SIGNS['update']} take over {names}{_from(steps)} (no restart; every value stays)"]
+    return [f"{SIGNS['update']} take over {names}{_from(steps)} ({_taking_over(steps)})"]
+
+
+def _taking_over(steps: Iterable[Update]) -> str:
+    """What becomes of the values that somebody else wrote."""
+    if any(step.restarts for step in steps):
+        return "rolling restart; the values that are there count from now on"
+    return "no restart; every value stays"
 
 
 def _from(steps: Iterable[Update]) -> str:
@@ -219,7 +226,7 @@ def result_line(result: Result) -> str:
         return str(result.error)
     step = result.step
     if isinstance(step, Update) and step.takes_over:
-        return f"{step.key} taken over{_from([step])} (no restart; every value stays)"
+        return f"{step.key} taken over{_from([step])} ({_taking_over([step])})"
     told = f": {_what(step, step.edits)} ({step.effect})" if isinstance(step, Update) else ""
     return f"{step.key} {done[step.verb]}{told}"
 

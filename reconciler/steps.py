@@ -69,6 +69,8 @@ class Update:
     """Count to hand over to the autoscaler; None: nothing to hand over."""
     ignore: Rules = ()
     """What others may keep beside our fields."""
+    restarts: bool = False
+    """Whether running pods read it, and roll in the same plan for what it says now."""
 
     @property
     def key(self) -> ObjectKey:
@@ -86,7 +88,7 @@ class Update:
         rolls = self.key.kind in _ROLLED and any(
             change.path.startswith("spec.template") for change in self.changes
         )
-        return "rolling restart" if rolls else "no restart"
+        return "rolling restart" if rolls or self.restarts else "no restart"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
