@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         WebhookSettings,
     )
 
-__all__ = ["Broken", "broken_rules"]
+__all__ = ["Broken", "broken_rules", "signing_bytes", "weakness"]
 
 _SECRET_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
 """A key shorter than the hash weakens it (RFC 7518, section 3.2)."""
@@ -96,6 +96,29 @@ def broken_rules(settings: "Settings") -> Iterator[Broken]:
     yield from _environment(settings.kubernetes.env, settings.secrets)
 
 
+def signing_bytes(algorithm: str) -> int:
+    """How long the secret behind a signing algorithm has to be."""
+    return _SECRET_BYTES.get(algorithm, 32)
+
+
+def weakness(secret: str, *, needs: str, least: int) -> str | None:
+    """Why nobody should rely on a secret; None: it will do.
+
+    Args:
+        secret: the value.
+        needs: what it is for.
+        least: bytes.
+
+    >>> weakness("hunter2", needs="a password", least=16)
+    'has 7 bytes, a password needs at least 16'
+    """
+    origin = _PUBLISHED_SECRETS.get(secret.strip().lower())
+    if origin is not None:
+        return f"is {origin}: anybody can sign with it"
+    length = len(secret.encode())
+    return f"has {length} bytes, {needs} needs at least {least}" if length < least else None
+
+
 def _jwt(jwt: "JwtSettings") -> Iterator[Broken]:
     if jwt.algorithm == "RS256" and jwt.private_key is None:
         message = 'is not given, and RS256 needs one; give a PEM, or set algorithm = "EdDSA"'
@@ -104,7 +127,7 @@ def _jwt(jwt: "JwtSettings") -> Iterator[Broken]:
         message = f'means nothing with algorithm = "{jwt.algorithm}"; leave it out, or set EdDSA'
         yield Broken(("jwt", "private_key"), message)
     if jwt.secret is not None:
-        least = _SECRET_BYTES.get(jwt.algorithm, 32)
+        least = signing_bytes(jwt.algorithm)
         advice = "leave it out and one is minted and kept for you"
         yield from _secret(("jwt", "secret"), jwt.secret, jwt.algorithm, least, advice)
     for number, previous in enumerate(jwt.previous_secrets):
@@ -162,14 +185,8 @@ def _storage(storage: "StorageSettings") -> Iterator[Broken]:
 def _secret(
     key: KeyPath, given: "SecretStr", needs: str, least: int, advice: str
 ) -> Iterator[Broken]:
-    secret = given.get_secret_value()
-    origin = _PUBLISHED_SECRETS.get(secret.strip().lower())
-    if origin is not None:
-        message = f"is {origin}: anybody can sign with it; {advice}"
-        yield Broken(key, message)
-    elif (length := len(secret.encode())) < least:
-        message = f"has {length} bytes, {needs} needs at least {least}; {advice}"
-        yield Broken(key, message)
+    if weak := weakness(given.get_secret_value(), needs=needs, least=least):
+        yield Broken(key, f"{weak}; {advice}")
 
 
 def _resources(kubernetes: "KubernetesSettings") -> Iterator[Broken]:

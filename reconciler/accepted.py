@@ -7,7 +7,8 @@ something else tells what was accepted.
 from collections.abc import Mapping
 
 from jac_converge.reconciler.apply import Outcome
-from jac_converge.reconciler.drift import changes_between, owned_fields
+from jac_converge.reconciler.differences import changes_between
+from jac_converge.reconciler.drift import owned_fields
 from jac_converge.reconciler.extraction import is_as_applied
 from jac_converge.reconciler.ignoring import Rules, left_out, remaining
 from jac_converge.reconciler.objects import Object, ObjectKey, key_of

@@ -8,11 +8,12 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from jac_converge.reconciler.differences import Change
 from jac_converge.reconciler.drift import (
-    Change,
     Drift,
     FieldPath,
     Left,
+    additions,
     drift_of,
     owned_fields,
     readable,
@@ -49,9 +50,11 @@ def foreign_drift(
     """
     own = owned_fields(live)
     earlier = baseline.fields if baseline else own
+    # Also by an update under our own name, which makes nobody a rival.
+    written = {path for _, paths in additions(live) for path in paths}
     gained = {
         path
-        for path in wanted - own - earlier
+        for path in wanted - own - earlier - written
         if not (writers := writers_of(live, path))
         or (path == REPLICAS and (autoscaled or writers[0] == HANDOVER_MANAGER))
     }

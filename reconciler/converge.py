@@ -4,22 +4,25 @@ Remembers, between passes, what the server accepted from us: that is what drift 
 against.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from secrets import token_urlsafe
 from threading import Event
 
 from jac_converge.config.load import App
+from jac_converge.config.rules import signing_bytes
 from jac_converge.reconciler.accepted import Accepted
 from jac_converge.reconciler.apply import Outcome, apply_plan
 from jac_converge.reconciler.build import build
+from jac_converge.reconciler.build.app import credentials_in, environment_name
 from jac_converge.reconciler.build.credentials import (
+    MONGODB_PASSWORD,
     Credentials,
     credentials_from,
-    credentials_secret,
     secret_name,
 )
+from jac_converge.reconciler.build.mongo import is_volume, runs_mongodb
 from jac_converge.reconciler.cluster import Cluster
 from jac_converge.reconciler.errors import ClusterError, Conflict, Invalid, Refused, Transient
 from jac_converge.reconciler.ignoring import Rules, unmatched
@@ -228,7 +231,7 @@ class Converger:
         live = self.mirror.snapshot()
         key = ObjectKey("Secret", secret_name(app.name))
         secret = live.get(key) or self._get(key, live)
-        self._credentials = self._current_credentials(app, secret)
+        self._credentials = self._current_credentials(app, secret, live)
         if self._latest is None or self._latest[:2] != (app, self._credentials):
             objects = build(app, self._credentials)
             version = version_of(objects, app.name, key=self._credentials.jwt_secret)
@@ -272,17 +275,21 @@ class Converger:
             raise error
         self.history = history
 
-    def _current_credentials(self, app: App, secret: Object | None) -> Credentials:
-        """The live ones; what is missing there comes from our memory before it is minted.
+    def _current_credentials(
+        self, app: App, secret: Object | None, live: Mapping[ObjectKey, Object]
+    ) -> Credentials:
+        """The live ones; what is missing there, or too short, comes from our memory.
 
         A Secret that somebody deletes must come back with the same passwords: the database's
-        volume knows no others.
+        volume knows no others. A process that begins reads them where the app's pods do.
         """
-        if self._credentials is not None:
-            known = credentials_secret(app, self._credentials)
-            found = (secret or {}).get("data") or {}
-            secret = {**known, "data": {**known["data"], **found}}
-        return credentials_from(secret, token=_token)
+        pods_read = live.get(ObjectKey("Secret", environment_name(app)))
+        return credentials_from(
+            secret,
+            known=self._credentials.values if self._credentials else credentials_in(app, pods_read),
+            mint=partial(_mint, app, frozenset(live)),
+            jwt_bytes=signing_bytes(app.settings.jwt.algorithm),
+        )
 
     def _find_unlabelled(self, keys: Iterable[ObjectKey], live: dict[ObjectKey, Object]) -> None:
         """Look by name for what the label selector does not show: it may be there all the same."""
@@ -330,6 +337,12 @@ class Converger:
             self.mirror.put(found)
 
 
-def _token() -> str:
+def _mint(app: App, live: frozenset[ObjectKey], key: str) -> str:
+    if key == MONGODB_PASSWORD and runs_mongodb(app) and any(map(partial(is_volume, app), live)):
+        raise Invalid(
+            f"Secret/{secret_name(app.name)} read",
+            f"{key} is missing or too short, and the database on its volume knows no other",
+            "put the one of before there, or give the data up with --destroy --data",
+        )
     # 64 characters: HS512 asks for a key of that many bytes.
     return token_urlsafe(48)

@@ -1,9 +1,10 @@
-"""What differs between desired and live, and who did it. Pure.
+"""What others did to the fields of an object, and who they are. Pure.
 
 Ownership comes first: when somebody else writes a field of ours, the API server takes it out of
 our entry in `managedFields` and puts it into theirs. So a set difference tells exactly what was
 lost, and the other entries tell who, when and through which subresource, with no normalising of
-values. Additions beside our fields lose nothing of ours; they show as foreign entries.
+values: those are what `differences` compares. Additions beside our fields lose nothing of ours;
+they show as foreign entries.
 
 Source: KEP-555 (server-side apply), structured-merge-diff's FieldsV1 encoding.
 """
@@ -19,12 +20,10 @@ from jac_converge.reconciler.ownership import FIELD_MANAGER, HANDOVER_MANAGER
 
 __all__ = [
     "KUBECTL_NOTES",
-    "Change",
     "Drift",
     "FieldPath",
     "Left",
     "additions",
-    "changes_between",
     "drift_of",
     "entries_of",
     "key_matches",
@@ -66,18 +65,6 @@ KUBECTL_NOTES: Final = "kubectl.kubernetes.io/last-applied-configuration"
 """Annotation in which `kubectl apply` keeps what it was given, to compare with the next time."""
 
 _ABSENT: Final = object()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """One field, before and after."""
-
-    path: str
-    """Readable: `spec.template.spec.containers[web].image`."""
-    before: Any
-    """The live value; None when it is not there."""
-    after: Any
-    """The desired value; None when it should not be there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,19 +252,6 @@ def spelled_key(step: str) -> str:
     return f"[{','.join(str(v) for v in json.loads(step[2:]).values())}]"
 
 
-REVISION: Final = "deployment.kubernetes.io/revision"
-
-
-def changes_between(live: Object, desired: Object) -> tuple[Change, ...]:
-    """Every field that differs, in order; bookkeeping and status are left out.
-
-    Args:
-        live: what the server has.
-        desired: what a dry-run apply answers, so that defaults are filled in on both sides.
-    """
-    return tuple(_differences("", _comparable(live), _comparable(desired)))
-
-
 def value_at(obj: Object, path: FieldPath) -> Any:
     """The value under a path; None when it is not there."""
     here: Any = obj
@@ -369,37 +343,3 @@ def key_matches(item: Mapping[str, Any], key: str, value: Any) -> bool:
     """Whether an item of a list has this value under one of the list's merge keys."""
     # `protocol` is a merge key with a default that a manifest may leave out.
     return bool(item.get(key, "TCP" if key == "protocol" else None) == value)
-
-
-def _comparable(obj: Object) -> Object:
-    metadata = {
-        key: value
-        for key, value in obj.get("metadata", {}).items()
-        if key not in {"managedFields", "resourceVersion", "generation", "creationTimestamp", "uid"}
-    }
-    # Counted by the controller of a Deployment, between our reading it and our dry run too.
-    notes = {k: v for k, v in metadata.pop("annotations", {}).items() if k != REVISION}
-    if notes:
-        metadata["annotations"] = notes
-    return {**{k: v for k, v in obj.items() if k != "status"}, "metadata": metadata}
-
-
-def _differences(path: str, live: Any, desired: Any) -> Iterator[Change]:
-    if isinstance(live, dict) and isinstance(desired, dict):
-        for key in sorted(live.keys() | desired.keys()):
-            inner = f"{path}.{key}" if path else key
-            yield from _differences(inner, live.get(key), desired.get(key))
-    elif isinstance(live, list) and isinstance(desired, list) and _named(live) and _named(desired):
-        before = {item["name"]: item for item in live}
-        after = {item["name"]: item for item in desired}
-        for name in dict.fromkeys((*before, *after)):
-            yield from _differences(f"{path}[{name}]", before.get(name), after.get(name))
-        if list(before) != list(after) and before.keys() == after.keys():
-            yield Change(path=path, before=list(before), after=list(after))
-    elif live != desired:
-        yield Change(path=path, before=live, after=desired)
-
-
-def _named(items: list[Any]) -> bool:
-    names = [item.get("name") if isinstance(item, dict) else None for item in items]
-    return None not in names and len(set(names)) == len(names)

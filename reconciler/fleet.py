@@ -16,8 +16,9 @@ from typing import Final
 from jac_converge.config.problems import ConfigError, Problem
 from jac_converge.reconciler.errors import ClusterError
 from jac_converge.reconciler.loop import Loop
+from jac_converge.reconciler.naps import Naps
 from jac_converge.reconciler.shared_watches import SharedWatches
-from jac_converge.reconciler.solo import LAST_SECONDS, NAP, POLL
+from jac_converge.reconciler.solo import LAST_SECONDS, POLL
 
 __all__ = ["Fleet", "Member"]
 
@@ -91,7 +92,7 @@ class Fleet:
         self._tick = tick
         self._renewal = renewal
         self._clock = clock
-        self._wall = wall
+        self._naps = Naps(clock=clock, wall=wall)
         self._stop = Event()
         self._lock = Lock()
         self._members: dict[Path, Member] = {}
@@ -173,7 +174,7 @@ class Fleet:
 
     def _attend(self) -> None:
         """Look at files, for new folders, and for sleep of the machine."""
-        ahead, next_scan = self._wall() - self._clock(), self._clock() + RESCAN
+        next_scan = self._clock() + RESCAN
         while not self._stop.wait(POLL):
             self._look()
             self._tick()
@@ -185,12 +186,10 @@ class Fleet:
                 except OSError:
                     logger.exception("workspace could not be read", extra={"action": "retry"})
                 next_scan = self._clock() + max(RESCAN, (thread_time() - worked) * RESTS)
-            now_ahead = self._wall() - self._clock()
-            if now_ahead - ahead > NAP:
-                self._say(f"resumed after {(now_ahead - ahead) / 60:.0f} min of sleep")
+            if minutes := self._naps.minutes():
+                self._say(f"resumed after {minutes:.0f} min of sleep")
                 for watches in self._watches():
                     watches.wake()
-            ahead = now_ahead
             if self.members and not any(member.thread.is_alive() for member in self.members):
                 # Each ended by itself: whoever read us is gone.
                 self._stop.set()

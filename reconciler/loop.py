@@ -32,11 +32,12 @@ from jac_converge.reconciler.render import (
     plan_lines,
     worst,
 )
-from jac_converge.reconciler.retry import Backoff
+from jac_converge.reconciler.retry import Backoff, asked_for
 from jac_converge.reconciler.rollout import Rollouts, new_image
 from jac_converge.reconciler.rows import rows_of
 from jac_converge.reconciler.snapshot import Policy
 from jac_converge.reconciler.steps import Delete, Keep, Plan, Recreate, Update, Verdict
+from jac_converge.reconciler.tally import what_was_written
 from jac_converge.reconciler.unwanted import RECHECK
 
 __all__ = ["Loop"]
@@ -60,6 +61,7 @@ class Loop:
         )
         self._known: set[ObjectKey] = set()
         """What was there and wanted: its absence is somebody else's doing."""
+        self._written: set[ObjectKey] = set()
         self._healed: dict[ObjectKey, str] = {}
         self._fights = Fights()
         self._app: App | None = None
@@ -117,10 +119,13 @@ class Loop:
                 self.reason = f"not healthy after {timeout:g} s: {self.reason}; see --timeout"
             if self._until_healthy and verdict:
                 self.verdict = verdict
+                told = what_was_written(self._plan, self._written) if self._plan else ""
+                self.reason += f"; {told}" if told else ""
                 return
 
     def _pass_safely(self, causes: frozenset[str]) -> Verdict | None:
         p = self._p
+        asked: float | None = None
         if "resync" in causes:
             self._schedule_resync()
         try:
@@ -128,6 +133,7 @@ class Loop:
         except ClusterError as error:
             if verdict := self._fail(error):
                 return verdict
+            asked = asked_for(error)
             p.view.say(str(error))
         except BrokenPipeError:
             # Whoever read us is gone, as with `| head`: that is an end, not an error.
@@ -135,7 +141,7 @@ class Loop:
         except Exception:
             # A mistake of ours in one pass must not end the loop: it is tried again.
             logger.exception("pass failed", extra={"action": "retry"})
-        p.trigger.poke_at(p.clock() + self._backoff.fail(), "retry")
+        p.trigger.poke_at(p.clock() + self._backoff.fail(asked), "retry")
         return None
 
     def _fail(self, error: ClusterError) -> Verdict | None:
@@ -166,12 +172,12 @@ class Loop:
         if plan.refusals:
             p.trigger.poke_at(p.clock() + RECHECK, "refused")
         if not plan.writes:
-            self._schedule(wrote=False, failed=False)
+            self._schedule(wrote=False)
             return self._assess(plan)
         failures = self._write(plan)
         again = any(isinstance(step, Recreate) for step in plan.writes)
         self._carried_out = not failures and not again
-        self._schedule(wrote=True, failed=bool(failures))
+        self._schedule(*failures, wrote=True)
         verdicts = [self._fail(error) for error in failures]
         return "failed" if "failed" in verdicts else None
 
@@ -263,6 +269,9 @@ class Loop:
         self._known = (self._known | there) & wanted.keys()
 
     def _note_what_was_done(self, outcome: Outcome) -> None:
+        for result in outcome.results:
+            change = self._written.discard if result.error else self._written.add
+            change(result.step.key)
         for step in (result.step for result in outcome.results if not result.error):
             if isinstance(step, Delete | Recreate):
                 self._known.discard(step.key)
@@ -285,6 +294,7 @@ class Loop:
         except Missing as error:
             first = tuple(s for s in plan.writes if s.key.kind == "Namespace")
             outcome = p.converger.apply(Plan(steps=first))
+            self._note_what_was_done(outcome)
             p.view.applied(outcome, ())
             p.trigger.poke("content")
             return outcome.errors or (error,)
@@ -293,10 +303,10 @@ class Loop:
         p.view.say(f"{p.lease.rival} keeps this app converged; watching without writing")
         return (p.lease.obstacle,)
 
-    def _schedule(self, *, wrote: bool, failed: bool) -> None:
+    def _schedule(self, *failures: ClusterError, wrote: bool) -> None:
         p, now = self._p, self._p.clock()
-        if failed:
-            p.trigger.poke_at(now + self._backoff.fail(), "retry")
+        if failures:
+            p.trigger.poke_at(now + self._backoff.fail(asked_for(*failures)), "retry")
         else:
             self._backoff.succeed()
         if wrote:

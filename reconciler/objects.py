@@ -1,15 +1,29 @@
 """What a Kubernetes object is to us, and the closed table of every kind we may ever write.
 
 An `Object` is plain JSON, as the API server speaks it: no models, so nothing is lost in a round
-trip. A kind that is not in `KINDS` cannot be read, written, watched or pruned. This module changes
-when the product starts to write a new kind.
+trip. A kind that is not in `KINDS` cannot be written, watched or pruned. This module changes when
+the product starts to write, or to read, a new kind.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-__all__ = ["KINDS", "LEASE", "POD", "Kind", "Object", "ObjectKey", "key_of", "keyed", "kind_named"]
+__all__ = [
+    "API_SERVICE",
+    "INGRESS_CLASS",
+    "KINDS",
+    "LEASE",
+    "NODE",
+    "POD",
+    "STORAGE_CLASS",
+    "Kind",
+    "Object",
+    "ObjectKey",
+    "key_of",
+    "keyed",
+    "kind_named",
+]
 
 type Object = dict[str, Any]
 """One API object as JSON: `apiVersion`, `kind`, `metadata`, and the rest."""
@@ -113,6 +127,31 @@ POD = Kind(name="Pod", api_version="v1", plural="pods", rank=8)
 
 LEASE = Kind(name="Lease", api_version="coordination.k8s.io/v1", plural="leases", rank=1)
 """Held by the one process that writes; neither watched nor pruned."""
+
+# Read only, of the cluster itself: what it has that an app may need.
+
+NODE = Kind(name="Node", api_version="v1", plural="nodes", rank=0, namespaced=False)
+STORAGE_CLASS = Kind(
+    name="StorageClass",
+    api_version="storage.k8s.io/v1",
+    plural="storageclasses",
+    rank=0,
+    namespaced=False,
+)
+INGRESS_CLASS = Kind(
+    name="IngressClass",
+    api_version="networking.k8s.io/v1",
+    plural="ingressclasses",
+    rank=0,
+    namespaced=False,
+)
+API_SERVICE = Kind(
+    name="APIService",
+    api_version="apiregistration.k8s.io/v1",
+    plural="apiservices",
+    rank=0,
+    namespaced=False,
+)
 
 _BY_NAME: Mapping[str, Kind] = {kind.name: kind for kind in KINDS}
 

@@ -11,12 +11,10 @@ from functools import partial
 from typing import Any
 
 from jac_converge.reconciler.authorship import REPLICAS, edits_among, foreign_drift, leading
-from jac_converge.reconciler.build.pods import CONFIG_ANNOTATION
+from jac_converge.reconciler.differences import Change, changes_between
 from jac_converge.reconciler.drift import (
-    Change,
     Drift,
     FieldPath,
-    changes_between,
     drift_of,
     owned_fields,
     readable,
@@ -28,6 +26,7 @@ from jac_converge.reconciler.health import health_of
 from jac_converge.reconciler.ignoring import Rules, is_left
 from jac_converge.reconciler.objects import Object, ObjectKey, key_of, kind_named
 from jac_converge.reconciler.ownership import FIELD_MANAGER, order_of, owner_of
+from jac_converge.reconciler.pod_configuration import with_configuration, with_restarts
 from jac_converge.reconciler.prune import prune_steps
 from jac_converge.reconciler.snapshot import Baseline, Policy, Snapshot
 from jac_converge.reconciler.steps import (
@@ -42,7 +41,6 @@ from jac_converge.reconciler.steps import (
     Step,
     Update,
 )
-from jac_converge.reconciler.version import config_sources
 from jac_converge.reconciler.volume_growth import growth_steps, regrown
 
 __all__ = ["make_plan", "unsurveyed"]
@@ -96,9 +94,9 @@ def make_plan(
         return Plan(steps=(leaving,))
     ordered = sorted(desired, key=order_of)
     steps = [_step_for(app_name, obj, desired, snapshot, policy) for obj in ordered]
-    refused = {step.key for step in steps if isinstance(step, Refuse)}
-    steps = [_with_its_configuration(step, refused) for step in steps]
+    steps = with_restarts(app_name, with_configuration(steps))
     # First: a StatefulSet follows the size of its volumes.
+    refused = {step.key for step in steps if isinstance(step, Refuse)}
     settable = [obj for obj in desired if key_of(obj) not in refused]
     steps = [*growth_steps(app_name, settable, snapshot, policy), *steps]
     pruned = list(prune_steps(app_name, desired, snapshot, policy))
@@ -106,23 +104,6 @@ def make_plan(
     first = [step for step in pruned if step.key.kind == "HorizontalPodAutoscaler"]
     last = [step for step in pruned if step.key.kind != "HorizontalPodAutoscaler"]
     return Plan(steps=(*first, *steps, *last))
-
-
-def _with_its_configuration(step: Step, refused: set[ObjectKey]) -> Step:
-    """Hold pods back from a new configuration that the server refused: they would read the old one.
-
-    What drifted is put back all the same.
-    """
-    if not (refused and isinstance(step, Create | Update) and step.key.kind == "Deployment"):
-        return step
-    if isinstance(step, Update) and (
-        step.drift or not any(it.path.endswith(CONFIG_ANNOTATION) for it in step.changes)
-    ):
-        return step
-    missed = [it for it in config_sources(step.desired["spec"]["template"]) if it in refused]
-    if not missed:
-        return step
-    return Hold(key=step.key, reason=f"waits for {missed[0]}, which its pods read and was refused")
 
 
 def _leaving(desired: Iterable[Object], snapshot: Snapshot) -> Hold | None:

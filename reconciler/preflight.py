@@ -11,7 +11,14 @@ from typing import Any, Final
 from jac_converge.reconciler.errors import ClusterError
 from jac_converge.reconciler.kube_cluster import KubeCluster
 from jac_converge.reconciler.kubeconfig import cluster_of
-from jac_converge.reconciler.objects import Kind, Object
+from jac_converge.reconciler.objects import (
+    API_SERVICE,
+    INGRESS_CLASS,
+    NODE,
+    STORAGE_CLASS,
+    Kind,
+    Object,
+)
 from jac_converge.reconciler.platforms import (
     Addons,
     Platform,
@@ -23,28 +30,6 @@ from jac_converge.reconciler.steps import Create, Plan, Recreate
 
 __all__ = ["missing", "platform_of"]
 
-NODE: Final = Kind(name="Node", api_version="v1", plural="nodes", rank=0, namespaced=False)
-_STORAGE: Final = Kind(
-    name="StorageClass",
-    api_version="storage.k8s.io/v1",
-    plural="storageclasses",
-    rank=0,
-    namespaced=False,
-)
-_INGRESS: Final = Kind(
-    name="IngressClass",
-    api_version="networking.k8s.io/v1",
-    plural="ingressclasses",
-    rank=0,
-    namespaced=False,
-)
-_API: Final = Kind(
-    name="APIService",
-    api_version="apiregistration.k8s.io/v1",
-    plural="apiservices",
-    rank=0,
-    namespaced=False,
-)
 METRICS_API: Final = "v1beta1.metrics.k8s.io"
 
 
@@ -106,7 +91,7 @@ def _lacking(created: Sequence[Object], cluster: KubeCluster) -> Iterator[_Lack]
 
 def _storage(subject: str, spec: Mapping[str, Any], cluster: KubeCluster) -> Iterator[_Lack]:
     claims = spec.get("volumeClaimTemplates") or ()
-    if not claims or (classes := _classes(cluster, _STORAGE)) is None:
+    if not claims or (classes := _classes(cluster, STORAGE_CLASS)) is None:
         return
     wanted = claims[0]["spec"].get("storageClassName")
     if wanted is None and not any(map(_is_default, classes.values())):
@@ -118,7 +103,7 @@ def _storage(subject: str, spec: Mapping[str, Any], cluster: KubeCluster) -> Ite
 
 
 def _ingress(subject: str, spec: Mapping[str, Any], cluster: KubeCluster) -> Iterator[_Lack]:
-    classes = _classes(cluster, _INGRESS)
+    classes = _classes(cluster, INGRESS_CLASS)
     wanted = spec.get("ingressClassName")
     if classes is None or wanted in classes:
         return
@@ -160,7 +145,7 @@ def _is_default(obj: Object) -> bool:
 def _measures(cluster: KubeCluster) -> bool:
     """Whether somebody answers for metrics; where we may not look, yes."""
     try:
-        service = cluster.get(_API, METRICS_API)
+        service = cluster.get(API_SERVICE, METRICS_API)
     except ClusterError:
         return True
     conditions = ((service or {}).get("status") or {}).get("conditions") or ()

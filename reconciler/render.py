@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from jac_converge.reconciler.apply import Outcome, Result
-from jac_converge.reconciler.drift import Change, Drift
+from jac_converge.reconciler.differences import Change
+from jac_converge.reconciler.drift import Drift
 from jac_converge.reconciler.health import Health
 from jac_converge.reconciler.objects import Object, ObjectKey
 from jac_converge.reconciler.steps import (
@@ -116,7 +117,14 @@ def _taken_over(plan: Plan) -> list[str]:
     if not steps:
         return []
     names = str(steps[0].key) if len(steps) == 1 else f"{len(steps)} objects"
-    return [f"{SIGNS['update']} take over {names}{_from(steps)} (no restart; every value stays)"]
+    return [f"{SIGNS['update']} take over {names}{_from(steps)} ({_taking_over(steps)})"]
+
+
+def _taking_over(steps: Iterable[Update]) -> str:
+    """What becomes of the values that somebody else wrote."""
+    if any(step.restarts for step in steps):
+        return "rolling restart; the values that are there count from now on"
+    return "no restart; every value stays"
 
 
 def _from(steps: Iterable[Update]) -> str:
@@ -218,7 +226,7 @@ def result_line(result: Result) -> str:
         return str(result.error)
     step = result.step
     if isinstance(step, Update) and step.takes_over:
-        return f"{step.key} taken over{_from([step])} (no restart; every value stays)"
+        return f"{step.key} taken over{_from([step])} ({_taking_over([step])})"
     if isinstance(step, Recreate) and step.leaves_pods:
         return f"{step.key} deleted without its pods, to be created again around them"
     told = f": {_what(step, step.edits)} ({step.effect})" if isinstance(step, Update) else ""

@@ -5,6 +5,7 @@ backoff of ours.
 """
 
 from collections.abc import Callable
+from random import uniform
 from threading import Event
 from typing import Final
 
@@ -17,13 +18,22 @@ from tenacity import (
     stop_when_event_set,
     wait_random_exponential,
 )
+from tenacity.stop import stop_base
 
 from jac_converge.reconciler.errors import Throttled, Transient
 
-__all__ = ["Backoff", "retried"]
+__all__ = ["Backoff", "asked_for", "retried"]
 
 _EXPONENTIAL: Final = wait_random_exponential(multiplier=0.5, max=30.0)
 """Full jitter, 0.5 s doubling to 30 s."""
+
+_SPREAD: Final = 0.25
+"""How much longer, at most, to wait than the server asks: what it turned away at one moment must
+not come back at one moment."""
+
+_LONGEST: Final = 60.0
+"""Seconds that the server may ask for and a request still waits: who asks for more is left alone,
+and whoever made the request decides what to do meanwhile."""
 
 
 def retried[T](call: Callable[[], T], *, stop: Event, patience: float) -> T:
@@ -32,8 +42,8 @@ def retried[T](call: Callable[[], T], *, stop: Event, patience: float) -> T:
     Args:
         call: one request.
         stop: ends the waiting at once; the last error is raised then.
-        patience: seconds after which an error is not tried again; a wait that has begun, such as
-            the one that the server asked for, may end later.
+        patience: seconds after which an error is not tried again; a wait that the server asked
+            for may end later.
 
     Raises:
         ClusterError: the last one.
@@ -54,7 +64,7 @@ def retried[T](call: Callable[[], T], *, stop: Event, patience: float) -> T:
     retrying = Retrying(
         retry=retry_if_exception_type(Transient),
         wait=_wait,
-        stop=stop_before_delay(patience) | stop_when_event_set(stop),
+        stop=_Ends(patience) | stop_when_event_set(stop),
         sleep=sleep_using_event(stop),
         reraise=True,
     )
@@ -78,18 +88,48 @@ class Backoff:
             at_least: seconds that the server asked for; they win.
 
         Returns:
-            Seconds to wait, with full jitter.
+            Seconds to wait, with full jitter; with a little more than was asked for.
         """
         self._failures += 1
         if at_least is not None:
-            return at_least
+            return _spread(at_least)
         state = RetryCallState(retry_object=Retrying(), fn=None, args=(), kwargs={})
         state.attempt_number = self._failures
         return float(_EXPONENTIAL(state))
 
 
+def asked_for(*errors: Exception | None) -> float | None:
+    """The longest wait, in seconds, that a server asked for; None: none of them did."""
+    return max(
+        (e.retry_after for e in errors if isinstance(e, Throttled) and e.retry_after is not None),
+        default=None,
+    )
+
+
+class _Ends(stop_base):
+    """Ends the tries when patience does, but not for a wait that the server asked for."""
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
+        self._before = stop_before_delay(patience)
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        asked = asked_for(_error_of(retry_state))
+        if asked is None:
+            return self._before(retry_state)
+        spent = retry_state.seconds_since_start or 0.0
+        return spent >= self._patience or asked > max(_LONGEST, self._patience)
+
+
 def _wait(state: RetryCallState) -> float:
+    asked = asked_for(_error_of(state))
+    return float(_EXPONENTIAL(state)) if asked is None else _spread(asked)
+
+
+def _error_of(state: RetryCallState) -> Exception | None:
     error = state.outcome.exception() if state.outcome else None
-    if isinstance(error, Throttled) and error.retry_after is not None:
-        return error.retry_after
-    return float(_EXPONENTIAL(state))
+    return error if isinstance(error, Exception) else None
+
+
+def _spread(asked: float) -> float:
+    return asked * uniform(1.0, 1.0 + _SPREAD)  # noqa: S311 - jitter

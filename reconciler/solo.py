@@ -9,19 +9,17 @@ from typing import Final
 
 from jac_converge.reconciler.lease import RENEWAL
 from jac_converge.reconciler.loop import Loop
+from jac_converge.reconciler.naps import Naps
 from jac_converge.reconciler.parts import Parts
 from jac_converge.reconciler.steps import Verdict
 
-__all__ = ["LAST_SECONDS", "NAP", "POLL", "Solo"]
+__all__ = ["LAST_SECONDS", "POLL", "Solo"]
 
 POLL: Final = 0.1
 """Seconds between two looks at whether the passes still run."""
 
 LOOK: Final = 0.05
 """Seconds between two looks at the configuration files; a look is three stat calls."""
-
-NAP: Final = 30.0
-"""Seconds that the wall clock may run ahead of the monotonic one before it means sleep."""
 
 LAST_SECONDS: Final = 0.8
 """Seconds that the end may take: after Ctrl-C nobody waits for more than one."""
@@ -39,7 +37,8 @@ class Solo:
         self._loop = loop
         self._watches = parts.watches
         self._stop = parts.converger.stop
-        self._clock, self._wall = parts.clock, parts.wall
+        self._clock = parts.clock
+        self._naps = Naps(clock=parts.clock, wall=parts.wall)
 
     def run(self, *, until_healthy: bool = False, timeout: float | None = None) -> Verdict:
         """Run until stopped.
@@ -88,13 +87,10 @@ class Solo:
 
     def _attend(self) -> None:
         """Notice edits of the configuration, and sleep of the machine."""
-        ahead = self._wall() - self._clock()
         while not self._stop.wait(LOOK):
             self._loop.look()
-            now_ahead = self._wall() - self._clock()
-            if now_ahead - ahead > NAP:
-                self._loop.wake((now_ahead - ahead) / 60)
-            ahead = now_ahead
+            if minutes := self._naps.minutes():
+                self._loop.wake(minutes)
 
     def _hold_lease(self) -> None:
         while not self._stop.is_set():

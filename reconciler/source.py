@@ -1,12 +1,15 @@
 """The configuration on disk while the loop runs: noticed when it changes, kept when it breaks.
 
 Editors replace the file instead of writing into it, so paths are looked at, not open files. A file
-that cannot be used changes nothing: the last good one stays in force.
+that cannot be used changes nothing: the last good one stays in force. One that is perhaps only half
+written, because it cannot be used or is smaller than it was, has to stand a while before it counts.
 """
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from jac_converge.config.load import App, ConfigError, Problem
 from jac_converge.reconciler.errors import ClusterError
@@ -18,6 +21,9 @@ type Bring = Callable[[str, Callable[[str], None]], None]
 
 type _Signature = tuple[tuple[int, int, int] | None, ...]
 
+STANDS: Final = 0.2
+"""Seconds without another write, after which a file is no longer taken for a half-written one."""
+
 
 class Source:
     """The last good configuration of one app.
@@ -25,16 +31,22 @@ class Source:
     Args:
         load: reads everything anew; raises ConfigError.
         parse: finds what is wrong with the app's own file.
+        clock: monotonic seconds.
 
     Raises:
         ConfigError: there is no good configuration to begin with.
     """
 
     def __init__(
-        self, load: Callable[[], App], *, parse: Callable[[Path], list[Problem]] = lambda _: []
+        self,
+        load: Callable[[], App],
+        *,
+        parse: Callable[[Path], list[Problem]] = lambda _: [],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._load = load
         self._parse = parse
+        self._clock = clock
         self.bring: Bring = lambda _image, _say: None
         """Sees to it that the cluster finds an image that was built here; says what it does."""
         self.app = load()
@@ -42,6 +54,9 @@ class Source:
         """Why the files as they are now cannot be used."""
         # What was read may have changed since, so the first look reads once more.
         self._signature: _Signature | None = None
+        self._seen: _Signature | None = None
+        """As the files were at the latest look, and since when."""
+        self._since = 0.0
 
     def build_with(self, images: Images) -> None:
         """From now on, an app that names no image gets one that is built here.
@@ -73,17 +88,35 @@ class Source:
         signature = _signature(self.app.files)
         if signature == self._signature:
             return False
-        self._signature = signature
+        if signature != self._seen:
+            self._seen, self._since = signature, self._clock()
+        if _is_smaller(signature, self._signature) and not self._stands:
+            return False
+        try:
+            app, problem = self._read()
+        except Exception:
+            # A mistake of ours is told once, not at each look.
+            self._signature = signature
+            raise
+        if problem and not (self._stands and signature == _signature(self.app.files)):
+            return False
         before = (self.app, self.problem)
+        self._signature, self.app, self.problem = signature, app, problem
+        return (self.app, self.problem) != before
+
+    @property
+    def _stands(self) -> bool:
+        return self._clock() - self._since >= STANDS
+
+    def _read(self) -> tuple[App, ConfigError | ClusterError | None]:
+        """What is in force from now on, and why that is not what the files say."""
         try:
             app = self._load()
         except (ConfigError, ClusterError) as problem:
-            self.problem = problem
-        else:
-            obstacle = _unusable(self.app, app)
-            self.problem = ConfigError(obstacle) if obstacle else None
-            self.app = self.app if obstacle else app
-        return (self.app, self.problem) != before
+            return self.app, problem
+        if obstacle := _unusable(self.app, app):
+            return self.app, ConfigError(obstacle)
+        return app, None
 
 
 def _unusable(before: App, app: App) -> Problem | None:
@@ -110,6 +143,12 @@ def _unusable(before: App, app: App) -> Problem | None:
 
 def _signature(files: tuple[Path, ...]) -> _Signature:
     return tuple(_stat(file) for file in files)
+
+
+def _is_smaller(now: _Signature, before: _Signature | None) -> bool:
+    """Whether a file lost something: an editor may have truncated it, and be about to go on."""
+    pairs = zip(now, before or (), strict=False)
+    return any(new is not None and old is not None and new[1] < old[1] for new, old in pairs)
 
 
 def _stat(file: Path) -> tuple[int, int, int] | None:

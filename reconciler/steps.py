@@ -6,7 +6,8 @@ It changes when something new can be done to an object.
 from dataclasses import dataclass
 from typing import Literal
 
-from jac_converge.reconciler.drift import KUBECTL_NOTES, Change, Drift
+from jac_converge.reconciler.differences import Change
+from jac_converge.reconciler.drift import KUBECTL_NOTES, Drift
 from jac_converge.reconciler.ignoring import Rules
 from jac_converge.reconciler.objects import Object, ObjectKey, key_of
 
@@ -76,6 +77,8 @@ class Update:
     """Count to hand over to the autoscaler; None: nothing to hand over."""
     ignore: Rules = ()
     """What others may keep beside our fields."""
+    restarts: bool = False
+    """Whether running pods read it, and roll in the same plan for what it says now."""
 
     @property
     def key(self) -> ObjectKey:
@@ -97,7 +100,7 @@ class Update:
         rolls = self.key.kind in _ROLLED and any(
             change.path.startswith("spec.template") for change in self.changes
         )
-        return "rolling restart" if rolls else "no restart"
+        return "rolling restart" if rolls or self.restarts else "no restart"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from jac_converge.config.quantity import memory_bytes
-from jac_converge.reconciler.drift import Change, additions
+from jac_converge.reconciler.differences import Change
+from jac_converge.reconciler.drift import additions
 from jac_converge.reconciler.health import covers
 from jac_converge.reconciler.objects import Object, ObjectKey, key_of
 from jac_converge.reconciler.ownership import owner_of

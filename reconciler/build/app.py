@@ -8,6 +8,7 @@ module changes when the app is to be run another way.
 import posixpath
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from jac_converge.config.load import App
 from jac_converge.config.model import KubernetesSettings
@@ -19,8 +20,15 @@ from jac_converge.reconciler.build.code import (
     serving,
     unpacking,
 )
-from jac_converge.reconciler.build.credentials import Credentials, encoded
-from jac_converge.reconciler.build.manifest import manifest, selector_labels
+from jac_converge.reconciler.build.credentials import (
+    JWT_SECRET,
+    MONGODB_PASSWORD,
+    REDIS_PASSWORD,
+    Credentials,
+    encoded,
+    text_of,
+)
+from jac_converge.reconciler.build.manifest import manifest, name_of, selector_labels
 from jac_converge.reconciler.build.mongo import mongodb_uri
 from jac_converge.reconciler.build.pods import (
     consumed,
@@ -32,7 +40,7 @@ from jac_converge.reconciler.build.pods import (
 from jac_converge.reconciler.build.redis import redis_url
 from jac_converge.reconciler.objects import Object
 
-__all__ = ["app_objects", "autoscaled", "namespace"]
+__all__ = ["app_objects", "autoscaled", "credentials_in", "environment_name", "namespace"]
 
 _APP_FOLDER = "/app"
 _PRIVATE_NETWORKS = (
@@ -70,10 +78,29 @@ def app_objects(app: App, credentials: Credentials) -> tuple[Object, ...]:
         manifest(
             "ConfigMap", app, "app", name=_config_name(app), **({"data": config} if config else {})
         ),
-        manifest("Secret", app, "app", name=_secrets_name(app), data=encoded(secrets)),
+        manifest("Secret", app, "app", name=environment_name(app), data=encoded(secrets)),
         *code_objects(app),
         _deployment(app, annotations),
     )
+
+
+def credentials_in(app: App, secrets: Object | None) -> dict[str, str]:
+    """The generated secrets, as the environment of the app's pods has them.
+
+    Args:
+        app: whose pods they are.
+        secrets: the live Secret named `environment_name`; None: there is none.
+
+    Returns:
+        Key -> value, of those that are in use and can be read.
+    """
+    found = {
+        REDIS_PASSWORD: _password(text_of(secrets, "REDIS_URL"), name_of(app, "redis")),
+        MONGODB_PASSWORD: _password(text_of(secrets, "MONGODB_URI"), name_of(app, "mongodb")),
+    }
+    if app.settings.jwt.secret is None:
+        found[JWT_SECRET] = text_of(secrets, "JWT_SECRET")
+    return {key: value for key, value in found.items() if value}
 
 
 def autoscaled(kubernetes: KubernetesSettings) -> bool:
@@ -85,7 +112,8 @@ def _config_name(app: App) -> str:
     return f"{app.name}-config"
 
 
-def _secrets_name(app: App) -> str:
+def environment_name(app: App) -> str:
+    """The name of the Secret that the app's pods take their environment from."""
     return f"{app.name}-secrets"
 
 
@@ -111,6 +139,15 @@ def _secret_environment(app: App, credentials: Credentials) -> dict[str, str]:
         **{name: value.get_secret_value() for name, value in settings.secrets.items()},
     }
     return {name: value for name, value in environment.items() if value is not None}
+
+
+def _password(url: str | None, host: str) -> str | None:
+    """The password in a URL of a store that we run; None: it is another's, or none at all."""
+    try:
+        parts = urlsplit(url or "")
+        return unquote(parts.password or "") if parts.hostname == host else None
+    except ValueError:
+        return None
 
 
 def _deployment(app: App, annotations: Mapping[str, str]) -> Object:
@@ -170,7 +207,7 @@ def _container(app: App, folders: Mapping[str, str]) -> dict[str, Any]:
         args=["--host", "0.0.0.0", "--port", str(kubernetes.container_port)],  # noqa: S104
         envFrom=[
             {"configMapRef": {"name": _config_name(app)}},
-            {"secretRef": {"name": _secrets_name(app)}},
+            {"secretRef": {"name": environment_name(app)}},
         ],
         # Asked each second, so that a pod serves as soon as it can; a cold start may compile.
         startupProbe={**live, "periodSeconds": 1, "timeoutSeconds": 3, "failureThreshold": 120},

@@ -1,15 +1,19 @@
 """The secrets that nobody gave: minted once, kept in the cluster, never rotated by an apply. Pure.
 
-The live Secret is the only memory of them. What it has is kept, even when it was put there by hand;
-what it lacks is minted. It changes when another component needs a generated secret.
+What the live Secret has is kept, also when it was put there by hand: so one rotates a secret. But a
+value that nobody should rely on (missing, too short, a published default, no text) is no wish: it
+is put back as this process, or else the app's own pods, know it, and minted where nobody does. It
+changes when another component needs a generated secret.
 """
 
 import base64
 import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from jac_converge.config.load import App
+from jac_converge.config.rules import weakness
 from jac_converge.reconciler.build.manifest import manifest
 from jac_converge.reconciler.errors import Invalid
 from jac_converge.reconciler.objects import Object
@@ -24,12 +28,16 @@ __all__ = [
     "credentials_secret",
     "encoded",
     "secret_name",
+    "text_of",
 ]
 
 JWT_SECRET = "jwt-secret"  # noqa: S105 - the name of a key
 REDIS_PASSWORD = "redis-password"  # noqa: S105
 MONGODB_PASSWORD = "mongodb-password"  # noqa: S105
 REDIS_CONF = "redis.conf"
+
+PASSWORD_BYTES: Final = 16
+"""Least length of a password that is kept. The ports it opens are closed to all but the app."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +47,15 @@ class Credentials:
     jwt_secret: str = field(repr=False)
     redis_password: str = field(repr=False)
     mongodb_password: str = field(repr=False)
+
+    @property
+    def values(self) -> dict[str, str]:
+        """The same by the keys of the Secret."""
+        return {
+            JWT_SECRET: self.jwt_secret,
+            REDIS_PASSWORD: self.redis_password,
+            MONGODB_PASSWORD: self.mongodb_password,
+        }
 
 
 def secret_name(app_name: str) -> str:
@@ -50,20 +67,47 @@ def secret_name(app_name: str) -> str:
     return f"{app_name}-credentials"
 
 
-def credentials_from(secret: Object | None, *, token: Callable[[], str]) -> Credentials:
-    """Keep what the live Secret has, and mint what it lacks.
+def credentials_from(
+    secret: Object | None,
+    *,
+    mint: Callable[[str], str],
+    known: Mapping[str, str] | None = None,
+    jwt_bytes: int = 32,
+) -> Credentials:
+    """Keep what the live Secret has and one can rely on; what it lacks is put back, or minted.
 
     Args:
         secret: the live Secret named `secret_name`, with base64 `data`; None: there is none yet.
-        token: returns a new random string of 256 bits, URL-safe.
+        mint: returns a new random string of 256 bits, URL-safe, for a key.
+        known: key -> value as it was before, where that is known.
+        jwt_bytes: least length of the secret that signs tokens.
 
     Raises:
-        Invalid: a value is not text; minting another would be a rotation that nobody asked for.
+        Invalid: a value is not text, and what it was is not known; minting another would be a
+            rotation that nobody asked for. Or as `mint` does.
     """
+    before = known or {}
+
+    def value(key: str, needs: str, least: int) -> str:
+        live = text_of(secret, key)
+        for candidate in (live, before.get(key)):
+            if candidate and not weakness(candidate, needs=needs, least=least):
+                return candidate
+        if key == MONGODB_PASSWORD and before.get(key):
+            # The database knows no other, however short it is.
+            return before[key]
+        if live is None:
+            raise Invalid(
+                f"Secret/{_name_of(secret)} read",
+                f"the value of {key} is not UTF-8 text",
+                "put text there, or delete the key to have a new one minted",
+            )
+        return mint(key)
+
     return Credentials(
-        jwt_secret=_kept(secret, JWT_SECRET) or token(),
-        redis_password=_kept(secret, REDIS_PASSWORD) or token(),
-        mongodb_password=_kept(secret, MONGODB_PASSWORD) or token(),
+        jwt_secret=value(JWT_SECRET, "a signing secret", jwt_bytes),
+        redis_password=value(REDIS_PASSWORD, "a password", PASSWORD_BYTES),
+        mongodb_password=value(MONGODB_PASSWORD, "a password", PASSWORD_BYTES),
     )
 
 
@@ -76,9 +120,7 @@ def credentials_secret(app: App, credentials: Credentials) -> Object:
         name=secret_name(app.name),
         data=encoded(
             {
-                JWT_SECRET: credentials.jwt_secret,
-                REDIS_PASSWORD: credentials.redis_password,
-                MONGODB_PASSWORD: credentials.mongodb_password,
+                **credentials.values,
                 REDIS_CONF: f"requirepass {_quoted(credentials.redis_password)}\n",
             }
         ),
@@ -97,19 +139,17 @@ def encoded(values: Mapping[str, str]) -> dict[str, str]:
     return {name: base64.b64encode(values[name].encode()).decode() for name in sorted(values)}
 
 
-def _kept(secret: Object | None, key: str) -> str:
-    """One live value; empty where there is none."""
-    if secret is None:
-        return ""
-    value = (secret.get("data") or {}).get(key) or ""
+def text_of(secret: Object | None, key: str) -> str | None:
+    """One live value of a Secret: empty where there is none, None where it is not text."""
+    value = ((secret or {}).get("data") or {}).get(key) or ""
     try:
         return base64.b64decode(value).decode()
-    except UnicodeDecodeError as exc:
-        raise Invalid(
-            f"Secret/{secret['metadata']['name']} read",
-            f"the value of {key} is not UTF-8 text",
-            "put text there, or delete the key to have a new one minted",
-        ) from exc
+    except UnicodeDecodeError:
+        return None
+
+
+def _name_of(secret: Object | None) -> str:
+    return str(secret["metadata"]["name"]) if secret else ""
 
 
 def _quoted(password: str) -> str:

@@ -13,16 +13,17 @@ from jac_converge.reconciler.build.credentials import MONGODB_PASSWORD, Credenti
 from jac_converge.reconciler.build.manifest import manifest, name_of, selector_labels
 from jac_converge.reconciler.build.network import service
 from jac_converge.reconciler.build.pods import container, pod_template, resources, scratch
-from jac_converge.reconciler.objects import Object
+from jac_converge.reconciler.objects import Object, ObjectKey
 from jac_converge.reconciler.ownership import labels_of
 
-__all__ = ["mongo_objects", "mongodb_uri", "runs_mongodb"]
+__all__ = ["is_volume", "mongo_objects", "mongodb_uri", "runs_mongodb"]
 
 _PORT = 27017
 _USER = 999
 """`mongodb` in the official image."""
 
 _ROOT = "root"
+_VOLUME = "data"
 _GIB = 2**30
 
 
@@ -74,6 +75,12 @@ def mongo_objects(app: App) -> tuple[Object, ...]:
     )
 
 
+def is_volume(app: App, key: ObjectKey) -> bool:
+    """Whether something is the volume with the data: its StatefulSet names it so."""
+    volume = f"{_VOLUME}-{name_of(app, 'mongodb')}-"
+    return key.kind == "PersistentVolumeClaim" and key.name.startswith(volume)
+
+
 def _container(app: App) -> dict[str, Any]:
     mongodb = app.settings.kubernetes.mongodb
     # Not mongosh, which takes a second of CPU and 100 MiB each time. The port opens after recovery,
@@ -85,7 +92,7 @@ def _container(app: App) -> dict[str, Any]:
         image=mongodb.image,
         port_name="mongodb",
         port=_PORT,
-        mounts={"/data/db": "data", "/data/configdb": "configdb", "/tmp": "tmp"},  # noqa: S108
+        mounts={"/data/db": _VOLUME, "/data/configdb": "configdb", "/tmp": "tmp"},  # noqa: S108
         args=["--wiredTigerCacheSizeGB", _cache_gigabytes(mongodb.memory)],
         env=[
             {"name": "MONGO_INITDB_ROOT_USERNAME", "value": _ROOT},
@@ -111,7 +118,7 @@ def _claim(app: App) -> dict[str, Any]:
     if mongodb.storage_class is not None:
         spec["storageClassName"] = mongodb.storage_class
     # Labelled, so that the volume is found among the app's objects.
-    return {"metadata": {"name": "data", "labels": labels_of(app.name, "mongodb")}, "spec": spec}
+    return {"metadata": {"name": _VOLUME, "labels": labels_of(app.name, "mongodb")}, "spec": spec}
 
 
 def _cache_gigabytes(memory: str) -> str:

@@ -20,6 +20,7 @@ from jac_converge.reconciler.rows import rows_of
 from jac_converge.reconciler.snapshot import Policy
 from jac_converge.reconciler.source import Source
 from jac_converge.reconciler.steps import Plan
+from jac_converge.reconciler.tally import not_begun
 
 __all__ = ["is_converged", "plan_and_apply", "print_end"]
 
@@ -34,8 +35,11 @@ def plan_and_apply(
         source.check_code()
     lacking = missing(plan, cluster, partial(platform_of, cluster))
     print_plan(app, plan, (*converger.notes, *lacking), flags)
-    if plan.refusals:
+    if plan.refusals and flags["plan"]:
         return FAILED
+    if plan.refusals:
+        live = converger.mirror.snapshot()
+        return print_result(app, "failed", not_begun(plan), live, flags)
     if flags["plan"]:
         return CHANGES if plan.writes or plan.holds else CONVERGED
     if is_converged(converger, plan):

@@ -16,7 +16,7 @@ from jac_converge.reconciler.ownership import FIELD_MANAGER
 from tests.cluster.foreign_edits import path_of
 from tests.servers.api import Api, ApiFailed
 
-__all__ = ["Edit", "edits", "rounds"]
+__all__ = ["POSSIBLE", "Edit", "edits", "rounds"]
 
 SECRET = base64.b64encode(b"foreign").decode()
 MANAGERS = ("kubectl-edit", "kubectl-client-side-apply", "some-operator", "helm", FIELD_MANAGER)

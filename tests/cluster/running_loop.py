@@ -104,9 +104,10 @@ def running_loop(
     load: Callable[[], App] | None = None,
     wall: Callable[[], float] = time.time,
     limits: Limits | None = None,
+    file_clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[RunningLoop]:
     """Run the loop until the block ends, or until the app is healthy."""
-    source = Source(load or (lambda: load_app(file, environ=os.environ)))
+    source = Source(load or (lambda: load_app(file, environ=os.environ)), clock=file_clock)
     app = source.app
     stop = Event()
     cluster = connect(

@@ -235,6 +235,44 @@ def test_loop_keeps_the_last_good_configuration(
         wait_until(lambda: replicas(api, ns) == 3)
 
 
+def test_loop_says_nothing_while_an_editor_writes(
+    cluster_with_controllers: ControlPlane, api: Api, unused_namespace: str, tmp_path: Path
+) -> None:
+    """Half a file changes nothing, and is no mistake either, until it has stood for a while."""
+    ns, now, looks = unused_namespace, [0.0], [0]
+    whole = TOML.format(namespace=ns, more="")
+    file = write_app(tmp_path, whole)
+
+    def clock() -> float:
+        looks[0] += 1
+        return now[0]
+
+    def is_looked_at() -> None:
+        before = looks[0]
+        wait_until(lambda: looks[0] > before + 3)
+
+    with running_loop(file, cluster_with_controllers.kubeconfig, file_clock=clock) as running:
+        wait_until(lambda: running.view.ready, 60)
+        wrote = len(running.view.outcomes)
+        with (tmp_path / "jac.toml").open("w") as editor:
+            for part in (whole[: len(whole) // 2], whole[len(whole) // 2 :].replace("= 2", "= 3")):
+                # Truncated, and then half written.
+                is_looked_at()
+                editor.write(part)
+                editor.flush()
+        wait_until(lambda: replicas(api, ns) == 3)
+        assert [] == [m for m in running.view.messages if "last good" in m]
+        assert 1 == len(running.view.outcomes) - wrote
+        (tmp_path / "jac.toml").write_text("[converge.kuber")
+        is_looked_at()
+        assert [] == [m for m in running.view.messages if "last good" in m]
+        now[0] += 1.0
+        wait_until(lambda: any("last good" in m for m in running.view.messages))
+        edit = next(e for e in EDITS if e.kind == "Service" and e.title == "selector")
+        assert heal_seconds(api, edit, app="shop", namespace=ns, manager="kubectl-edit")
+        assert 1 == len([m for m in running.view.messages if "last good" in m])
+
+
 def test_loop_notices_edits_after_a_mistake_of_ours(
     cluster_with_controllers: ControlPlane,
     api: Api,

@@ -26,7 +26,7 @@ from jac_converge.reconciler.objects import Object, key_of, kind_named
 from jac_converge.reconciler.ownership import FIELD_MANAGER, MANAGED_BY_LABEL, selector_of
 from jac_converge.reconciler.snapshot import Policy
 from jac_converge.reconciler.steps import Plan, Update
-from tests.cluster.any_edits import Edit, edits, rounds
+from tests.cluster.any_edits import POSSIBLE, Edit, edits, rounds
 from tests.cluster.foreign_edits import path_of
 from tests.servers.api import Api
 from tests.servers.control_plane import ControlPlane
@@ -270,6 +270,21 @@ def test_plan_writes_exactly_what_the_server_would_change(
     assert [] == sorted(place.would_write(process.desired))
     for again in (process, place.converger()):
         assert () == planned(place, again, after).writes
+
+
+@pytest.mark.parametrize("title", ["change a key", "remove a key"])
+def test_plan_heals_what_was_written_under_our_name_before_it_began(
+    place_in: Callable[[], Place], title: str
+) -> None:
+    """A new process puts a field of ours back; it once took it out, as somebody's addition."""
+    place = place_in()
+    app, began = place.app({"kubernetes": {"redis": {"enabled": False}}}), place.converger()
+    converge(place, place.converger(), app)
+    send = POSSIBLE["Secret", "-secrets"][title]
+    assert Edit(title, "Secret", "-secrets", FIELD_MANAGER, send).make(place.api, place.namespace)
+
+    converge(place, began, app)
+    assert [] == sorted(place.would_write(began.desired))
 
 
 EVERYTHING: Mapping[str, Any] = {

@@ -1,6 +1,7 @@
 """What a user can get wrong: one message with file, key and fix, and nothing changed."""
 
 import json
+import re
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -262,6 +263,8 @@ def test_scale_takes_over_a_stranger_only_when_told(
     done = run_scale(app, *flags, kubeconfig=kubeconfig)
     assert 1 == done.code
     assert [] == [word for word in ("shop-config", "--adopt") if word not in done.out]
+    told = done.out if flags else done.one_message
+    assert "nothing was written: not ConfigMap/shop-config, which is refused, nor any of" in told
     with pytest.raises(ApiFailed, match="404"):
         api.get(path_of("ServiceAccount", namespace, "shop"))
     assert before == api.get(path)
@@ -269,6 +272,22 @@ def test_scale_takes_over_a_stranger_only_when_told(
     plan = run_scale(app, "--adopt", "--plan", "--json", kubeconfig=kubeconfig)
     verbs = {(s["kind"], s["name"]): s["verb"] for s in json.loads(plan.out)["steps"]}
     assert (3, "update") == (plan.code, verbs["ConfigMap", "shop-config"])
+
+
+def test_scale_says_what_was_written_when_the_server_refuses_a_create(
+    control_plane: ControlPlane, unused_namespace: str, tmp_path: Path
+) -> None:
+    """Of a new namespace nothing can be tried before: then both sides are named."""
+    more = f'namespace = "{unused_namespace}"\nextra = ["*.yaml"]\nredis.enabled = false\n'
+    app = write_app(tmp_path, f"{KUBERNETES}{more}mongodb.enabled = false\n")
+    odd = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: No_Name}\n"
+    (tmp_path / "odd.yaml").write_text(odd)
+    done = run_scale(app, kubeconfig=control_plane.kubeconfig)
+    written, _, missing = done.one_message.partition("; not written: ")
+    assert (1, "ConfigMap/No_Name\n") == (done.code, missing)
+    assert "ConfigMap/No_Name apply failed (Invalid): " in written
+    assert re.search(r"; written: ConfigMap/shop-config, .* and \d+ more$", written)
+    assert control_plane.api.get(path_of("Deployment", unused_namespace, "shop"))
 
 
 def test_scale_says_what_it_waits_for_when_the_time_is_over(

@@ -3,8 +3,10 @@
 import pytest
 
 from jac_converge.reconciler.authorship import edits_among, foreign_drift, leading
-from jac_converge.reconciler.drift import Change, Drift, FieldPath, owned_fields
+from jac_converge.reconciler.differences import Change
+from jac_converge.reconciler.drift import Drift, FieldPath, owned_fields
 from jac_converge.reconciler.objects import Object
+from jac_converge.reconciler.ownership import FIELD_MANAGER
 from jac_converge.reconciler.snapshot import Baseline
 from tests.unit.reconciler.live_objects import entry, live, obj, ours
 
@@ -71,6 +73,15 @@ def test_foreign_drift_is_none_where_jac_toml_changed(
             (),
             ("kubectl-edit",),
             id="taken",
+        ),
+        pytest.param(
+            live(DEPLOYMENT, ours(), entry(FIELD_MANAGER, PAUSED, operation="Update")),
+            (PAUSED,),
+            None,
+            ("paused",),
+            (),
+            (),
+            id="taken under our name, before we began",
         ),
         pytest.param(
             live(DEPLOYMENT, ours(PAUSED)),

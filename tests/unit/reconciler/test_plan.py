@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jac_converge.reconciler.drift import Change, changes_between, owned_fields
+from jac_converge.reconciler.differences import Change, changes_between
+from jac_converge.reconciler.drift import owned_fields
 from jac_converge.reconciler.errors import ClusterError, Immutable, Invalid, Refused
 from jac_converge.reconciler.objects import KINDS, Object, ObjectKey, key_of, kind_named
 from jac_converge.reconciler.ownership import EXTRA, labels_of, owner_of

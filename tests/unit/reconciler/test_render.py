@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jac_converge.reconciler.apply import Outcome, Result
-from jac_converge.reconciler.drift import Change, Drift, changes_between
+from jac_converge.reconciler.differences import Change, changes_between
+from jac_converge.reconciler.drift import Drift
 from jac_converge.reconciler.errors import Invalid
 from jac_converge.reconciler.health import Health
 from jac_converge.reconciler.objects import Object, ObjectKey

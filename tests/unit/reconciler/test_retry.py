@@ -1,5 +1,6 @@
 """Which errors are tried again, how long, and what ends the waiting."""
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from threading import Event, Thread
@@ -20,7 +21,7 @@ from jac_converge.reconciler.errors import (
     Throttled,
     Unreachable,
 )
-from jac_converge.reconciler.retry import Backoff, retried
+from jac_converge.reconciler.retry import Backoff, asked_for, retried
 
 
 @dataclass
@@ -128,5 +129,38 @@ def test_backoff_forgets_its_failures_with_a_success() -> None:
 
 @pytest.mark.parametrize("seconds", [0.0, 120.0])
 def test_backoff_waits_as_long_as_the_server_asks(seconds: float) -> None:
-    """Retry-After wins over any choice of ours."""
-    assert seconds == Backoff().fail(at_least=seconds)
+    """Retry-After wins over any choice of ours; a little more, or all come back at once."""
+    waits = [Backoff().fail(at_least=seconds) for _ in range(50)]
+    assert seconds <= min(waits) <= max(waits) <= seconds * 1.25
+    assert (seconds > 0) == (len(set(waits)) > 1)
+
+
+def test_retried_waits_longer_than_its_patience_when_the_server_asks() -> None:
+    """Who is told when to come back does not give up before, nor come back sooner."""
+    server = Server([Throttled("x", "busy", retry_after=1)])
+    began = time.monotonic()
+    assert "done" == retried(server.ask, stop=Event(), patience=0.5)
+    assert time.monotonic() - began >= 1.0
+
+
+def test_retried_leaves_it_to_its_caller_when_the_server_asks_for_an_hour() -> None:
+    """One request must not hold everything else up that long."""
+    server = Server([Throttled("x", "busy", retry_after=3600)])
+    with pytest.raises(Throttled):
+        retried(server.ask, stop=Event(), patience=60)
+    assert 1 == server.asks
+
+
+@pytest.mark.parametrize(
+    ("errors", "expected"),
+    [
+        pytest.param((), None, id="none failed"),
+        pytest.param((Unreachable("x", "gone"), Throttled("x", "busy")), None, id="none asked"),
+        pytest.param((at_once(), Throttled("x", "busy", 7.0)), 7.0, id="the longest"),
+    ],
+)
+def test_asked_for_is_the_longest_wait(
+    errors: tuple[ClusterError, ...], expected: float | None
+) -> None:
+    """A pass that failed in several ways is repeated when all of them may pass."""
+    assert expected == asked_for(*errors)

@@ -1,6 +1,6 @@
 """The rows of the table: what is desired, what is there, and how it is doing."""
 
-from jac_converge.reconciler.drift import Change
+from jac_converge.reconciler.differences import Change
 from jac_converge.reconciler.health import Health
 from jac_converge.reconciler.objects import ObjectKey, key_of, keyed
 from jac_converge.reconciler.rows import rows_of

@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from jac_converge.config.load import App, ConfigError, load_app
-from jac_converge.reconciler.source import Source
+from jac_converge.reconciler.source import STANDS, Source
 
 GOOD = "[converge.kubernetes]\nreplicas = 2\n"
 OTHER = "[converge.kubernetes]\nreplicas = 3\n"
@@ -36,9 +37,33 @@ def write(file: Path, text: str) -> None:
     os.utime(file, ns=(later, later))
 
 
-def source_of(jac_toml: Path, profile: str | None = None) -> Source:
+@dataclass
+class Clock:
+    """Time that stands still."""
+
+    now: float = 100.0
+
+    def __call__(self) -> float:
+        """Monotonic seconds."""
+        return self.now
+
+
+STILL = Clock()
+
+
+def source_of(
+    jac_toml: Path, profile: str | None = None, clock: Callable[[], float] = STILL
+) -> Source:
     """The source of the app beside a jac.toml."""
-    return Source(lambda: load_app(jac_toml.parent / "shop.jac", environ={}, profile=profile))
+    file = jac_toml.parent / "shop.jac"
+    return Source(lambda: load_app(file, environ={}, profile=profile), clock=clock)
+
+
+def told_after_a_while(source: Source, clock: Clock) -> bool:
+    """Whether there is something new to tell, and not before it has stood for a while."""
+    assert not source.poll()
+    clock.now += STANDS
+    return source.poll()
 
 
 def replicas(source: Source) -> int:
@@ -97,14 +122,66 @@ def test_source_tells_nothing_of_an_edit_that_changes_nothing(jac_toml: Path) ->
     assert (False, 2) == (source.poll(), replicas(source))
 
 
-def test_source_keeps_the_last_good_one_while_a_file_is_half_written(jac_toml: Path) -> None:
-    """A pass in the middle of a save must not take half a file for a wish."""
+def test_source_says_nothing_of_a_file_that_is_half_written(jac_toml: Path) -> None:
+    """A look in the middle of a save takes half a file neither for a wish nor for a mistake."""
     source = source_of(jac_toml)
     seen = []
-    for text in ("[converge.kuber", f"{OTHER}namespac", OTHER):
+    for text in ("", "[converge.kuber", f"{OTHER}namespac", OTHER):
         write(jac_toml, text)
-        seen.append((source.poll(), replicas(source), bool(source.problem)))
-    assert [(True, 2, True), (True, 2, True), (True, 3, False)] == seen
+        seen.append((source.poll(), replicas(source), trouble(source)))
+    assert [(False, 2, ""), (False, 2, ""), (False, 2, ""), (True, 3, "")] == seen
+
+
+def test_source_tells_a_file_that_stays_broken_once(jac_toml: Path) -> None:
+    """Its time begins anew with each write; the last good one stays in force all along."""
+    clock = Clock()
+    source = source_of(jac_toml, clock=clock)
+    source.poll()
+    write(jac_toml, "[converge.kuber")
+    assert not source.poll()
+    clock.now += STANDS / 2
+    write(jac_toml, "[converge.kubern")
+    assert not source.poll()
+    clock.now += STANDS / 2
+    assert (False, "") == (source.poll(), trouble(source))
+    clock.now += STANDS
+    assert (True, False, 2) == (source.poll(), source.poll(), replicas(source))
+    assert str(jac_toml) in trouble(source)
+    write(jac_toml, GOOD)
+    assert (True, "") == (source.poll(), trouble(source))
+
+
+def test_source_takes_no_beginning_of_a_file_for_a_wish(jac_toml: Path) -> None:
+    """Half a file may be good, and want less: then it has to stand a while, too."""
+    clock = Clock()
+    whole = f"{GOOD}[converge.kubernetes.redis]\nenabled = false\n"
+    replace(jac_toml, whole)
+    source = source_of(jac_toml, clock=clock)
+    source.poll()
+    write(jac_toml, OTHER)
+    assert (False, 2) == (source.poll(), replicas(source))
+    write(jac_toml, whole.replace("2", "4"))
+    assert (True, 4) == (source.poll(), replicas(source))
+    write(jac_toml, OTHER)
+    assert (True, 3) == (told_after_a_while(source, clock), replicas(source))
+
+
+def test_source_tells_no_mistake_that_is_mended_while_it_is_read(jac_toml: Path) -> None:
+    """A build takes a while; what it found wrong may be right again by then."""
+    clock = Clock()
+    good = source_of(jac_toml).app
+
+    def build() -> App:
+        if "#" in jac_toml.read_text():
+            clock.now += STANDS
+            write(jac_toml, f"{GOOD}\n")
+            raise ConfigError(good.problem("converge", "is of no use"))
+        return good
+
+    source = Source(build, clock=clock)
+    source.poll()
+    write(jac_toml, f"{GOOD}# half\n")
+    assert [(False, ""), (False, "")] == [(source.poll(), trouble(source)) for _ in range(2)]
 
 
 @pytest.mark.parametrize(
@@ -116,9 +193,10 @@ def test_source_keeps_the_last_good_one_while_a_file_is_half_written(jac_toml: P
 )
 def test_source_takes_no_empty_file_for_a_wish(jac_toml: Path, text: str) -> None:
     """Defaults for everything would delete what nobody asked to delete."""
-    source = source_of(jac_toml)
+    clock = Clock()
+    source = source_of(jac_toml, clock=clock)
     replace(jac_toml, text)
-    assert (True, 2) == (source.poll(), replicas(source))
+    assert (True, 2) == (told_after_a_while(source, clock), replicas(source))
     assert f"{jac_toml}: converge: the table is gone; nothing is changed" in trouble(source)
 
 
@@ -127,20 +205,23 @@ def test_source_takes_no_empty_file_for_a_wish(jac_toml: Path, text: str) -> Non
 )
 def test_source_stays_with_its_app_and_its_place(jac_toml: Path, key: str, value: str) -> None:
     """What was begun elsewhere would be left behind, half kept and half forgotten."""
-    source = source_of(jac_toml)
+    clock = Clock()
+    source = source_of(jac_toml, clock=clock)
     replace(jac_toml, f'{GOOD}{key} = "{value}"\n')
-    assert (True, 2) == (source.poll(), replicas(source))
+    assert (True, 2) == (told_after_a_while(source, clock), replicas(source))
     assert f'{jac_toml}: converge.kubernetes.{key}: was "' in trouble(source)
     replace(jac_toml, OTHER)
-    assert (True, 3, None) == (source.poll(), replicas(source), source.problem)
+    assert (True, 3) == (told_after_a_while(source, clock), replicas(source))
+    assert source.problem is None
 
 
 def test_source_outlives_the_deletion_of_its_file(jac_toml: Path) -> None:
     """Told once; when the file is back as it was, all is well again."""
-    source = source_of(jac_toml)
+    clock = Clock()
+    source = source_of(jac_toml, clock=clock)
     jac_toml.unlink()
     assert (True, 2, True, False) == (
-        source.poll(),
+        told_after_a_while(source, clock),
         replicas(source),
         "the table is gone" in trouble(source),
         source.poll(),

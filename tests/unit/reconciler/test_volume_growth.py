@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from jac_converge.reconciler.drift import Change
+from jac_converge.reconciler.differences import Change
 from jac_converge.reconciler.errors import Immutable, Refused
 from jac_converge.reconciler.objects import Object, key_of
 from jac_converge.reconciler.ownership import labels_of
