@@ -8,7 +8,6 @@ with how messages are signed.
 import hashlib
 import hmac
 from collections.abc import Callable
-from functools import partial
 from time import time
 from typing import Any
 
@@ -135,8 +134,9 @@ class Webhook:
         secrets = [*given, *settings.previous_secrets]
         self._secrets = [secret.get_secret_value().encode() for secret in secrets]
         self._tolerance = settings.tolerance_seconds
-        # A clock of the sender that is ahead lets its messages live for twice the tolerance.
-        self._lasting = 2 * self._tolerance + 1
+        # A clock of the sender that is ahead lets its messages live for twice the tolerance, and
+        # one of our pods that is behind, or that forgets marks too early, for as long once more.
+        self._lasting = 3 * self._tolerance + 1
         self._clock = clock
 
     async def answer(self, request: Request) -> Response:
@@ -148,14 +148,12 @@ class Webhook:
         raw = await request.body()
         mark = f"webhook {self._spec.name} {self._signed(request, raw)}"
         received = self._received(checked_object(request, raw))
-        riders: list[Rider] = []
 
         def with_mark(store: DocumentStore) -> DocumentStore:
             document = self._once.mark(mark, lasting=self._lasting)
             if document is None:
                 raise _received_before()
-            riders.append(Rider(document=document))
-            return WithRider(store, riders[-1])
+            return WithRider(store, Rider(document=document))
 
         # That it was received is stored with what it does, or not at all: whoever dies in between
         # leaves a message that may come again.
@@ -163,10 +161,6 @@ class Webhook:
             spec=self._spec, fields=received.values, root=lambda _: SYSTEM_ROOT, over=with_mark
         )
         outcome = await outcome_of(order, self._server.calls)
-        if not riders[-1].stored:
-            use = partial(self._once.use, mark, lasting=self._lasting)
-            if not await self._server.identity.in_time(use, writes=True):
-                raise _received_before()
         if outcome.stream is None:
             return answer_with(outcome.text)
         items = self._server.calls.feeds.items(outcome.stream)

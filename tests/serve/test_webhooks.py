@@ -24,7 +24,9 @@ ENV = os.environ | {"PAID_SECRET": SECRET}
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JacServer]:
     """Give two workers with the app of hooks."""
-    with JacServer(HOOKS, tmp_path_factory.mktemp("hooks"), "--workers", "2", env=ENV) as running:
+    folder = tmp_path_factory.mktemp("hooks")
+    env = ENV | {"TOLD": str(folder / "told")}
+    with JacServer(HOOKS, folder, "--workers", "2", env=env) as running:
         yield running
 
 
@@ -134,6 +136,15 @@ def test_message_counts_once_whoever_gets_it(server: JacServer) -> None:
     upper = headers["X-Webhook-Signature"].removeprefix("sha256=").upper()
     assert 409 == post(server, message, X_Webhook_Signature=upper).status
     assert [before + 2] == post(server, signed({"amount": 1, "note": "after"})).reports
+
+
+def test_message_that_only_tells_others_does_so_once(server: JacServer) -> None:
+    """What it does after its commit waits for the note that it was received."""
+    message = signed({"text": "once"})
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: post(server, message, "/webhook/told"), range(8)))
+    assert [200] + [409] * 7 == sorted(answer.status for answer in answers)
+    assert "once\n" == (server.file.parent / "told").read_text()
 
 
 @pytest.mark.parametrize(
