@@ -20,6 +20,7 @@ from jac_converge.app_runtime.bridge.introspect import WalkerSpec
 from jac_converge.app_runtime.bridge.program import SYSTEM_ROOT, Program
 from jac_converge.app_runtime.bridge.restspecs import BadDeclaration
 from jac_converge.app_runtime.calls import Order
+from jac_converge.app_runtime.describing import described_message
 from jac_converge.app_runtime.endpoint import Server
 from jac_converge.app_runtime.events import EventStream
 from jac_converge.app_runtime.once import Once
@@ -84,13 +85,9 @@ def install(
         if spec.files or "{" in path:
             raise BadDeclaration(f"{spec.name} is a webhook: no files, and no fields in its path")
         hook = Webhook(spec, found, server, once)
-        names = ", ".join(f"`{field.name}`" for field in spec.fields) or "none"
-        text = f"Fields that are read: {names}; others may be there."
-        schema = {"type": "object", "description": text}
-        body = {"required": True, "content": {"application/json": {"schema": schema}}}
         app.router.add_api_route(
             path,
-            _described,
+            described_message(spec.name, hook.signature),
             methods=["POST"],
             tags=["webhook"],
             summary=spec.doc.partition("\n")[0].rstrip(".") or spec.name,
@@ -98,13 +95,9 @@ def install(
             description=spec.doc or None,
             response_model=hook.signature.response,
             responses={code: {"model": Failure} for code in FAILURES},
-            openapi_extra={"parameters": PARAMETERS, "requestBody": body},
+            openapi_extra={"parameters": PARAMETERS},
             route_class_override=straight(hook.answer, spec),
         )
-
-
-async def _described() -> None:
-    """Stand in for the handler, which reads the request itself."""
 
 
 class Webhook:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.serve.conformance import EVERYWHERE, ask_everything
 from tests.servers.jac_server import Answer, JacServer
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "fullstack"
@@ -85,6 +86,14 @@ def test_clients_of_the_api_get_json_everywhere(server: JacServer) -> None:
     assert (404, "NOT_FOUND") == (answer.status, answer.code)
     server.call("/walker/sign", author="ann", text="hello")
     assert "ann" == server.call("/walker/entries").reports[0]["author"]
+
+
+def test_calls_beside_pages_are_as_described(server: JacServer) -> None:
+    """And pages are no operations."""
+    asked = ask_everything(server, server.register("fuzz"), but=EVERYWHERE)
+    assert [] == asked.wrong
+    assert 200 in asked.statuses["POST /walker/sign"]
+    assert not any("/cl/" in operation or "/static" in operation for operation in asked.statuses)
 
 
 @pytest.mark.parametrize(

@@ -167,10 +167,18 @@ def test_webhook_is_no_other_route(server: JacServer) -> None:
     assert 404 == server.call("/walker/paid", token, amount=1).status
     assert 401 == server.call("/webhook/paid", token, amount=1).status
     assert 404 == server.call("/webhook/payments", token).status
-    described = server.get("/openapi.json").body["paths"]["/webhook/paid"]["post"]
+
+
+def test_webhook_is_described(server: JacServer) -> None:
+    """Its headers, and the fields that are read; a sender may send more, and starts nowhere."""
+    openapi = server.get("/openapi.json").body
+    described = openapi["paths"]["/webhook/paid"]["post"]
     assert ["X-Webhook-Timestamp", "X-Webhook-Signature"] == [
         one["name"] for one in described["parameters"]
     ]
+    body = openapi["components"]["schemas"]["paid_message"]
+    assert ({"amount", "note"}, ["amount"]) == (body["properties"].keys(), body["required"])
+    assert body["additionalProperties"]
 
 
 def test_webhook_needs_a_secret(tmp_path: Path) -> None:
