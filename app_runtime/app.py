@@ -123,7 +123,7 @@ def create_app(app: App, program: Program, memory: Memory, *, reload: bool = Fal
     probes.install(api, api.state.health)
     if settings.server.docs_enabled:
         docs_pages.install(api)
-    pages = _pages(app, program)
+    pages = _pages(app, program, reload=reload)
     if pages is None or not pages.at_start:
         _add_index(api, app, program)
     routes.refuse_shadows(api, program)
@@ -139,7 +139,7 @@ def create_app(app: App, program: Program, memory: Memory, *, reload: bool = Fal
     return api
 
 
-def _pages(app: App, program: Program) -> "ClientPages | None":
+def _pages(app: App, program: Program, *, reload: bool) -> "ClientPages | None":
     """Return the pages of the app, if it has some that are built, or can be."""
     client = program.client
     if client is None:
@@ -148,13 +148,16 @@ def _pages(app: App, program: Program) -> "ClientPages | None":
     from jac_converge.app_runtime.client_pages import ClientPages  # noqa: PLC0415
 
     script: Path | None
+    trouble = ""
     try:
         script = client.build()
     except NotBuilt as error:
         script = client.bundle()
         state = "not served" if script is None else "served as they were built before"
-        logger.warning("the pages of %s are %s: %s", app.file.name, state, error)
-    return None if script is None else ClientPages(client, script)
+        trouble = f"the pages of {app.file.name} are {state}: {error}"
+        logger.warning("%s", trouble)
+    # To whoever works on the app, and to nobody else: it names files of this machine.
+    return None if script is None else ClientPages(client, script, trouble if reload else "")
 
 
 def _empty(app: App, memory: Memory, calls: Calls) -> FastAPI:

@@ -23,6 +23,7 @@ from jac_converge.app_runtime.bodies import CheckedRoute
 from jac_converge.app_runtime.bridge.client_side import ClientSide
 from jac_converge.app_runtime.problems import Problem, answer
 from jac_converge.app_runtime.static_files import ASKED_AGAIN, FOR_EVER, send_file
+from jac_converge.app_runtime.trouble import plain
 
 __all__ = ["ClientPages"]
 
@@ -46,11 +47,17 @@ PAGE = """<!doctype html>
 {head}
 </head>
 <body>
-<div id="root"></div>
+{trouble}<div id="root"></div>
 <script id="__jac_init__" type="application/json">{init}</script>
 <script type="module" src="{script}"></script>
 </body>
 </html>
+"""
+TROUBLE = """<details open role="alert" style="padding: 8px 16px; background: #1c2430; \
+color: #e6edf3; font: 14px/1.5 system-ui, sans-serif">
+<summary style="color: #ff8182">the pages were not built</summary>
+<pre style="white-space: pre-wrap">{text}</pre>
+</details>
 """
 MOST_ERRORS, SPAN = 20, 60.0  # lines of the log in s
 LONGEST = 1000  # characters of a field of an error
@@ -69,15 +76,17 @@ class ClientError(BaseModel):
 class ClientPages:
     """The routes, and what is behind them."""
 
-    def __init__(self, client: ClientSide, script: Path) -> None:
+    def __init__(self, client: ClientSide, script: Path, trouble: str = "") -> None:
         """Describe them.
 
         Args:
             client: pages, and where things are.
             script: of the bundle.
+            trouble: why it is one of before, for every page to say.
         """
         self._client = client
         self._script = script
+        self._trouble = TROUBLE.format(text=html.escape(plain(trouble))) if trouble else ""
         self._folders = (script.parent, client.project / "assets")
         self._ours: frozenset[str] = frozenset()
         self._told: list[float] = []
@@ -150,6 +159,7 @@ class ClientPages:
             head="\n".join(head),
             init=json.dumps(init, default=str).replace("<", "\\u003c"),
             script=f"{prefix}/static/{self._script.name}",
+            trouble=self._trouble,
         )
         return HTMLResponse(page, headers=ASKED_AGAIN)
 

@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import Body, File, Form, Path, Query, UploadFile
-from pydantic import BaseModel, create_model
+from pydantic import BaseModel, ConfigDict, create_model
 
 from jac_converge.app_runtime.bridge.introspect import FieldSpec, FunctionSpec, WalkerSpec
 from jac_converge.app_runtime.parameters import Parameter
 from jac_converge.app_runtime.signatures import SPAWN_NODE, Signature
 
-__all__ = ["described"]
+__all__ = ["described", "described_message"]
 
 _ORDINARY = inspect.Parameter.KEYWORD_ONLY
 _AS_JSON = "An object or list, as JSON."
@@ -66,6 +66,27 @@ def described(
 
     call.__signature__ = inspect.Signature(arguments)  # type: ignore[attr-defined]
     call.__annotations__ = {one.name: one.annotation for one in arguments}
+    return call
+
+
+def described_message(name: str, signature: Signature) -> Callable[..., Any]:
+    """Make a function whose body is a message: the fields of a walker, and whatever else is sent.
+
+    Args:
+        name: of the walker.
+        signature: of its fields.
+    """
+    known = signature.body.model_fields
+    fields: dict[str, Any] = {own: (known[own].annotation, known[own]) for own in signature.names}
+    config = ConfigDict(**{**signature.body.model_config, "extra": "allow"})
+    doc = "Others may be there; they are not read."
+    model = create_model(f"{name}_message", __config__=config, __doc__=doc, **fields)
+
+    async def call(**_: Any) -> None: ...
+
+    body = _argument("body", model, Body(...))
+    call.__signature__ = inspect.Signature([body])  # type: ignore[attr-defined]
+    call.__annotations__ = {"body": model}
     return call
 
 

@@ -73,7 +73,8 @@ def install(app: FastAPI, program: Program, identity: Identity) -> None:
     for path in ("/walker/{name}", "/function/{name}"):
         app.add_api_route(path, nobody, methods=["POST"], include_in_schema=False)
     listed: dict[str, Any] = {"methods": ["GET"], "tags": ["app"]}
-    missing: dict[str, Any] = {"responses": {code: {"model": Failure} for code in (401, 404, 422)}}
+    codes = (401, 403, 404, 422, 503, 504)
+    missing: dict[str, Any] = {"responses": {code: {"model": Failure} for code in codes}}
     app.add_api_route("/functions", functions, **listed)
     app.add_api_route("/walkers", walkers, **listed)
     app.add_api_route("/function/{name}", function, **listed, **missing)

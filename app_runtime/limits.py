@@ -1,11 +1,12 @@
 """The largest body, and the slowest, enforced while it arrives: a false length helps nobody.
 
-It changes with what a request may cost before a route sees it.
+One that is said to be compressed, or in other characters than UTF-8, is refused: it would be read
+as if it were not. It changes with what a request may cost before a route sees it.
 """
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,10 +18,12 @@ __all__ = ["BodyLimit"]
 SLOWEST = 8 * 1024  # bytes per s, on average, beyond the time that every body has
 LINGER, LINGER_BYTES = 2.0, 16 * 1024 * 1024  # s and bytes
 """Of a body that was refused: a client that is cut off while it sends reads no answer."""
+CHARSET = re.compile(rb";\s*charset\s*=\s*\"?([^\s;\"]*)", re.IGNORECASE)
+READ_AS_SENT = (b"utf-8", b"utf8", b"us-ascii", b"ascii")
 
 
 class BodyLimit:
-    """ASGI middleware that answers 413 to a body above a limit, and 408 to one that never ends."""
+    """ASGI middleware: 413 to a large body, 408 to one that never ends, 415 to a coded one."""
 
     def __init__(
         self,
@@ -60,9 +63,14 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         limit = self._limit(scope)
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        headers = dict(scope["headers"])
+        declared = headers.get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > limit:
-            await self._refuse(limit, scope, receive, send)
+            await _refuse(_larger(limit), scope, receive, send)
+            return
+        bodiless = declared == b"0" and b"transfer-encoding" not in headers
+        if not bodiless and (coded := _coded(scope["headers"])) is not None:
+            await _refuse(coded, scope, receive, send)
             return
         seen, started, complete = 0, False, False
         clock = asyncio.get_running_loop().time
@@ -94,22 +102,41 @@ class BodyLimit:
             if started:
                 raise
             if isinstance(error, _TooLarge):
-                await self._refuse(limit, scope, receive, send)
+                await _refuse(_larger(limit), scope, receive, send)
             else:
                 text = f"the body did not arrive within {self._within:g} s"
                 await refusal(Problem(408, text, headers=CLOSE))(scope, receive, send)
 
-    async def _refuse(self, limit: int, scope: Scope, receive: Receive, send: Send) -> None:
-        text = f"the body is larger than {limit} bytes"
 
-        async def lingering(message: Message) -> None:
-            if message["type"] == "http.response.body":
-                await send({**message, "more_body": True})
-                await _pass_over(receive)
-                message = {"type": "http.response.body", "body": b""}
-            await send(message)
+def _larger(limit: int) -> Problem:
+    return Problem(413, f"the body is larger than {limit} bytes", headers=CLOSE)
 
-        await refusal(Problem(413, text, headers=CLOSE))(scope, receive, lingering)
+
+def _coded(headers: Iterable[tuple[bytes, bytes]]) -> Problem | None:
+    """Say what is wrong with how a body is sent; None: it is sent as we read it."""
+    for name, value in headers:
+        if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+            text = "send the body as it is: no Content-Encoding is read"
+            return Problem(415, text, headers=CLOSE | {"Accept-Encoding": "identity"})
+        if name == b"content-type":
+            charset = CHARSET.search(value)
+            if charset is not None and charset[1].lower() not in READ_AS_SENT:
+                text = "send the body in UTF-8: no other charset is read"
+                return Problem(415, text, headers=CLOSE)
+    return None
+
+
+async def _refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuse a body of which nothing, or not all, was read."""
+
+    async def lingering(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            await send({**message, "more_body": True})
+            await _pass_over(receive)
+            message = {"type": "http.response.body", "body": b""}
+        await send(message)
+
+    await refusal(problem)(scope, receive, lingering)
 
 
 CLOSE = {"Connection": "close"}

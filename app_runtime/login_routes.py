@@ -26,7 +26,7 @@ from jac_converge.app_runtime.stores import WriteBatch
 __all__ = ["FAILURES", "LoginRoutes"]
 
 FAILURES: dict[int | str, dict[str, Any]] = {
-    code: {"model": Failure} for code in (400, 401, 403, 409, 422, 429, 503, 504)
+    code: {"model": Failure} for code in (400, 401, 403, 409, 413, 415, 422, 429, 503, 504)
 }
 
 

@@ -49,7 +49,10 @@ class WithRider:
         """Write a batch, the first one with the rider."""
         if not batch or self._rider.stored:
             self._store.commit(batch)
-            return
+        else:
+            self._commit(batch)
+
+    def _commit(self, batch: WriteBatch) -> None:
         document = self._rider.document
         if document.version:
             together = replace(batch, updates=(*batch.updates, document))
@@ -57,6 +60,15 @@ class WithRider:
             together = replace(batch, creates=(*batch.creates, document))
         self._store.commit(together)
         self._rider.stored = True
+
+    def arrive(self) -> None:
+        """Write the rider, also where no work took it along.
+
+        Raises:
+            Conflict: somebody has written it since it was read.
+        """
+        if not self._rider.stored:
+            self._commit(WriteBatch())
 
     def exclusive(self) -> AbstractContextManager[DocumentStore]:
         """Give itself: whoever added a rider has taken the lock before."""

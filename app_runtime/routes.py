@@ -24,7 +24,7 @@ MANY = ("/walker/{name}", "/function/{name}")
 """Ours, and meant to be hidden by walkers and functions of these names."""
 PLACES = {"http": "walker", "websocket": "ws", "webhook": "webhook"}
 """Protocol of a walker -> where it is."""
-FAILURES = (401, 403, 404, 409, 413, 422, 500, 503, 504)
+FAILURES = (401, 403, 404, 409, 413, 415, 422, 500, 503, 504)
 
 
 def refuse_shadows(app: FastAPI, program: Program) -> None:

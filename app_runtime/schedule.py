@@ -45,6 +45,7 @@ LEASE, RENEW_EVERY = 6.0, 2.0  # s; too short costs a run in vain, and nothing e
 LONGEST_PAUSE = 30.0  # s between two looks at the clock, which somebody may set
 THREADS = 16  # that read and write how jobs stand
 RETRY = 1.0  # s after a failure of the store
+CLOCKS = 10.0  # s by which clocks may differ before it is told
 JITTER = 0.05  # s at most, so that not all ask for the same at the same instant
 NOT_STORED = ("UNAVAILABLE", "OUTCOME_UNKNOWN", "WRITE_CONFLICT")
 """After these a tick is run again, if it turns out that it is not done."""
@@ -122,6 +123,7 @@ class Timetable:
         self._pool = Pool(THREADS, "timetable")
         self._me = secrets.token_hex(8)
         self._tasks: list[asyncio.Task[None]] = []
+        self._ahead: set[str] = set()
         self._running = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -171,6 +173,7 @@ class Timetable:
         now = self._now()
         tick, following = job.ticks.last(now), job.ticks.next(now)
         pause = LONGEST_PAUSE if following is None else (following - now) / 1000
+        self._compare_clocks(job, state.tick - now)
         if tick is None or tick <= state.tick:
             return pause
         if held := state.held(now):
@@ -190,6 +193,19 @@ class Timetable:
             renewing.cancel()
             with suppress(asyncio.CancelledError):
                 await renewing
+
+    def _compare_clocks(self, job: _Job, ahead: int) -> None:
+        """Tell that a job waits, since somebody ran it at a time (ms from now) yet to come."""
+        if ahead <= CLOCKS * 1000:
+            self._ahead.discard(job.name)
+        elif job.name not in self._ahead:
+            self._ahead.add(job.name)
+            logger.warning(
+                "job %s is done until %.0f s from now: the clock of this machine, or of one that "
+                "ran it, is wrong; it waits for that time, or for another schedule",
+                job.name,
+                ahead / 1000,
+            )
 
     def _look(self, job: _Job) -> _State:
         """Read how a job stands. A new one, or one of another time, begins with its next tick."""

@@ -2,7 +2,8 @@
 
 FastAPI looks up dependencies, parses and validates a body into arguments, and asks each of its
 routes and layers on the way there, which costs a small call more than running it. Where a path has
-no parameters, a table has the answer at once. It changes with how FastAPI hands over a request.
+no parameters, a table has the answer at once. A path with a slash too many at its end is another
+spelling of the one without. It changes with how FastAPI hands over a request.
 """
 
 import inspect
@@ -66,6 +67,8 @@ class Shortcut:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
+        if scope["type"] != "lifespan" and scope["path"].endswith("/"):
+            scope = self._spelt(scope)
         if scope["type"] == "http":
             path = scope["path"].removeprefix(self._prefix)
             route = self._table.get((scope["method"], path))
@@ -75,6 +78,28 @@ class Shortcut:
                 await self._answering(scope, receive, send)
                 return
         await self._api(scope, receive, send)
+
+    def _spelt(self, scope: Scope) -> Scope:
+        """Take the last slash from a path that nobody answers, where somebody does without it.
+
+        FastAPI would redirect there, to a URL with the `Host` of whoever asks, and a client would
+        send its body twice. Pages are no calls: their links are relative to the path they are at.
+        """
+        path = scope["path"].removeprefix(self._prefix)
+        if self._route(scope, path) is not None:
+            return scope
+        meant = self._route(scope, path[:-1])
+        if meant is None or not getattr(meant, "include_in_schema", True):
+            return scope
+        return {**scope, "path": scope["path"][:-1]}
+
+    def _route(self, scope: Scope, path: str) -> BaseRoute | None:
+        """Return the route that the router chooses, if it does not refuse the path."""
+        asked = {"type": scope["type"], "method": scope.get("method", "GET"), "path": path}
+        matches = [(route, route.matches(asked)[0]) for route in self._api.routes]
+        found = [route for route, match in matches if match is Match.FULL]
+        found += [route for route, match in matches if match is Match.PARTIAL]
+        return found[0] if found else None
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False

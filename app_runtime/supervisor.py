@@ -91,7 +91,7 @@ class Supervisor:
         self._app = app
         self._listener = listener
         self._profile = profile
-        self._sources = Sources(app.file.parent, app.files) if reload else None
+        self._sources = Sources(app.file.parent, app.root, app.files) if reload else None
         self._workers: list[_Worker] = []
         self._spares: list[_Worker] = []
         self._generation = 0

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from jac_converge.app_runtime.problems import NO_STORE, Problem, refusal
 
-__all__ = ["Trouble"]
+__all__ = ["Trouble", "plain"]
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +59,11 @@ POLICY = (
 )
 
 
+def plain(text: str) -> str:
+    """Return what a tool wrote for a terminal without its colours."""
+    return COLORS.sub("", text)
+
+
 class Trouble:
     """ASGI application that answers every request with an error."""
 
@@ -69,7 +74,7 @@ class Trouble:
             name: of the app's file.
             text: why it does not start.
         """
-        text = COLORS.sub("", text)
+        text = plain(text)
         told = {HEADER: "1", "Retry-After": "1", **NO_STORE}
         problem = Problem(503, f"{name} does not start: {text}", code=CODE, headers=told)
         self._envelope = refusal(problem)

@@ -8,7 +8,6 @@ with how messages are signed.
 import hashlib
 import hmac
 from collections.abc import Callable
-from functools import partial
 from time import time
 from typing import Any
 
@@ -21,6 +20,7 @@ from jac_converge.app_runtime.bridge.introspect import WalkerSpec
 from jac_converge.app_runtime.bridge.program import SYSTEM_ROOT, Program
 from jac_converge.app_runtime.bridge.restspecs import BadDeclaration
 from jac_converge.app_runtime.calls import Order
+from jac_converge.app_runtime.describing import described_message
 from jac_converge.app_runtime.endpoint import Server
 from jac_converge.app_runtime.events import EventStream
 from jac_converge.app_runtime.once import Once
@@ -85,13 +85,9 @@ def install(
         if spec.files or "{" in path:
             raise BadDeclaration(f"{spec.name} is a webhook: no files, and no fields in its path")
         hook = Webhook(spec, found, server, once)
-        names = ", ".join(f"`{field.name}`" for field in spec.fields) or "none"
-        text = f"Fields that are read: {names}; others may be there."
-        schema = {"type": "object", "description": text}
-        body = {"required": True, "content": {"application/json": {"schema": schema}}}
         app.router.add_api_route(
             path,
-            _described,
+            described_message(spec.name, hook.signature),
             methods=["POST"],
             tags=["webhook"],
             summary=spec.doc.partition("\n")[0].rstrip(".") or spec.name,
@@ -99,13 +95,9 @@ def install(
             description=spec.doc or None,
             response_model=hook.signature.response,
             responses={code: {"model": Failure} for code in FAILURES},
-            openapi_extra={"parameters": PARAMETERS, "requestBody": body},
+            openapi_extra={"parameters": PARAMETERS},
             route_class_override=straight(hook.answer, spec),
         )
-
-
-async def _described() -> None:
-    """Stand in for the handler, which reads the request itself."""
 
 
 class Webhook:
@@ -135,8 +127,9 @@ class Webhook:
         secrets = [*given, *settings.previous_secrets]
         self._secrets = [secret.get_secret_value().encode() for secret in secrets]
         self._tolerance = settings.tolerance_seconds
-        # A clock of the sender that is ahead lets its messages live for twice the tolerance.
-        self._lasting = 2 * self._tolerance + 1
+        # A clock of the sender that is ahead lets its messages live for twice the tolerance, and
+        # one of our pods that is behind, or that forgets marks too early, for as long once more.
+        self._lasting = 3 * self._tolerance + 1
         self._clock = clock
 
     async def answer(self, request: Request) -> Response:
@@ -148,14 +141,12 @@ class Webhook:
         raw = await request.body()
         mark = f"webhook {self._spec.name} {self._signed(request, raw)}"
         received = self._received(checked_object(request, raw))
-        riders: list[Rider] = []
 
         def with_mark(store: DocumentStore) -> DocumentStore:
             document = self._once.mark(mark, lasting=self._lasting)
             if document is None:
                 raise _received_before()
-            riders.append(Rider(document=document))
-            return WithRider(store, riders[-1])
+            return WithRider(store, Rider(document=document))
 
         # That it was received is stored with what it does, or not at all: whoever dies in between
         # leaves a message that may come again.
@@ -163,10 +154,6 @@ class Webhook:
             spec=self._spec, fields=received.values, root=lambda _: SYSTEM_ROOT, over=with_mark
         )
         outcome = await outcome_of(order, self._server.calls)
-        if not riders[-1].stored:
-            use = partial(self._once.use, mark, lasting=self._lasting)
-            if not await self._server.identity.in_time(use, writes=True):
-                raise _received_before()
         if outcome.stream is None:
             return answer_with(outcome.text)
         items = self._server.calls.feeds.items(outcome.stream)

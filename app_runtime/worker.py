@@ -139,6 +139,8 @@ def main(orders: str) -> int:
         target=_end_with_parent, args=(given["life"],), name="parent", daemon=True
     ).start()
     failing = partial(_tell_why, given) if given["reload"] else None
+    # Python would take a module that was saved twice within a second for what it was before.
+    sys.dont_write_bytecode = given["reload"]
     try:
         app = load_app(
             Path(given["file"]),

@@ -24,14 +24,13 @@ from jaclang.project.config import get_config
 from jaclang.runtimelib.client_bundle import ClientBundleError, _ensure_js_generated
 
 from jac_converge.app_runtime.bridge.loading import import_module
+from jac_converge.app_runtime.sources_watch import CLIENT, assets_of, files_below
 
 __all__ = ["ClientSide", "NotBuilt", "client_side_of"]
 
 HINT = re.compile(rb"\bcl\b")
 """Without that word, a file has no client side, and need not be compiled to see it."""
 ENTRIES = ("app", "index", "main", "home", "root")
-SOURCES = (".jac", ".js", ".jsx", ".ts", ".tsx", ".css", ".scss", ".toml")
-SKIPPED = frozenset({"node_modules", "__pycache__", "venv", "dist"})
 NPM = """#!/bin/sh
 # What jaclang asks of Bun, done by npm.
 case "$1" in
@@ -146,8 +145,7 @@ def _told(file: Path, project: Path, kept: Path) -> dict[str, Any]:
     """
     sources = [
         (str(path), path.stat().st_mtime_ns, path.stat().st_size)
-        for path in _sources(project)
-        if path.suffix == ".jac"
+        for path in files_below(project, (".jac",))
     ]
     key = repr((version("jaclang"), str(file), sorted(sources)))
     with suppress(OSError, ValueError, KeyError):
@@ -205,13 +203,8 @@ def _imported(calls: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _newest(project: Path) -> float:
-    return max((path.stat().st_mtime for path in _sources(project)), default=0.0)
-
-
-def _sources(project: Path) -> Iterator[Path]:
-    for folder, folders, names in os.walk(project):
-        folders[:] = [name for name in folders if name[0] != "." and name not in SKIPPED]
-        yield from (Path(folder, name) for name in names if name.endswith(SOURCES))
+    sources = files_below(project, (*CLIENT, ".toml"))
+    return max((path.stat().st_mtime for path in (*sources, *assets_of(project))), default=0.0)
 
 
 def _can_build(build: Path) -> bool:

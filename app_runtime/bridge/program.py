@@ -35,6 +35,7 @@ from jac_converge.app_runtime.bridge.storable import unstorable
 from jac_converge.app_runtime.bridge.streaming import Stream, generator_in
 from jac_converge.app_runtime.bridge.too_late import TooLate
 from jac_converge.app_runtime.bridge.wire import CannotSend, to_text, to_wire
+from jac_converge.app_runtime.rider import WithRider
 from jac_converge.app_runtime.stores import (
     Conflict,
     Document,
@@ -130,6 +131,7 @@ class Run:
         given_up: Callable[[], bool] = bool,
     ) -> None:
         self._call = call
+        self._store = store
         self._memory = RequestMemory(
             store, name=call.spec.name, too_late=too_late, given_up=given_up
         )
@@ -209,11 +211,18 @@ class Run:
         items = generator_in(result, reports)
         if items is not None:
             self._memory.flush()
+            self._arrive()
             stream = Stream(items, within=self._within, end=self._end_stream)
             return Outcome(result=None, reports=[], warnings=[], text=b"", stream=stream)
         outcome: Outcome = self._memory.flush(lambda: self._outcome(result, reports))
+        self._arrive()
         self._memory.settle()
         return outcome
+
+    def _arrive(self) -> None:
+        """Write what rides with the call before its effects run: they may be all that it does."""
+        if isinstance(self._store, WithRider):
+            self._store.arrive()
 
     def _end_stream(self) -> None:
         self._memory.flush()

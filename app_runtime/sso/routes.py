@@ -21,6 +21,7 @@ from jac_converge.app_runtime.door import Door
 from jac_converge.app_runtime.identity import Identity
 from jac_converge.app_runtime.login_routes import FAILURES
 from jac_converge.app_runtime.problems import NO_STORE, Problem, answer, refusal
+from jac_converge.app_runtime.signatures import Failure
 from jac_converge.app_runtime.sso import cookies
 from jac_converge.app_runtime.sso.attempt import Attempt
 from jac_converge.app_runtime.sso.errors import ProviderDown, Refused, SsoError
@@ -97,7 +98,10 @@ class SsoRoutes:
     def install(self, app: FastAPI) -> None:
         """Add the routes."""
         router = APIRouter(
-            prefix="/sso", tags=["sso"], route_class=CheckedRoute, responses=FAILURES
+            prefix="/sso",
+            tags=["sso"],
+            route_class=CheckedRoute,
+            responses=FAILURES | {404: {"model": Failure}},
         )
         add, begin, link = router.add_api_route, self._begin, self._link
         required = Security(self._identity.required)

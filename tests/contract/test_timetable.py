@@ -161,6 +161,23 @@ def test_job_of_another_time_begins_anew(world: World) -> None:
     assert 1 == world.ran
 
 
+def test_clock_that_was_wrong_is_told(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Once: the job waits until it is as late as that clock said, and no tick runs twice."""
+    with world.process("hourly") as wrong, world.process("hourly") as right:
+        world.look(wrong)
+        world.now += 5 * HOUR
+        world.look(wrong)
+        world.now -= 4 * HOUR
+        world.look(right, right)
+        assert 1 == caplog.text.count("job hourly is done until 14399 s from now")
+        world.now += 4 * HOUR
+        world.look(right)
+        assert 1 == world.ran
+        world.now += HOUR
+        world.look(right, wrong)
+    assert 2 == world.ran
+
+
 @pytest.mark.parametrize("job", ["failing", "looking"])
 def test_tick_that_stores_nothing_is_done(world: World, job: str) -> None:
     """Whether it raised or had nothing to store."""

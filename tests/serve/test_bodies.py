@@ -1,5 +1,6 @@
 """Odd requests, on a real server: each is refused before anything is stored."""
 
+import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -196,6 +197,36 @@ def test_answer_to_what_does_not_fit_is_short(server: JacServer) -> None:
             answer = server.send("POST", path, fields)
             assert (422, "VALIDATION_ERROR") == (answer.status, answer.code)
             assert len(json.dumps(answer.body)) < 20_000
+
+
+@pytest.mark.parametrize("path", ["/walker/note", "/user/login", "/walker/nobody", "/nowhere"])
+def test_body_that_is_compressed_is_refused_as_such(server: JacServer, path: str) -> None:
+    """It is not read as if it were plain, and the answer says how to send it."""
+    raw = gzip.compress(b'{"name": "packed"}')
+    before = server.call("/walker/notes").reports
+    answer = server.send("POST", path, raw=raw, headers=JSON | {"Content-Encoding": "gzip"})
+    assert (415, "UNSUPPORTED_MEDIA_TYPE") == (answer.status, answer.code)
+    assert "identity" == answer.headers["Accept-Encoding"]
+    assert before == server.call("/walker/notes").reports
+    assert 200 == server.send("GET", "/walkers", headers={"Content-Encoding": "gzip"}).status
+
+
+def test_body_in_another_charset_is_refused_as_such(server: JacServer) -> None:
+    """JSON is UTF-8; who says so, or says nothing, is read."""
+    for charset, status in (("utf-8", 200), ('"UTF-8"', 200), ("latin1", 415), ("nonsense", 415)):
+        headers = {"Content-Type": f"application/json; charset={charset}"}
+        answer = server.send("POST", "/walker/note", raw=b'{"name": "x"}', headers=headers)
+        assert status == answer.status, charset
+
+
+@pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded", "a/b/c"])
+@pytest.mark.parametrize("path", ["/walker/note", "/user/login"])
+def test_body_that_is_not_said_to_be_json_is_none(server: JacServer, path: str, kind: str) -> None:
+    """The answer names what to send; a page of somebody else cannot send it unasked."""
+    raw = b'{"username": "ann", "password": "correct horse"}'
+    answer = server.send("POST", path, raw=raw, headers={"Content-Type": kind} if kind else {})
+    assert (422, "VALIDATION_ERROR") == (answer.status, answer.code)
+    assert "Content-Type: application/json" in answer.body["error"]["message"]
 
 
 def test_body_that_is_too_large_is_answered(server: JacServer) -> None:

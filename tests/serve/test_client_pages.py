@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.serve.conformance import EVERYWHERE, ask_everything
 from tests.servers.jac_server import Answer, JacServer
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "fullstack"
@@ -25,23 +26,44 @@ def described(folder: Path) -> JacServer:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JacServer]:
+def alone(tmp_path_factory: pytest.TempPathFactory) -> JacServer:
+    """Give the example without a bundle, not started: `server` starts it where it is.
+
+    What the compiler says of it takes seconds, and is kept there.
+    """
+    return described(tmp_path_factory.mktemp("pages"))
+
+
+@pytest.fixture(scope="module")
+def server(alone: JacServer) -> Iterator[JacServer]:
     """Give the example with a bundle such as Vite leaves."""
-    server = described(tmp_path_factory.mktemp("pages"))
-    dist = server.file.parent / ".jac" / "client" / "dist"
+    dist = alone.file.parent / ".jac" / "client" / "dist"
     (dist / "assets").mkdir(parents=True)
     (dist / "client.AbCd-123.js").write_text(BUNDLE)
     (dist / "client.AbCd-123.js.map").write_text('{"sourcesContent": ["node Entry"]}')
     (dist / "styles.css").write_text("main { color: red; }\n")
     (dist / "assets" / "part-Ab_d1234.js").write_text("export const part = 1;\n")
     (dist / "notes.txt").write_text("plain\n")
-    with server:
-        yield server
+    with alone:
+        yield alone
 
 
 def navigate(server: JacServer, path: str) -> Answer:
     """Open a path as a browser does that goes there."""
     return server.send("GET", path, headers=BROWSER)
+
+
+def test_api_is_served_alone_where_no_bundle_can_be_had(alone: JacServer) -> None:
+    """And one line says why, and what to do."""
+    with alone as server:  # the first test, so nobody has made a bundle
+        lines = [
+            line for line in server.log_text().splitlines() if "pages of guestbook.jac" in line
+        ]
+        assert 1 == len(lines)
+        assert "neither Bun nor npm is on PATH" in lines[0]
+        assert "guestbook" == server.get("/").body["data"]["name"]
+        assert 404 == navigate(server, "/books").status
+        assert [] == server.call("/walker/entries").reports
 
 
 @pytest.mark.parametrize("path", ["/", "/cl/app", "/books/7", "/books/7?page=2"])
@@ -85,6 +107,14 @@ def test_clients_of_the_api_get_json_everywhere(server: JacServer) -> None:
     assert (404, "NOT_FOUND") == (answer.status, answer.code)
     server.call("/walker/sign", author="ann", text="hello")
     assert "ann" == server.call("/walker/entries").reports[0]["author"]
+
+
+def test_calls_beside_pages_are_as_described(server: JacServer) -> None:
+    """And pages are no operations."""
+    asked = ask_everything(server, server.register("fuzz"), but=EVERYWHERE)
+    assert [] == asked.wrong
+    assert 200 in asked.statuses["POST /walker/sign"]
+    assert not any("/cl/" in operation or "/static" in operation for operation in asked.statuses)
 
 
 @pytest.mark.parametrize(
@@ -133,19 +163,6 @@ def test_errors_of_browsers_are_logged(server: JacServer) -> None:
     assert {"ok": True, "throttled": True} == rest[-1]
     assert server.log_text().count("it broke") == 20
     assert 422 == server.send("POST", "/cl/__error__", {"message": 1}).status
-
-
-def test_api_is_served_alone_where_no_bundle_can_be_had(tmp_path: Path) -> None:
-    """And one line says why, and what to do."""
-    with described(tmp_path) as server:
-        lines = [
-            line for line in server.log_text().splitlines() if "pages of guestbook.jac" in line
-        ]
-        assert 1 == len(lines)
-        assert "neither Bun nor npm is on PATH" in lines[0]
-        assert "guestbook" == server.get("/").body["data"]["name"]
-        assert 404 == navigate(server, "/books").status
-        assert [] == server.call("/walker/entries").reports
 
 
 def test_what_the_pages_call_is_served(tmp_path: Path) -> None:

@@ -115,6 +115,20 @@ def test_only_pub_is_public(api: JacServer, path: str) -> None:
     assert 200 == api.call(path, api.register(path[1:].replace("/", "-"))).status
 
 
+def test_slash_at_the_end_changes_nothing(api: JacServer) -> None:
+    """No redirect, after which a client would have to send its body once more; access is the same.
+
+    A path with two of them is nobody's.
+    """
+    assert [["a", "b"]] == api.call("/walker/spell/", word="ab").reports
+    assert "AB" == api.call("/function/shout/", word="ab").result
+    assert 404 == api.call(f"/walker/spell/{'0' * 32}/", word="ab").status
+    assert 401 == api.call("/walker/mine/").status
+    assert 200 == api.get("/walkers/").status
+    assert 405 == api.send("PUT", "/walker/spell/", {}).status
+    assert [404, 404] == [api.call(path).status for path in ("/walker/spell//", "/walker/none/")]
+
+
 def test_imported_module_is_part_of_the_app(api: JacServer) -> None:
     """Its walkers and functions are routes with their own access; its imports are not."""
     assert [["a", "b"]] == api.call("/walker/spell", word="ab").reports

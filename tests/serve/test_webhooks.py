@@ -24,7 +24,9 @@ ENV = os.environ | {"PAID_SECRET": SECRET}
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JacServer]:
     """Give two workers with the app of hooks."""
-    with JacServer(HOOKS, tmp_path_factory.mktemp("hooks"), "--workers", "2", env=ENV) as running:
+    folder = tmp_path_factory.mktemp("hooks")
+    env = ENV | {"TOLD": str(folder / "told")}
+    with JacServer(HOOKS, folder, "--workers", "2", env=env) as running:
         yield running
 
 
@@ -136,6 +138,15 @@ def test_message_counts_once_whoever_gets_it(server: JacServer) -> None:
     assert [before + 2] == post(server, signed({"amount": 1, "note": "after"})).reports
 
 
+def test_message_that_only_tells_others_does_so_once(server: JacServer) -> None:
+    """What it does after its commit waits for the note that it was received."""
+    message = signed({"text": "once"})
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: post(server, message, "/webhook/told"), range(8)))
+    assert [200] + [409] * 7 == sorted(answer.status for answer in answers)
+    assert "once\n" == (server.file.parent / "told").read_text()
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [({"amount": "many"}, 422), (b"{", 422), ({"amount": 1, "note": "fail"}, 500)],
@@ -156,10 +167,18 @@ def test_webhook_is_no_other_route(server: JacServer) -> None:
     assert 404 == server.call("/walker/paid", token, amount=1).status
     assert 401 == server.call("/webhook/paid", token, amount=1).status
     assert 404 == server.call("/webhook/payments", token).status
-    described = server.get("/openapi.json").body["paths"]["/webhook/paid"]["post"]
+
+
+def test_webhook_is_described(server: JacServer) -> None:
+    """Its headers, and the fields that are read; a sender may send more, and starts nowhere."""
+    openapi = server.get("/openapi.json").body
+    described = openapi["paths"]["/webhook/paid"]["post"]
     assert ["X-Webhook-Timestamp", "X-Webhook-Signature"] == [
         one["name"] for one in described["parameters"]
     ]
+    body = openapi["components"]["schemas"]["paid_message"]
+    assert ({"amount", "note"}, ["amount"]) == (body["properties"].keys(), body["required"])
+    assert body["additionalProperties"]
 
 
 def test_webhook_needs_a_secret(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_message_is_a_call_in_its_own_commit(server: JacServer) -> None:
         assert (False, "EXECUTION_ERROR") == (failed["ok"], failed["error"]["code"])
         assert "42" not in str(failed)
         assert [2] == ask(client, text="b")["data"]["reports"]
-    with opened(server, "/ws/own", token) as client:
+    with opened(server, "/ws/own/", token) as client:  # the same, by another spelling
         assert [3] == ask(client)["data"]["reports"]
 
 

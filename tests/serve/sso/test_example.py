@@ -4,6 +4,7 @@ import os
 import re
 from pathlib import Path
 
+from tests.serve.conformance import EVERYWHERE, ask_everything
 from tests.serve.sso.app_with_sso import SECRET, admit, callback, log_in
 from tests.servers.browser import Browser
 from tests.servers.jac_server import JacServer
@@ -16,7 +17,10 @@ CLIENT = "jac-example"
 def test_example_lets_somebody_in(
     openid_provider: OpenIdProvider, browser: Browser, tmp_path: Path
 ) -> None:
-    """As its README says: register in a browser, call with the token, log in again."""
+    """As its README says: register in a browser, call with the token, log in again.
+
+    And what it says of logins elsewhere is so.
+    """
     env = os.environ | {
         "CORP_ISSUER": openid_provider.issuer,
         "CORP_CLIENT_ID": CLIENT,
@@ -34,6 +38,10 @@ def test_example_lets_somebody_in(
         with browser.page() as page:
             again = log_in(page, server, "erin", "/sso/corp/login").account
         assert ["milk"] == server.call("/walker/list_notes", again["token"]).reports
+        asked = ask_everything(server, token, but=EVERYWHERE)
+        assert [] == asked.wrong
+        assert 200 in asked.statuses["POST /walker/add_note"]
+        assert "GET /sso/{provider}/callback" in asked.statuses
         assert SECRET not in server.log_text()
 
 

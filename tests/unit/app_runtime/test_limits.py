@@ -54,6 +54,31 @@ def test_declared_length_is_refused_unread() -> None:
     assert 413 == status_of([], [(b"content-length", b"11")])
 
 
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        ((b"content-encoding", b"gzip"), 415),
+        ((b"content-encoding", b"Identity"), 200),
+        ((b"content-encoding", b"identity, br"), 415),
+        ((b"content-type", b"application/json"), 200),
+        ((b"content-type", b'application/json; Charset="UTF-8"'), 200),
+        ((b"content-type", b"application/json;charset=utf-16"), 415),
+        ((b"content-type", b"text/plain; a=b; charset = latin1"), 415),
+        ((b"content-type", b"application/json; charset="), 415),
+    ],
+)
+def test_body_is_read_as_it_is_said_to_be_or_not_at_all(
+    header: tuple[bytes, bytes], status: int
+) -> None:
+    """Compressed, or in another charset, it would mean something else; without one, nothing."""
+    length = (b"content-length", b"5")
+    assert status == status_of([b"12345"], [length, header])
+    assert status == status_of([b"12345"], [(b"transfer-encoding", b"chunked"), header])
+    identity = (b"content-encoding", b"identity")
+    assert status == status_of([b"12345"], [length, identity, header, identity])
+    assert 200 == status_of([], [header])
+
+
 def test_false_length_does_not_help() -> None:
     """What comes counts, not what was promised."""
     assert 413 == status_of([b"x" * 11], [(b"content-length", b"1")])

@@ -55,7 +55,7 @@ async def break_off(_: Request) -> Response:
 @pytest.fixture
 def api() -> FastAPI:
     """Give an application with routes of all kinds."""
-    made = FastAPI()
+    made = FastAPI(redirect_slashes=False)
     made.root_path = "/api"
     problems.install(made)
     routes = {
@@ -67,6 +67,8 @@ def api() -> FastAPI:
         "/refuse": refuse,
         "/fail": fail,
         "/break": break_off,
+        "/slash/": saying("with a slash"),
+        "/page": saying("a page"),
     }
     for path, answer in routes.items():
 
@@ -74,7 +76,11 @@ def api() -> FastAPI:
             """Say nothing."""
 
         made.router.add_api_route(
-            path, described, methods=["POST"], route_class_override=straight(answer)
+            path,
+            described,
+            methods=["POST"],
+            include_in_schema=path != "/page",
+            route_class_override=straight(answer),
         )
     made.add_middleware(BodyLimit, max_bytes=LIMIT, prefix="/api")
     return made
@@ -116,7 +122,7 @@ def asked(app: ASGIApp, path: str, body: bytes = b"", method: str = "POST") -> l
 
 @pytest.mark.parametrize(
     "path",
-    ["/one/x", "/one/hidden", "/two", "/two/x", "/echo", "/refuse", "/nowhere", "/two/", "/apitwo"],
+    ["/one/x", "/one/hidden", "/two", "/two/x", "/echo", "/refuse", "/nowhere", "/", "/apitwo"],
 )
 @pytest.mark.parametrize("prefix", ["", "/api"])
 @pytest.mark.parametrize("method", ["POST", "GET"])
@@ -127,6 +133,32 @@ def test_answer_is_that_of_fastapi(
     """Path and method, prefix and limit, a path that another one hides, and refusals."""
     expected = asked(api, prefix + path, body, method)
     assert expected == asked(Shortcut(api), prefix + path, body, method)
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/two/", "/two"),
+        ("/two/x/", "/two/x"),
+        ("/echo/", "/echo"),
+        ("/slash/", "/slash/"),
+        ("/slash//", "/slash/"),
+        ("/two//", None),
+        ("/page/", None),
+        ("/nowhere/", None),
+    ],
+)
+@pytest.mark.parametrize("prefix", ["", "/api"])
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_slash_at_the_end_is_another_spelling(
+    api: FastAPI, prefix: str, path: str, meant: str | None, method: str
+) -> None:
+    """Of a call, with the same middleware; one slash, and not where a path has it."""
+    short = Shortcut(api)
+    sent = asked(short, prefix + path, b"x" * LIMIT, method)
+    assert asked(short, prefix + (meant or "/nowhere"), b"x" * LIMIT, method) == sent
+    if meant is None:
+        assert 404 == sent[0]["status"]
 
 
 def test_what_nobody_foresaw_is_an_answer(api: FastAPI, caplog: pytest.LogCaptureFixture) -> None:
