@@ -39,6 +39,7 @@ class FileRoutes:
     def close(self) -> None:
         """Read nothing any more."""
         self._pool.close()
+        self._blobs.close()
 
     def install(self, app: FastAPI) -> None:
         """Add the route."""

@@ -118,3 +118,7 @@ class Blobs(Protocol):
     def url(self, key: str, *, seconds: int, disposition: str) -> str | None:
         """Return a URL of the storage's own for a file; None: clients do not reach it."""
         ...
+
+    def close(self) -> None:
+        """Let go of it; idempotent."""
+        ...

@@ -143,6 +143,9 @@ class DiskFiles:
     def url(self, key: str, *, seconds: int, disposition: str) -> None:
         """Give none: a disk answers nobody."""
 
+    def close(self) -> None:
+        """Do nothing: nothing is held."""
+
     @contextmanager
     def _folder(self, parts: Sequence[str], *, make: bool = False) -> Iterator[int]:
         """Open a folder, and close it."""
