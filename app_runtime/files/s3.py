@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote_plus
 from jac_converge.app_runtime.files.blobs import FilesDown, Info, NoSuchFile, Source
 from jac_converge.app_runtime.files.bucket import Answer, Bucket
 from jac_converge.app_runtime.files.keys import BadKey
-from jac_converge.app_runtime.files.links import kind_of
+from jac_converge.app_runtime.files.metadata import kind_of, metadata_in, metadata_out
 from jac_converge.app_runtime.files.replies import is_error, parsed, tell
 from jac_converge.config.storage import StorageSettings
 
@@ -23,7 +23,6 @@ __all__ = ["S3Files"]
 PART = 5 * 1024 * 1024  # bytes, the least that S3 takes; and 10,000 of them are the most
 MOST_PARTS = 10_000
 MOST_GIVEN_UP = 1000  # uploads that are remembered
-METADATA = "x-amz-meta-"
 
 
 class S3Files:
@@ -50,8 +49,7 @@ class S3Files:
         go_on: Callable[[], None],
     ) -> None:
         """Store a file: at once if it is small, else in parts."""
-        about = {"content-type": kind_of(key)}
-        about |= {f"{METADATA}{name}": quote(value, safe=" ") for name, value in metadata.items()}
+        about = {"content-type": kind_of(key, metadata), **metadata_out(metadata)}
         first = _filled(source, go_on)
         go_on()
         for _ in range(len(self._given_up)):
@@ -245,4 +243,10 @@ def _info(answer: Answer) -> Info:
     headers = answer.headers
     modified = parsedate_to_datetime(headers["last-modified"]).timestamp()
     size, etag = int(headers.get("content-length", "0")), headers.get("etag", "")
-    return Info(size=size, modified=modified, created=modified, etag=etag)
+    return Info(
+        size=size,
+        modified=modified,
+        created=modified,
+        etag=etag,
+        metadata=metadata_in(headers),
+    )

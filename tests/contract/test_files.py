@@ -12,8 +12,9 @@ import pytest
 import urllib3
 
 from jac_converge.app_runtime.files import BadKey, Blobs, FilesDown, NoSuchFile
-from jac_converge.app_runtime.files.disk import FORGOTTEN, PARTS, DiskFiles
-from jac_converge.app_runtime.files.s3 import S3Files
+from jac_converge.app_runtime.files.disk import PARTS, DiskFiles
+from jac_converge.app_runtime.files.s3 import PART, S3Files
+from jac_converge.app_runtime.files.sidecars import FORGOTTEN
 from jac_converge.config.storage import StorageSettings
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def content_of(blobs: Blobs, key: str, start: int = 0, stop: int | None = None) 
         reading.close()
 
 
-@pytest.mark.parametrize("size", [0, 1, LARGE])
+@pytest.mark.parametrize("size", [0, 1, PART - 1, PART, PART + 1, LARGE])
 def test_file_comes_back_as_it_was(blobs: Blobs, size: int) -> None:
     """Of whatever size, and any range of it."""
     content = os.urandom(size)

@@ -89,6 +89,22 @@ def follow(server: JacServer, link: str, method: str = "GET", **headers: str) ->
     return server.send(method, link, headers=headers)
 
 
+def test_what_is_said_about_a_file_comes_back(server: JacServer) -> None:
+    """And `content_type` is what a client hears; what cannot be said is a 422."""
+    about = {"content_type": "text/x-note; charset=utf-8", "by": "Zoë & Ann"}
+    (told,) = server.call("/walker/note", name="n.html", about=about).reports
+    assert (about, about["content_type"]) == (told["metadata"], told["content_type"])
+    answer = follow(server, link_to(server, "n.html"))
+    assert (200, about["content_type"]) == (answer.status, answer.headers["Content-Type"])
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+    for wrong in ({"a b": "c"}, {"content_type": "text/html\r\nX: y"}, {"by": "x" * 3000}):
+        refused = server.call("/walker/note", name="n.html", about=wrong)
+        assert (422, "BAD_METADATA") == (refused.status, refused.code)
+    (told,) = server.call("/walker/note", name="n.html", about={}).reports
+    assert ({}, "text/html") == (told["metadata"], told["content_type"])
+    server.call("/walker/change", verb="delete", name="n.html")
+
+
 def link_to(server: JacServer, name: str, **more: Any) -> str:
     """Ask for a link."""
     (made,) = server.call("/walker/link", name=name, **more).reports
