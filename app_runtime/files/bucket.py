@@ -21,6 +21,7 @@ from urllib3.exceptions import HTTPError
 from jac_converge.app_runtime.files.blobs import PIECE, FilesDown, NoSuchFile
 from jac_converge.app_runtime.files.replies import Refusal
 from jac_converge.app_runtime.files.signing import Credentials, Signer, encoded
+from jac_converge.app_runtime.forks import begin_anew_in_children
 from jac_converge.app_runtime.stores.breaker import Breaker
 from jac_converge.config.storage import StorageSettings
 
@@ -92,6 +93,12 @@ class Bucket:
             scheme, host, self._base = "https", f"{name}.s3.{region}.amazonaws.com", ""
         self._origin = f"{scheme}://{host}"
         self._host, self._region, self._settings = host, region, settings
+        self.begin_anew()
+        begin_anew_in_children(self)
+
+    def begin_anew(self) -> None:
+        """Know no connection, and of no outage; what there was is neither used nor closed."""
+        settings = self._settings
         limits = urllib3.Timeout(connect=settings.connect_timeout, read=settings.read_timeout)
         self._pool = urllib3.PoolManager(
             num_pools=1, maxsize=AT_ONCE, timeout=limits, retries=RETRIES

@@ -1,8 +1,11 @@
 """A real S3 that goes mute, slow or away, behind a proxy, or refuses."""
 
 import io
+import json
 import os
 import secrets
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -174,3 +177,28 @@ def test_wrong_clock_is_told(s3_server: "S3Server", minutes: int, way: str) -> N
     for method in ("PUT", "HEAD"):
         with pytest.raises(FilesDown, match=rf"clock of this machine is 3[56]\d\d s {way}"):
             bucket.send(method, KEY)
+
+
+FORKING = """
+import json, os, sys
+from jac_converge.app_runtime.files.s3 import S3Files
+from jac_converge.config.storage import StorageSettings
+
+files = S3Files(StorageSettings.model_validate(json.loads(sys.argv[1])))
+assert files.info("storage/a") is None
+if (child := os.fork()) == 0:
+    os._exit(files.info("storage/a") is not None)
+assert os.waitpid(child, 0)[1] == 0
+assert files.info("storage/a") is None
+"""
+
+
+def test_forked_child_has_connections_of_its_own(s3_server: "S3Server") -> None:
+    """Else it and its parent would read each other's answers; the parent keeps its own."""
+    settings = s3_server.new_bucket(f"test-{secrets.token_hex(4)}")
+    with TcpProxy(s3_server.port) as proxy:
+        settings["endpoint_url"] = f"http://127.0.0.1:{proxy.port}"
+        command = [sys.executable, "-c", FORKING, json.dumps(settings)]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert (0, "") == (ran.returncode, ran.stderr)
+        assert 2 == proxy.accepted
