@@ -19,6 +19,7 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from jac_converge.app_runtime.files.blobs import PIECE, FilesDown, NoSuchFile
+from jac_converge.app_runtime.files.keys import BadKey
 from jac_converge.app_runtime.files.replies import Refusal
 from jac_converge.app_runtime.files.signing import Credentials, Signer, encoded
 from jac_converge.app_runtime.forks import begin_anew_in_children
@@ -134,6 +135,7 @@ class Bucket:
 
         Raises:
             NoSuchFile: there is no such object.
+            BadKey: no object can have this name.
             FilesDown: S3 refused, or did not answer.
         """
         path, asked = self._path(key), query or {}
@@ -195,6 +197,8 @@ class Bucket:
         )
         if refusal.gone:
             raise NoSuchFile(f"there is no file {key}")
+        if refusal.of_the_name:  # it comes from a client, behind a prefix and a folder of ours
+            raise BadKey(f"S3 does not take this name ({refusal.code})")
         raise FilesDown(refusal.text(key or "the bucket"))
 
     @contextmanager

@@ -23,6 +23,7 @@ from jac_converge.app_runtime.files.sidecars import FORGOTTEN, stamp_of
 __all__ = ["DiskFiles"]
 
 PARTS = ".parts"
+TRIES = 10  # to write into a folder that others remove
 MOST_SWEPT = 10_000  # folders that are remembered
 FOLDER = os.O_RDONLY | os.O_DIRECTORY
 WRITING = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
@@ -60,15 +61,29 @@ class DiskFiles:
                     stamp = sidecars.mark(file.fileno())
                     os.fsync(file.fileno())
                 go_on()
-                with self._folder(folder, make=True) as there:
-                    if metadata and self._first("/".join([*folder, ""])):
-                        sidecars.sweep(there)
-                    with _taking(there, name, stamp, metadata):
-                        os.replace(part, name, src_dir_fd=parts, dst_dir_fd=there)
+                for left in reversed(range(TRIES)):
+                    try:
+                        with self._in(folder, name, stamp, metadata) as there:
+                            os.replace(part, name, src_dir_fd=parts, dst_dir_fd=there)
+                        break
+                    except FileNotFoundError:  # somebody has just removed the folder
+                        if not left:
+                            raise
             except BaseException:
                 with suppress(FileNotFoundError):
                     os.unlink(part, dir_fd=parts)
                 raise
+
+    @contextmanager
+    def _in(
+        self, folder: Sequence[str], name: str, stamp: str, metadata: Mapping[str, str]
+    ) -> Iterator[int]:
+        """Open the folder in which content is to get a name, with what is said about it."""
+        with self._folder(folder, make=True) as there:
+            if metadata and self._first("/".join([*folder, ""])):
+                sidecars.sweep(there)
+            with _taking(there, name, stamp, metadata):
+                yield there
 
     def open(self, key: str) -> "_Open":
         """Open a file."""
@@ -106,13 +121,21 @@ class DiskFiles:
             with self._telling(key), self._folder(folder) as there:
                 found = os.stat(name, dir_fd=there, follow_symlinks=False)
                 if stat.S_ISDIR(found.st_mode):
-                    shutil.rmtree(name, dir_fd=there)
+                    self._remove_folder(folder[0], there, name)
                 else:
                     os.unlink(name, dir_fd=there)
                     sidecars.forget(there, name, stamp_of(found))
         except (NoSuchFile, BadKey):
             return False
         return True
+
+    def _remove_folder(self, top: str, there: int, name: str) -> None:
+        """Remove a folder at once, and then what is in it: no file is left without its metadata."""
+        gone = secrets.token_hex(8)
+        with self._folder([top, PARTS], make=True) as parts:
+            os.rename(name, gone, src_dir_fd=there, dst_dir_fd=parts)
+            os.fsync(there)
+            _discard(gone, parts)
 
     def names(self, folder: str, *, recursive: bool) -> Iterator[str]:
         """Yield what is in a folder; each folder is read when its turn comes."""
@@ -258,8 +281,8 @@ def _taking(folder: int, name: str, stamp: str, metadata: Mapping[str, str]) -> 
     before: str | None = None
     with suppress(FileNotFoundError):
         before = stamp_of(os.stat(name, dir_fd=folder, follow_symlinks=False))
-    sidecars.keep(folder, name, stamp, metadata)
     try:
+        sidecars.keep(folder, name, stamp, metadata)
         yield
     except BaseException:
         sidecars.forget(folder, name, stamp)
@@ -292,7 +315,16 @@ def _sweep(parts: int) -> None:
     for name in os.listdir(parts):
         with suppress(OSError):
             if time.time() - os.stat(name, dir_fd=parts).st_mtime > FORGOTTEN:
-                os.unlink(name, dir_fd=parts)
+                _discard(name, parts)
+
+
+def _discard(name: str, parts: int) -> None:
+    """Remove what nobody reaches by a name; what cannot be removed goes another time."""
+    with suppress(OSError):  # a writer was just about to put something there
+        if stat.S_ISDIR(os.stat(name, dir_fd=parts, follow_symlinks=False).st_mode):
+            shutil.rmtree(name, dir_fd=parts)
+        else:
+            os.unlink(name, dir_fd=parts)
 
 
 def _kept(folder: int) -> list[os.DirEntry[str]]:

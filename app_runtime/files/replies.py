@@ -14,6 +14,7 @@ from xml.etree import ElementTree as ET
 __all__ = ["Refusal", "is_error", "parsed", "tell"]
 
 GONE = frozenset({"NoSuchKey", "NoSuchUpload", "PreconditionFailed"})
+BAD_NAMES = frozenset({"KeyTooLongError", "XMinioInvalidObjectName"})
 MOST_SKEW = 600  # s; S3 takes 900
 FORBIDDEN, NOT_FOUND = 403, 404
 
@@ -59,6 +60,11 @@ class Refusal:
         """Whether there is no such object; a `HEAD` has no body to say which is not there."""
         silent = self.method == "HEAD" and self.code == f"HTTP {NOT_FOUND}"
         return silent or self.code in GONE
+
+    @property
+    def of_the_name(self) -> bool:
+        """Whether it is the name of the object that S3 does not take."""
+        return self.code in BAD_NAMES
 
     def text(self, what: str) -> str:
         """Say what was refused, and what to do.

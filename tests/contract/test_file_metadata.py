@@ -118,48 +118,90 @@ from jac_converge.app_runtime.files.disk import DiskFiles
 def put(files, key, text):
     files.write(key, io.BytesIO(text.encode()), metadata={"by": text}, go_on=lambda: None)
 
-def dying(call, left):
+def dying(call, made):
     def instead(*args, **named):
-        left.append(None)
-        if len(left) == calls:
+        made.append(None)
+        if len(made) == calls:
             os._exit(9)
         return call(*args, **named)
     return instead
 
+def seen(files):
+    for key in files.names("storage", recursive=True):
+        reading = files.open(key)
+        yield key[-1], b"".join(reading.pieces()).decode() + reading.info.metadata.get("by", "")
+        reading.close()
+
+VERBS = {
+    "write": lambda files: put(files, "storage/f/a", "new"),
+    "move": lambda files: files.move("storage/f/b", "storage/f/a"),
+    "remove": lambda files: files.remove("storage/f/a"),
+    "clear": lambda files: files.remove("storage/f"),
+}
+CALLS = ("fsync", "mkdir", "open", "rename", "replace", "rmdir", "stat", "unlink", "utime")
+
 for calls in itertools.count(1):
     files = DiskFiles(Path(sys.argv[1], str(calls)))
-    put(files, "storage/a", "old")
-    put(files, "storage/b", "new")
+    put(files, "storage/f/a", "old")
+    put(files, "storage/f/b", "new")
     if (child := os.fork()) == 0:
         made = []
-        for name in ("fsync", "mkdir", "open", "replace", "stat", "unlink", "utime"):
+        for name in CALLS:
             setattr(os, name, dying(getattr(os, name), made))
-        if sys.argv[2] == "write":
-            put(files, "storage/a", "new")
-        else:
-            files.move("storage/b", "storage/a")
+        VERBS[sys.argv[2]](files)
         os._exit(0)
     ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    reading = files.open("storage/a")
-    said = [b"".join(reading.pieces()).decode(), reading.info.metadata["by"]]
-    print(json.dumps([ended, said]))
+    print(json.dumps([ended, dict(seen(files))]))
     if ended != 9:
         break
 """
+BEFORE = {"a": "oldold", "b": "newnew"}
 
 
-@pytest.mark.parametrize("verb", ["write", "move"])
-def test_killed_writer_leaves_what_was_or_what_is(tmp_path: Path, verb: str) -> None:
-    """Before whichever call to the system it dies."""
+@pytest.mark.parametrize(
+    ("verb", "after"),
+    [
+        ("write", {"a": "newnew", "b": "newnew"}),
+        ("move", {"a": "newnew"}),
+        ("remove", {"b": "newnew"}),
+        ("clear", {}),
+    ],
+)
+def test_who_dies_leaves_what_was_or_what_is(
+    tmp_path: Path, verb: str, after: dict[str, str]
+) -> None:
+    """Before whichever call to the system it dies; all of it changes at once."""
     command = [sys.executable, "-c", DYING, str(tmp_path), verb]
     ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     *killed, last = map(json.loads, ran.stdout.splitlines())
-    assert [0, ["new", "new"]] == last
-    ends = [said for _, said in killed]
-    assert {("old", "old"), ("new", "new")} == {tuple(said) for said in ends}
-    assert sorted(ends, reverse=True) == ends, "what was there came back"
-    for folder in tmp_path.iterdir():
-        assert 3 >= len(list((folder / "storage" / ABOUT).iterdir()))
+    assert [0, after] == last
+    assert {9} == {ended for ended, _ in killed}
+    changed = [found == after for _, found in killed]
+    assert all(found in (BEFORE, after) for _, found in killed)
+    assert sorted(changed) == changed, "what was there came back"
+    assert {True, False} == set(changed)
+
+
+def test_folder_is_removed_while_others_write_to_it(tmp_path: Path) -> None:
+    """Nobody is told that something failed: each file was there before or is there after."""
+    files = DiskFiles(tmp_path)
+
+    def write(writer: int) -> None:
+        for _ in range(ROUNDS * 4):
+            put(files, f"storage/f/{writer}", b"x", {"by": "me"})
+
+    with ThreadPoolExecutor(WRITERS + 2) as pool:
+        writing = [pool.submit(write, one) for one in range(WRITERS)]
+
+        def clear() -> None:
+            while not all(one.done() for one in writing):
+                files.remove("storage/f")
+
+        clearing = [pool.submit(clear) for _ in range(2)]
+    for one in (*writing, *clearing):
+        one.result()
+    for name in files.names("storage/f", recursive=True):
+        assert {"by": "me"} == said_of(files, name)
 
 
 def test_what_a_killed_writer_said_goes_a_day_later(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jac_converge.app_runtime.files import FilesDown
+from jac_converge.app_runtime.files import BadKey, FilesDown, NoSuchFile
 from jac_converge.app_runtime.files.bucket import AT_ONCE, Bucket
+from jac_converge.app_runtime.files.keys import checked_key
 from jac_converge.app_runtime.files.s3 import PART, S3Files
 from jac_converge.config.storage import StorageSettings
 from tests.servers.process import wait_until
@@ -141,6 +142,37 @@ def test_cut_connection_is_made_again(behind: Behind) -> None:
     behind.files.write(KEY, source, metadata={}, go_on=lambda: None)
     behind.proxy.cut()
     assert content == behind.get()
+
+
+def test_connection_is_cut_in_the_middle_of_a_part(behind: Behind) -> None:
+    """It is sent from its beginning once more."""
+    content = os.urandom(PART - 1)
+    behind.put(b"")
+    behind.proxy.slow(0.02)
+
+    def cut() -> None:
+        begun = behind.proxy.bytes_up
+        wait_until(lambda: behind.proxy.bytes_up > begun + 500_000, within=30, what="a part")
+        behind.proxy.slow(0)
+        behind.proxy.cut()
+
+    with ThreadPoolExecutor(1) as pool:
+        cutting = pool.submit(cut)
+        behind.put(content)
+        cutting.result()
+    assert content == behind.get()
+
+
+def test_name_that_is_too_long_behind_a_prefix(s3_server: "S3Server") -> None:
+    """It is the client's mistake, and no outage."""
+    settings = s3_server.new_bucket(f"test-{secrets.token_hex(4)}") | {"prefix": "folder/" * 20}
+    with closing(S3Files(StorageSettings.model_validate(settings))) as files:
+        key = checked_key("storage/" + "/".join(["x" * 180] * 4 + ["y" * 160]))
+        with pytest.raises(BadKey, match="does not take this name"):
+            files.write(key, io.BytesIO(b""), metadata={}, go_on=lambda: None)
+        assert files.info(key) is None
+        with pytest.raises((BadKey, NoSuchFile)):
+            files.open(key)
 
 
 def test_crowd_before_a_mute_server_leaves_threads_to_others(behind: Behind) -> None:
