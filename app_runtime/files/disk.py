@@ -23,7 +23,9 @@ from jac_converge.app_runtime.files.sidecars import FORGOTTEN, stamp_of
 __all__ = ["DiskFiles"]
 
 PARTS = ".parts"
-TRIES = 10  # to write into a folder that others remove
+GONE = "gone-"
+"""How the name begins, among the parts, of a folder that is being removed."""
+TRIES = 100  # to write into a folder that others remove again and again
 MOST_SWEPT = 10_000  # folders that are remembered
 FOLDER = os.O_RDONLY | os.O_DIRECTORY
 WRITING = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
@@ -50,8 +52,7 @@ class DiskFiles:
         *folder, name = key.split("/")
         part = secrets.token_hex(8)
         with self._telling(key), self._folder([folder[0], PARTS], make=True) as parts:
-            if self._first(folder[0]):
-                _sweep(parts)
+            self._sweep_once(folder[0])
             try:
                 with open(part, "wb", opener=_at(parts, WRITING)) as file:
                     while piece := source.read(PIECE):
@@ -119,6 +120,7 @@ class DiskFiles:
         *folder, name = key.split("/")
         try:
             with self._telling(key), self._folder(folder) as there:
+                self._sweep_once(folder[0])
                 found = os.stat(name, dir_fd=there, follow_symlinks=False)
                 if stat.S_ISDIR(found.st_mode):
                     self._remove_folder(folder[0], there, name)
@@ -131,7 +133,7 @@ class DiskFiles:
 
     def _remove_folder(self, top: str, there: int, name: str) -> None:
         """Remove a folder at once, and then what is in it: no file is left without its metadata."""
-        gone = secrets.token_hex(8)
+        gone = f"{GONE}{secrets.token_hex(8)}"
         with self._folder([top, PARTS], make=True) as parts:
             os.rename(name, gone, src_dir_fd=there, dst_dir_fd=parts)
             os.fsync(there)
@@ -227,6 +229,12 @@ class DiskFiles:
             cause = error.strerror or str(error)
             raise FilesDown(f"{self._root}/{key} failed ({cause})") from error
 
+    def _sweep_once(self, top: str) -> None:
+        """Remove what killed processes left, before the first change that this one makes."""
+        if self._first(top):
+            with suppress(FileNotFoundError), self._folder([top, PARTS]) as parts:
+                _sweep(parts)
+
     def _first(self, folder: str) -> bool:
         """Say whether a folder is written to for the first time, as far as is remembered."""
         if folder in self._swept:
@@ -311,10 +319,11 @@ def _described(folder: int, name: str, found: os.stat_result) -> Info | None:
 
 
 def _sweep(parts: int) -> None:
-    """Remove what a killed process began to write long ago."""
+    """Remove what a killed process began to write long ago, or to remove whenever."""
     for name in os.listdir(parts):
         with suppress(OSError):
-            if time.time() - os.stat(name, dir_fd=parts).st_mtime > FORGOTTEN:
+            age = time.time() - os.stat(name, dir_fd=parts).st_mtime
+            if name.startswith(GONE) or age > FORGOTTEN:
                 _discard(name, parts)
 
 

@@ -187,7 +187,7 @@ def test_folder_is_removed_while_others_write_to_it(tmp_path: Path) -> None:
     files = DiskFiles(tmp_path)
 
     def write(writer: int) -> None:
-        for _ in range(ROUNDS * 4):
+        for _ in range(ROUNDS * 2):
             put(files, f"storage/f/{writer}", b"x", {"by": "me"})
 
     with ThreadPoolExecutor(WRITERS + 2) as pool:

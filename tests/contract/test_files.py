@@ -12,7 +12,7 @@ import pytest
 import urllib3
 
 from jac_converge.app_runtime.files import BadKey, Blobs, FilesDown, NoSuchFile
-from jac_converge.app_runtime.files.disk import PARTS, DiskFiles
+from jac_converge.app_runtime.files.disk import GONE, PARTS, DiskFiles
 from jac_converge.app_runtime.files.s3 import PART, S3Files
 from jac_converge.app_runtime.files.sidecars import FORGOTTEN
 from jac_converge.config.storage import StorageSettings
@@ -225,6 +225,15 @@ def test_what_a_killed_process_began_goes_a_day_later(tmp_path: Path) -> None:
         os.utime(parts / name, (moment, moment))
     put(DiskFiles(tmp_path), "storage/a")
     assert ["new"] == [one.name for one in parts.iterdir()]
+
+
+def test_folder_that_a_killed_process_began_to_remove_goes(tmp_path: Path) -> None:
+    """As soon as another process changes something: an account that left has no files any more."""
+    left = tmp_path / "storage" / PARTS / f"{GONE}1" / "folder"
+    left.mkdir(parents=True)
+    (left / "secret").touch()
+    assert not DiskFiles(tmp_path).remove("storage/none")
+    assert [] == list((tmp_path / "storage" / PARTS).iterdir())
 
 
 def test_disk_that_takes_nothing_is_told(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from jac_converge.app_runtime.files.replies import Refusal
+from jac_converge.app_runtime.files.signing import Credentials, Signer
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 MALFORMED = "<Code>AuthorizationHeaderMalformed</Code><Region>eu-west-1</Region>"
@@ -55,3 +56,9 @@ def test_refusal_says_what_to_do(refused: Refusal, said: str) -> None:
 def test_what_is_not_there_is_no_refusal(refused: Refusal) -> None:
     """But an answer like any other."""
     assert refused.gone
+
+
+def test_credentials_are_shown_nowhere() -> None:
+    """Whatever prints a signer, such as a traceback with its variables."""
+    credentials = Credentials(key_id="me", secret="hidden-1", token="hidden-2")
+    assert "hidden" not in repr(Signer(credentials=credentials, host="h", region="r"))
