@@ -147,7 +147,9 @@ class S3Files:
             page = self._page(query)
             found = [tell(one, "Key") for one in page.iterfind("{*}Contents")]
             found += [tell(one, "Prefix") for one in page.iterfind("{*}CommonPrefixes")]
-            for name in sorted(map(unquote_plus, found)):
+            if tell(page, "EncodingType") == "url":  # some servers do not know it
+                found = [unquote_plus(name) for name in found]
+            for name in sorted(found):
                 if name != start:
                     yield name.removeprefix(self._prefix).rstrip("/")
             if tell(page, "IsTruncated") != "true":

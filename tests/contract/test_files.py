@@ -100,6 +100,31 @@ def test_names_of_files_and_folders(blobs: Blobs) -> None:
     assert folder.folder
 
 
+def test_names_are_as_they_were_given(blobs: Blobs) -> None:
+    """With signs that mean something in a URL or in XML, and none that look alike are one."""
+    names = [
+        "a b",
+        "a%20b",
+        "a+b",
+        "<a>&amp;",
+        "e\u0301",
+        "\u00e9",
+        "a?b#c",
+        "\U0001f680",
+        "x" * 200,
+    ]
+    for name in names:
+        put(blobs, f"storage/{name}/{name}", name.encode())
+    keys = sorted(f"storage/{name}/{name}" for name in names)
+    assert keys == sorted(blobs.names("storage", recursive=True))
+    folders = sorted(f"storage/{name}" for name in names)
+    assert folders == sorted(blobs.names("storage", recursive=False))
+    for name in names:
+        assert name.encode() == content_of(blobs, f"storage/{name}/{name}")
+        assert blobs.remove(f"storage/{name}")
+    assert [] == list(blobs.names("storage", recursive=True))
+
+
 def test_copy_move_and_remove(blobs: Blobs) -> None:
     """Files one by one, folders as a whole."""
     put(blobs, "storage/a", b"one")
