@@ -40,7 +40,12 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.25  # s
 
 
 class Crowded(Exception):
-    """More wait for a hash, or a mail, than there is time for."""
+    """More wait for a hash, or a mail, than there is time for; the text is for who comes now."""
+
+    def __init__(self, text: str, *, seconds: int) -> None:
+        """Say it, and in how many seconds to come again."""
+        super().__init__(text)
+        self.seconds = seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,8 +149,7 @@ class Calls:
         Raises:
             TimeoutError: what it does goes on.
         """
-        async with asyncio.timeout(self._timeout):
-            return await self._accounts.run(function, *args)
+        return await self._in_time(self._accounts, function, *args)
 
     async def hashing[T](self, function: Callable[[], T]) -> T:
         """Do the same with something that hashes a password.
@@ -154,7 +158,9 @@ class Calls:
             Crowded: too many wait for that already.
             TimeoutError: what it does goes on.
         """
-        return await self._unless_crowded(self._door, MOST_AT_THE_DOOR, function)
+        if self._door.waiting >= MOST_AT_THE_DOOR:
+            raise Crowded("too many log in at this moment; nothing was stored", seconds=2)
+        return await self._in_time(self._door, function)
 
     async def mailing[T](self, function: Callable[[], T]) -> T:
         """Do the same with something that sends a mail.
@@ -163,13 +169,13 @@ class Calls:
             Crowded: too many wait for that already.
             TimeoutError: what it does goes on.
         """
-        return await self._unless_crowded(self._mails, MOST_MAILS, function)
+        if self._mails.waiting >= MOST_MAILS:
+            raise Crowded("too many mails wait to be sent; try again later", seconds=60)
+        return await self._in_time(self._mails, function)
 
-    async def _unless_crowded[T](self, pool: Pool, most: int, function: Callable[[], T]) -> T:
-        if pool.waiting >= most:
-            raise Crowded
+    async def _in_time[T](self, pool: Pool, function: Callable[..., T], *args: Any) -> T:
         async with asyncio.timeout(self._timeout):
-            return await pool.run(function)
+            return await pool.run(function, *args)
 
     async def in_thread[T](self, function: Callable[..., T], *args: Any) -> T:
         """Run something that may wait in a thread, with the context of the caller."""

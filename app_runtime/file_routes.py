@@ -16,7 +16,8 @@ from starlette.types import Receive, Scope, Send
 from jac_converge.app_runtime.events import gone
 from jac_converge.app_runtime.files import BadKey, Blobs, FilesDown, NoSuchFile, Reading
 from jac_converge.app_runtime.files.keys import checked_key
-from jac_converge.app_runtime.files.links import Links, disposition, kind_of
+from jac_converge.app_runtime.files.links import Links, disposition
+from jac_converge.app_runtime.files.metadata import kind_of
 from jac_converge.app_runtime.pool import Pool
 from jac_converge.app_runtime.problems import Problem, no_files
 
@@ -39,6 +40,7 @@ class FileRoutes:
     def close(self) -> None:
         """Read nothing any more."""
         self._pool.close()
+        self._blobs.close()
 
     def install(self, app: FastAPI) -> None:
         """Add the route."""
@@ -69,7 +71,8 @@ class FileRoutes:
             raise
 
     def _answer(self, key: str, reading: Reading, request: Request) -> Response:
-        size, etag, kind = reading.info.size, reading.info.etag, kind_of(key)
+        info = reading.info
+        size, etag, kind = info.size, info.etag, kind_of(key, info.metadata)
         headers = {
             "Accept-Ranges": "bytes",
             "Cache-Control": "private, no-cache",

@@ -230,11 +230,7 @@ class Identity:
         Raises:
             Problem: 503, too many wait for that.
         """
-        try:
-            return await _ended_by(self._calls.hashing(function), writes=writes)
-        except Crowded as error:
-            text = "too many log in at this moment; nothing was stored"
-            raise Problem(503, text, headers={"Retry-After": "2"}) from error
+        return await _ended_by(self._calls.hashing(function), writes=writes)
 
     async def mailing[T](self, function: Callable[[], T]) -> T:
         """Run something that sends a mail (see `in_time`).
@@ -242,11 +238,7 @@ class Identity:
         Raises:
             Problem: 503, too many wait for that.
         """
-        try:
-            return await _ended_by(self._calls.mailing(function), writes=False)
-        except Crowded as error:
-            text = "too many mails wait to be sent; try again later"
-            raise Problem(503, text, headers={"Retry-After": "60"}) from error
+        return await _ended_by(self._calls.mailing(function), writes=False)
 
     def opened(
         self, session: Session, request: Request, status: int = 200, **more: Any
@@ -280,6 +272,9 @@ def _documents(caller: Caller) -> tuple[str, ...]:
 async def _ended_by[T](running: Awaitable[T], *, writes: bool) -> T:
     try:
         return await running
+    except Crowded as error:
+        headers = {"Retry-After": str(error.seconds)}
+        raise Problem(503, str(error), headers=headers) from error
     except TimeoutError as error:
         if writes:
             raise UnknownOutcome("an account was being changed for too long") from error

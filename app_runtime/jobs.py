@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import batched
 from pathlib import Path
 from typing import IO
@@ -139,8 +139,8 @@ def _sweep(app: App, store: DocumentStore, *, remove: bool) -> str:
         return ""
     if remove:
         Program(app.file)  # its classes are what the nodes are made of
-        blobs = open_files(app)
-        leaving.resume(store, forget=lambda root: blobs.remove(own_folder(root)))
+        with closing(open_files(app)) as blobs:
+            leaving.resume(store, forget=lambda root: blobs.remove(own_folder(root)))
     number = leaving.sweep(store, remove=remove)
     return f"{'removed' if remove else 'found'} nodes of accounts that left: {number}"
 

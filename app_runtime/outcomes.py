@@ -19,7 +19,7 @@ from jac_converge.app_runtime.bridge.program import (
 )
 from jac_converge.app_runtime.bridge.values import CannotStore
 from jac_converge.app_runtime.calls import Calls, Order
-from jac_converge.app_runtime.files import BadKey, FilesDown, NoSuchFile
+from jac_converge.app_runtime.files import BadKey, BadMetadata, FilesDown, NoSuchFile
 from jac_converge.app_runtime.problems import Problem, no_files, no_store, too_large
 from jac_converge.app_runtime.stores import Conflict, TooLarge, Unavailable
 
@@ -71,6 +71,8 @@ def problem_of(name: str, error: BaseException) -> Problem:
             return Problem(404, f"{name}: {error}")
         case BadKey():
             return Problem(422, f"{name}: {error}", code="BAD_FILE_NAME")
+        case BadMetadata():
+            return Problem(422, f"{name}: {error}", code="BAD_METADATA")
         case BadPage():
             return Problem(422, f"{name}: {error}", code="BAD_PAGE")
         case FilesDown():

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         WebhookSettings,
     )
 
-__all__ = ["Broken", "broken_rules", "signing_bytes", "weakness"]
+__all__ = ["Broken", "broken_rules", "most_pods", "signing_bytes", "weakness"]
 
 _SECRET_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
 """A key shorter than the hash weakens it (RFC 7518, section 3.2)."""
@@ -231,21 +231,24 @@ def _autoscaling(kubernetes: "KubernetesSettings") -> Iterator[Broken]:
             )
 
 
-def _shelf_on_several_pods(settings: "Settings") -> Iterator[Broken]:
-    table: tuple[str, ...]
-    kubernetes, scaling = settings.kubernetes, settings.kubernetes.autoscaling
-    if settings.database.mongodb_uri is not None or kubernetes.mongodb.enabled:
-        return
+def most_pods(kubernetes: "KubernetesSettings") -> tuple[KeyPath, int]:
+    """Return the most pods that there may be, and the path of the key that says so."""
+    scaling = kubernetes.autoscaling
     if scaling is not None and scaling.enabled:
-        table, name, pods = ("kubernetes", "autoscaling"), "max_replicas", scaling.max_replicas
-    else:
-        table, name, pods = ("kubernetes",), "replicas", kubernetes.replicas
+        return ("kubernetes", "autoscaling", "max_replicas"), scaling.max_replicas
+    return ("kubernetes", "replicas"), kubernetes.replicas
+
+
+def _shelf_on_several_pods(settings: "Settings") -> Iterator[Broken]:
+    if settings.database.mongodb_uri is not None or settings.kubernetes.mongodb.enabled:
+        return
+    key, pods = most_pods(settings.kubernetes)
     if pods > 1:
         yield Broken(
-            (*table, name),
+            key,
             f"{pods} pods cannot share a shelf, and there is no MongoDB: "
             "[converge.kubernetes.mongodb] enabled is false and [converge.database] mongodb_uri "
-            f"is not set; set one of them, or {name} = 1",
+            f"is not set; set one of them, or {key[-1]} = 1",
         )
 
 

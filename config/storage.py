@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, SecretStr
 
-from jac_converge.config.spelling import Bucket, Given, KeyPrefix, ServiceUrl
+from jac_converge.config.spelling import Bucket, Given, KeyPrefix, Number, ServiceUrl
 from jac_converge.config.table import TABLE
 
 __all__ = ["StorageSettings"]
@@ -41,6 +41,13 @@ class StorageSettings(BaseModel):
 
     secret_access_key: Given[SecretStr] = None
     """Secret of `access_key_id`; write `"${NAME}"`."""
+
+    connect_timeout: Number[Annotated[float, Field(gt=0, le=60)]] = 5.0
+    """Seconds that a connection to S3 may take, and that it may take nothing of what is sent."""
+
+    read_timeout: Number[Annotated[float, Field(gt=0, le=300)]] = 10.0
+    """Seconds that S3 may be silent before and in an answer. Then the call is a 503, and so is each
+    that needs files, until S3 answers again. It needs some to put a large file together."""
 
     direct_urls: bool = False
     """Have `get_url` lead to S3 itself, where clients reach it. Off: to this server, which passes

@@ -25,6 +25,7 @@ from jac_converge.reconciler.console import (
 from jac_converge.reconciler.converge import WATCHED, Converger
 from jac_converge.reconciler.errors import ClusterError, NoCluster
 from jac_converge.reconciler.images import Images, Parse
+from jac_converge.reconciler.kept_apart import refuse_files_apart
 from jac_converge.reconciler.kube_cluster import KubeCluster, Limits, connect
 from jac_converge.reconciler.mirror import Mirror
 from jac_converge.reconciler.ownership import selector_of
@@ -39,6 +40,8 @@ VERBS = (
     *("plan", "watch", "status", "history", "rollback", "logs", "open", "shell"),
     *("pause", "resume", "destroy", "init", "export"),
 )
+_DEPLOYING = ("plan", "watch", "export")
+"""Verbs that go with what is refused for the pods that would come; so does none at all."""
 
 PATIENCE = 10.0
 """Seconds to keep trying one request while its error is transient."""
@@ -105,6 +108,8 @@ def _load(file: str, flags: dict[str, Any]) -> App:
     )
     # Here, so that a watch keeps the last good one instead of failing pass after pass.
     check(app)
+    if not any(flags[verb] for verb in VERBS if verb not in _DEPLOYING):
+        refuse_files_apart(app)
     return app
 
 

@@ -16,7 +16,8 @@ from starlette.datastructures import UploadFile
 from jac_converge.app_runtime.bridge.memory import RequestMemory
 from jac_converge.app_runtime.files import Blobs, Info, NoSuchFile
 from jac_converge.app_runtime.files.keys import checked_folder, checked_key, own_folder
-from jac_converge.app_runtime.files.links import Links, disposition, kind_of
+from jac_converge.app_runtime.files.links import Links, disposition
+from jac_converge.app_runtime.files.metadata import checked_metadata, kind_of
 
 __all__ = ["FileStorage", "own_files", "store", "use"]
 
@@ -77,10 +78,14 @@ class FileStorage(Storage):  # type: ignore[misc] # jaclang ships no types
         Args:
             source: path of a file of this machine, an open one, or one that was uploaded.
             destination: its name.
-            metadata: kept where the storage keeps such.
+            metadata: said about it; `content_type` is what it is served as.
+
+        Raises:
+            BadKey: it cannot have this name.
+            BadMetadata: that cannot be said about a file.
         """
         key = self._key(destination)
-        about = dict(metadata or {})
+        about = checked_metadata(metadata)
         if isinstance(source, str | Path):
             with Path(source).open("rb") as file:
                 _blobs().write(key, file, metadata=about, go_on=_go_on)
@@ -136,6 +141,8 @@ class FileStorage(Storage):  # type: ignore[misc] # jaclang ships no types
             "created": found.created,
             "is_dir": found.folder,
             "name": key.rpartition("/")[2],
+            "content_type": None if found.folder else kind_of(key, found.metadata),
+            "metadata": dict(found.metadata),
         }
 
     def copy(self, source: str, destination: str) -> bool:
@@ -154,13 +161,14 @@ class FileStorage(Storage):  # type: ignore[misc] # jaclang ships no types
             ValueError: that is no while.
         """
         key = self._key(path)
-        if _found(key).folder:
+        found = _found(key)
+        if found.folder:
             raise NoSuchFile(f"{path} is a folder")
         links, seconds = _Used.links, URL_SECONDS if expires_in is None else int(expires_in)
         assert links is not None  # noqa: S101 - it comes with the storage
         link = links.link(key, seconds)
-        direct = _blobs().url(key, seconds=seconds, disposition=disposition(key, kind_of(key)))
-        return direct or link
+        shown = disposition(key, kind_of(key, found.metadata))
+        return _blobs().url(key, seconds=seconds, disposition=shown) or link
 
     def _key(self, path: str) -> str:
         return f"{self._folder}/{checked_key(path)}"

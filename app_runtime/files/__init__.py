@@ -2,5 +2,6 @@
 
 from jac_converge.app_runtime.files.blobs import Blobs, FilesDown, Info, NoSuchFile, Reading
 from jac_converge.app_runtime.files.keys import BadKey
+from jac_converge.app_runtime.files.metadata import BadMetadata
 
-__all__ = ["BadKey", "Blobs", "FilesDown", "Info", "NoSuchFile", "Reading"]
+__all__ = ["BadKey", "BadMetadata", "Blobs", "FilesDown", "Info", "NoSuchFile", "Reading"]

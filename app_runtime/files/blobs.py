@@ -5,7 +5,7 @@ client.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 __all__ = ["PIECE", "Blobs", "FilesDown", "Info", "NoSuchFile", "Reading", "Source"]
@@ -42,6 +42,8 @@ class Info:
     etag: str = ""
     """Another one when the content is another, with quotes."""
     folder: bool = False
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """What the app said about it, as `metadata.py` checked it."""
 
 
 class Reading(Protocol):
@@ -79,7 +81,7 @@ class Blobs(Protocol):
         Args:
             key: of the file.
             source: read to its end, piece by piece.
-            metadata: kept where the storage keeps such.
+            metadata: checked; it is there as soon as the file is, and goes with it.
             go_on: called between pieces; what it raises ends it, and leaves nothing.
 
         Raises:
@@ -117,4 +119,8 @@ class Blobs(Protocol):
 
     def url(self, key: str, *, seconds: int, disposition: str) -> str | None:
         """Return a URL of the storage's own for a file; None: clients do not reach it."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it; idempotent."""
         ...

@@ -15,13 +15,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from jac_converge.app_runtime.files import sidecars
 from jac_converge.app_runtime.files.blobs import PIECE, FilesDown, Info, NoSuchFile, Source
 from jac_converge.app_runtime.files.keys import BadKey
+from jac_converge.app_runtime.files.sidecars import FORGOTTEN, stamp_of
 
 __all__ = ["DiskFiles"]
 
 PARTS = ".parts"
-FORGOTTEN = 86400.0  # s after which what somebody began to write is nobody's
+GONE = "gone-"
+"""How the name begins, among the parts, of a folder that is being removed."""
+TRIES = 100  # to write into a folder that others remove again and again
+MOST_SWEPT = 10_000  # folders that are remembered
 FOLDER = os.O_RDONLY | os.O_DIRECTORY
 WRITING = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -40,64 +45,99 @@ class DiskFiles:
         key: str,
         source: Source,
         *,
-        metadata: Mapping[str, str],  # noqa: ARG002 - jaclang keeps none on a disk
+        metadata: Mapping[str, str],
         go_on: Callable[[], None],
     ) -> None:
         """Store a file."""
         *folder, name = key.split("/")
         part = secrets.token_hex(8)
         with self._telling(key), self._folder([folder[0], PARTS], make=True) as parts:
-            self._sweep(folder[0], parts)
+            self._sweep_once(folder[0])
             try:
                 with open(part, "wb", opener=_at(parts, WRITING)) as file:
                     while piece := source.read(PIECE):
                         go_on()
                         file.write(piece)
                     file.flush()
+                    stamp = sidecars.mark(file.fileno())
                     os.fsync(file.fileno())
                 go_on()
-                with self._folder(folder, make=True) as there:
-                    os.replace(part, name, src_dir_fd=parts, dst_dir_fd=there)
-                    os.fsync(there)
+                for left in reversed(range(TRIES)):
+                    try:
+                        with self._in(folder, name, stamp, metadata) as there:
+                            os.replace(part, name, src_dir_fd=parts, dst_dir_fd=there)
+                        break
+                    except FileNotFoundError:  # somebody has just removed the folder
+                        if not left:
+                            raise
             except BaseException:
                 with suppress(FileNotFoundError):
                     os.unlink(part, dir_fd=parts)
                 raise
 
+    @contextmanager
+    def _in(
+        self, folder: Sequence[str], name: str, stamp: str, metadata: Mapping[str, str]
+    ) -> Iterator[int]:
+        """Open the folder in which content is to get a name, with what is said about it."""
+        with self._folder(folder, make=True) as there:
+            if metadata and self._first("/".join([*folder, ""])):
+                sidecars.sweep(there)
+            with _taking(there, name, stamp, metadata):
+                yield there
+
     def open(self, key: str) -> "_Open":
         """Open a file."""
         *folder, name = key.split("/")
         with self._telling(key), self._folder(folder) as there:
-            descriptor = os.open(name, READING, dir_fd=there)
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode):
+            while True:
+                descriptor = os.open(name, READING, dir_fd=there)
+                try:
+                    info = _described(there, name, os.fstat(descriptor))
+                except BaseException:
+                    os.close(descriptor)
+                    raise
+                if info is not None:
+                    return _Open(key, descriptor, info)
                 os.close(descriptor)
-                raise NoSuchFile(f"{key} is no file")
-            return _Open(key, descriptor, _info(found))
 
     def info(self, key: str) -> Info | None:
         """Tell what is known of a file or folder."""
         *folder, name = key.split("/")
         try:
             with self._telling(key), self._folder(folder) as there:
-                found = os.stat(name, dir_fd=there, follow_symlinks=False)
+                while True:
+                    found = os.stat(name, dir_fd=there, follow_symlinks=False)
+                    if stat.S_ISDIR(found.st_mode):
+                        return _info(found, {})
+                    if (info := _described(there, name, found)) is not None:
+                        return info
         except (NoSuchFile, BadKey):
             return None
-        kept = stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)
-        return _info(found) if kept else None
 
     def remove(self, key: str) -> bool:
         """Remove a file or folder; of a link, the link."""
         *folder, name = key.split("/")
         try:
             with self._telling(key), self._folder(folder) as there:
-                if stat.S_ISDIR(os.stat(name, dir_fd=there, follow_symlinks=False).st_mode):
-                    shutil.rmtree(name, dir_fd=there)
+                self._sweep_once(folder[0])
+                found = os.stat(name, dir_fd=there, follow_symlinks=False)
+                if stat.S_ISDIR(found.st_mode):
+                    self._remove_folder(folder[0], there, name)
                 else:
                     os.unlink(name, dir_fd=there)
+                    sidecars.forget(there, name, stamp_of(found))
         except (NoSuchFile, BadKey):
             return False
         return True
+
+    def _remove_folder(self, top: str, there: int, name: str) -> None:
+        """Remove a folder at once, and then what is in it: no file is left without its metadata."""
+        gone = f"{GONE}{secrets.token_hex(8)}"
+        with self._folder([top, PARTS], make=True) as parts:
+            os.rename(name, gone, src_dir_fd=there, dst_dir_fd=parts)
+            os.fsync(there)
+            _discard(gone, parts)
 
     def names(self, folder: str, *, recursive: bool) -> Iterator[str]:
         """Yield what is in a folder; each folder is read when its turn comes."""
@@ -119,7 +159,8 @@ class DiskFiles:
         except (NoSuchFile, BadKey):
             return False
         try:
-            self.write(to, _Pieces(reading.pieces()), metadata={}, go_on=lambda: None)
+            source, about = _Pieces(reading.pieces()), reading.info.metadata
+            self.write(to, source, metadata=about, go_on=lambda: None)
         finally:
             reading.close()
         return True
@@ -132,16 +173,25 @@ class DiskFiles:
             return False
         if found.folder:
             raise BadKey(f"{key} is a folder; move the files in it")
+        if key == to:
+            return True
         with (
             self._telling(to),
             self._folder(folder) as there,
             self._folder(other, make=True) as elsewhere,
         ):
-            os.replace(name, new, src_dir_fd=there, dst_dir_fd=elsewhere)
+            stamp = found.etag.strip('"')
+            with _taking(elsewhere, new, stamp, found.metadata):
+                os.replace(name, new, src_dir_fd=there, dst_dir_fd=elsewhere)
+            os.fsync(there)
+            sidecars.forget(there, name, stamp)
         return True
 
     def url(self, key: str, *, seconds: int, disposition: str) -> None:
         """Give none: a disk answers nobody."""
+
+    def close(self) -> None:
+        """Do nothing: nothing is held."""
 
     @contextmanager
     def _folder(self, parts: Sequence[str], *, make: bool = False) -> Iterator[int]:
@@ -179,15 +229,20 @@ class DiskFiles:
             cause = error.strerror or str(error)
             raise FilesDown(f"{self._root}/{key} failed ({cause})") from error
 
-    def _sweep(self, top: str, parts: int) -> None:
-        """Remove what a killed process began to write long ago."""
-        if top in self._swept:
-            return
-        self._swept.add(top)
-        for name in os.listdir(parts):
-            with suppress(OSError):
-                if time.time() - os.stat(name, dir_fd=parts).st_mtime > FORGOTTEN:
-                    os.unlink(name, dir_fd=parts)
+    def _sweep_once(self, top: str) -> None:
+        """Remove what killed processes left, before the first change that this one makes."""
+        if self._first(top):
+            with suppress(FileNotFoundError), self._folder([top, PARTS]) as parts:
+                _sweep(parts)
+
+    def _first(self, folder: str) -> bool:
+        """Say whether a folder is written to for the first time, as far as is remembered."""
+        if folder in self._swept:
+            return False
+        if len(self._swept) >= MOST_SWEPT:
+            self._swept.clear()
+        self._swept.add(folder)
+        return True
 
 
 class _Open:
@@ -228,17 +283,71 @@ def _at(folder: int, flags: int) -> Callable[[str, int], int]:
     return lambda name, _: os.open(name, flags, PRIVATE, dir_fd=folder)
 
 
+@contextmanager
+def _taking(folder: int, name: str, stamp: str, metadata: Mapping[str, str]) -> Iterator[None]:
+    """Let content get a name in a folder, with what is said about it, and nothing of before."""
+    before: str | None = None
+    with suppress(FileNotFoundError):
+        before = stamp_of(os.stat(name, dir_fd=folder, follow_symlinks=False))
+    try:
+        sidecars.keep(folder, name, stamp, metadata)
+        yield
+    except BaseException:
+        sidecars.forget(folder, name, stamp)
+        raise
+    os.fsync(folder)
+    if before is not None and before != stamp:
+        sidecars.forget(folder, name, before)
+
+
+def _described(folder: int, name: str, found: os.stat_result) -> Info | None:
+    """Tell what is known of content that has been seen; None: another one took its name just now.
+
+    What is said about it goes with it, so that nothing was found says nothing in that case.
+
+    Raises:
+        NoSuchFile: it is no file.
+    """
+    if not stat.S_ISREG(found.st_mode):
+        raise NoSuchFile(f"{name} is no file")
+    metadata = sidecars.look(folder, name, stamp_of(found))
+    if metadata is None:
+        now = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if stamp_of(now) != stamp_of(found):
+            return None
+    return _info(found, metadata or {})
+
+
+def _sweep(parts: int) -> None:
+    """Remove what a killed process began to write long ago, or to remove whenever."""
+    for name in os.listdir(parts):
+        with suppress(OSError):
+            age = time.time() - os.stat(name, dir_fd=parts).st_mtime
+            if name.startswith(GONE) or age > FORGOTTEN:
+                _discard(name, parts)
+
+
+def _discard(name: str, parts: int) -> None:
+    """Remove what nobody reaches by a name; what cannot be removed goes another time."""
+    with suppress(OSError):  # a writer was just about to put something there
+        if stat.S_ISDIR(os.stat(name, dir_fd=parts, follow_symlinks=False).st_mode):
+            shutil.rmtree(name, dir_fd=parts)
+        else:
+            os.unlink(name, dir_fd=parts)
+
+
 def _kept(folder: int) -> list[os.DirEntry[str]]:
     """List what is neither hidden nor a link."""
     with os.scandir(folder) as entries:
         return [one for one in entries if not one.name.startswith(".") and not one.is_symlink()]
 
 
-def _info(found: os.stat_result) -> Info:
+def _info(found: os.stat_result, metadata: Mapping[str, str]) -> Info:
     return Info(
         size=found.st_size,
         modified=found.st_mtime,
         created=found.st_ctime,
-        etag=f'"{found.st_mtime_ns:x}-{found.st_size:x}"',
+        etag=f'"{stamp_of(found)}"',
+        metadata=metadata,
         folder=stat.S_ISDIR(found.st_mode),
     )

@@ -1,15 +1,19 @@
 """What a file may be called, alike wherever files are. Pure.
 
 Names come from clients, so nothing in one leads elsewhere: no `..`, no hidden name, no backslash,
-no sign that does not print. It changes with what a name may hold.
+no control character. It changes with what a name may hold.
 """
+
+import re
 
 __all__ = ["BadKey", "checked_folder", "checked_key", "own_folder"]
 
 OWN = "own-files"
 """Folder of the files of accounts, which no `store(...)` reaches."""
 LONGEST, LONGEST_PART = 900, 200  # bytes; S3 takes 1024 with a prefix, file systems 255
-FIRST_PRINTABLE, DELETE = 0x20, 0x7F
+WRONG = re.compile(r"[\\\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
+"""What leads elsewhere, what is no line of a log and no XML, and what makes `gpj.exe` of a name
+look like `exe.jpg`."""
 
 
 class BadKey(ValueError):
@@ -77,5 +81,7 @@ def _check(part: str) -> None:
         raise BadKey(f"the name of a file has no part like {part!r}")
     if len(part.encode()) > LONGEST_PART:
         raise BadKey(f"each part of the name of a file has at most {LONGEST_PART} bytes")
-    if any(ord(sign) < FIRST_PRINTABLE or ord(sign) == DELETE or sign == "\\" for sign in part):
-        raise BadKey("the name of a file has no backslash and no control character")
+    if WRONG.search(part):
+        raise BadKey(
+            "the name of a file has no backslash, control character or change of direction"
+        )

@@ -6,12 +6,11 @@ for nothing else. It changes with what a link says.
 """
 
 import hmac
-import mimetypes
 from collections.abc import Callable, Sequence
 from time import time
 from urllib.parse import quote, urlencode
 
-__all__ = ["LONGEST", "Links", "disposition", "kind_of"]
+__all__ = ["LONGEST", "Links", "disposition"]
 
 LONGEST = 7 * 86400  # s; S3 gives no longer one
 PURPOSE = b"jac-converge: links to files"
@@ -62,17 +61,13 @@ class Links:
         return any(fits) and self._clock() < int(expires)
 
 
-def kind_of(key: str) -> str:
-    """Return the media type that the name of a file tells."""
-    return mimetypes.guess_type(key)[0] or "application/octet-stream"
-
-
 def disposition(key: str, kind: str) -> str:
     """Say whether a browser shows a file or saves it, and under which name.
 
     >>> disposition("storage/a.html", "text/html")
     "attachment; filename*=UTF-8''a.html"
     """
+    kind = kind.lower()
     shown = kind.startswith(SHOWN) and not kind.startswith(SCRIPTED)
     name = quote(key.rpartition("/")[2], safe="")
     return f"{'inline' if shown else 'attachment'}; filename*=UTF-8''{name}"

@@ -4,22 +4,25 @@ Large ones go in parts, so no more than a part is in memory, and one that is giv
 leaves nothing. It changes with how files are kept in a bucket.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
-from urllib.parse import quote
+from typing import Any
+from urllib.parse import quote, unquote_plus
 
 from jac_converge.app_runtime.files.blobs import FilesDown, Info, NoSuchFile, Source
-from jac_converge.app_runtime.files.bucket import Answer, Bucket, parsed, pieces_of, tell
+from jac_converge.app_runtime.files.bucket import Answer, Bucket
 from jac_converge.app_runtime.files.keys import BadKey
-from jac_converge.app_runtime.files.links import kind_of
+from jac_converge.app_runtime.files.metadata import kind_of, metadata_in, metadata_out
+from jac_converge.app_runtime.files.replies import is_error, parsed, tell
 from jac_converge.config.storage import StorageSettings
 
 __all__ = ["S3Files"]
 
 PART = 5 * 1024 * 1024  # bytes, the least that S3 takes; and 10,000 of them are the most
 MOST_PARTS = 10_000
-METADATA = "x-amz-meta-"
+MOST_GIVEN_UP = 1000  # uploads that are remembered
 
 
 class S3Files:
@@ -34,6 +37,8 @@ class S3Files:
         self._bucket, self._prefix = Bucket(settings), settings.prefix
         self._name = settings.bucket or ""
         self._direct = settings.direct_urls
+        self._given_up: deque[tuple[str, Mapping[str, str]]] = deque(maxlen=MOST_GIVEN_UP)
+        """Uploads that could not be aborted, since S3 did not answer."""
 
     def write(
         self,
@@ -44,10 +49,12 @@ class S3Files:
         go_on: Callable[[], None],
     ) -> None:
         """Store a file: at once if it is small, else in parts."""
-        about = {"content-type": kind_of(key)}
-        about |= {f"{METADATA}{name}": quote(value, safe=" ") for name, value in metadata.items()}
+        about = {"content-type": kind_of(key, metadata), **metadata_out(metadata)}
         first = _filled(source, go_on)
         go_on()
+        for _ in range(len(self._given_up)):
+            with suppress(IndexError):  # another thread was faster
+                self._abort(*self._given_up.popleft())
         if len(first) < PART:
             self._bucket.send("PUT", self._at(key), headers=about, body=first)
             return
@@ -58,9 +65,17 @@ class S3Files:
             tags = self._send(key, upload, held, source, go_on)
             self._complete(key, upload, tags)
         except BaseException:
-            with suppress(FilesDown, NoSuchFile):
-                self._bucket.send("DELETE", self._at(key), query=upload)
+            self._abort(key, upload)
             raise
+
+    def _abort(self, key: str, upload: Mapping[str, str]) -> None:
+        """Give up what is not whole; where S3 does not answer, later."""
+        try:
+            self._bucket.send("DELETE", self._at(key), query=upload)
+        except NoSuchFile:
+            pass
+        except FilesDown:
+            self._given_up.append((key, upload))
 
     def _send(
         self,
@@ -94,12 +109,17 @@ class S3Files:
             told = parsed(self._bucket.send("POST", self._at(key), query=upload, body=body).data)
         except NoSuchFile as error:  # asked twice, since the first answer got lost
             raise FilesDown(f"S3 may or may not have put {key} together") from error
-        if told is None or told.tag.rpartition("}")[2] == "Error":  # it may come with a 200
+        if is_error(told):
             raise FilesDown(f"S3 did not put {key} together ({tell(told, 'Code')})")
 
     def open(self, key: str) -> "_Object":
         """Open a file."""
-        return _Object(self._bucket, self._at(key), _info(self._bucket.send("HEAD", self._at(key))))
+        try:
+            found = self._bucket.send("HEAD", self._at(key))
+        except NoSuchFile:
+            self._has_folder(key)  # raises where there is no bucket either, which a HEAD hides
+            raise
+        return _Object(self._bucket, self._at(key), _info(found))
 
     def info(self, key: str) -> Info | None:
         """Tell what is known of a file, or that there is such a folder."""
@@ -122,10 +142,13 @@ class S3Files:
         """Yield what is in a folder, page by page."""
         start = f"{self._prefix}{folder}/"
         query = {"list-type": "2", "prefix": start, **({} if recursive else {"delimiter": "/"})}
+        query["encoding-type"] = "url"  # else a name may be no XML
         while True:
-            page = parsed(self._bucket.send("GET", query=query).data)
+            page = self._page(query)
             found = [tell(one, "Key") for one in page.iterfind("{*}Contents")]
             found += [tell(one, "Prefix") for one in page.iterfind("{*}CommonPrefixes")]
+            if tell(page, "EncodingType") == "url":  # some servers do not know it
+                found = [unquote_plus(name) for name in found]
             for name in sorted(found):
                 if name != start:
                     yield name.removeprefix(self._prefix).rstrip("/")
@@ -135,11 +158,16 @@ class S3Files:
 
     def copy(self, key: str, to: str) -> bool:
         """Copy a file, inside of the bucket."""
+        if key == to:  # which S3 refuses
+            found = self.info(key)
+            return found is not None and not found.folder
         source = quote(f"/{self._name}/{self._at(key)}", safe="/")
         try:
-            self._bucket.send("PUT", self._at(to), headers={"x-amz-copy-source": source})
+            answer = self._bucket.send("PUT", self._at(to), headers={"x-amz-copy-source": source})
         except NoSuchFile:
             return False
+        if is_error(told := parsed(answer.data)):
+            raise FilesDown(f"S3 did not copy {key} ({tell(told, 'Code')})")
         return True
 
     def move(self, key: str, to: str) -> bool:
@@ -153,6 +181,10 @@ class S3Files:
         self._bucket.send("DELETE", self._at(key))
         return True
 
+    def close(self) -> None:
+        """Ask nothing any more."""
+        self._bucket.close()
+
     def url(self, key: str, *, seconds: int, disposition: str) -> str | None:
         """Return a URL of S3, where clients reach it."""
         if not self._direct:
@@ -165,8 +197,14 @@ class S3Files:
 
     def _has_folder(self, key: str) -> bool:
         query = {"list-type": "2", "prefix": f"{self._at(key)}/", "max-keys": "1"}
+        query["encoding-type"] = "url"
+        return self._page(query).find("{*}Contents") is not None
+
+    def _page(self, query: Mapping[str, str]) -> Any:
         page = parsed(self._bucket.send("GET", query=query).data)
-        return page is not None and page.find("{*}Contents") is not None
+        if is_error(page):
+            raise FilesDown(f"S3 did not list the bucket ({tell(page, 'Code') or 'no XML'})")
+        return page
 
 
 class _Object:
@@ -185,7 +223,7 @@ class _Object:
         # The same object, or none: else a piece of another one would follow.
         headers = {"range": f"bytes={start}-{end - 1}", "if-match": self.info.etag}
         self._answer = self._bucket.send("GET", self._key, headers=headers, stream=True)
-        yield from pieces_of(self._answer)
+        yield from self._bucket.pieces(self._answer)
 
     def close(self) -> None:
         """Hang up."""
@@ -207,4 +245,10 @@ def _info(answer: Answer) -> Info:
     headers = answer.headers
     modified = parsedate_to_datetime(headers["last-modified"]).timestamp()
     size, etag = int(headers.get("content-length", "0")), headers.get("etag", "")
-    return Info(size=size, modified=modified, created=modified, etag=etag)
+    return Info(
+        size=size,
+        modified=modified,
+        created=modified,
+        etag=etag,
+        metadata=metadata_in(headers),
+    )

@@ -6,7 +6,7 @@ Source: "Signature Calculations" of the S3 API Reference. It changes with that s
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import quote
 
@@ -21,8 +21,8 @@ class Credentials:
     """Who we are to S3."""
 
     key_id: str
-    secret: str
-    token: str | None = None
+    secret: str = field(repr=False)
+    token: str | None = field(default=None, repr=False)
     """Of credentials that end."""
 
 

@@ -21,6 +21,7 @@ from redis.connection import parse_url
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from jac_converge.app_runtime.forks import begin_anew_in_children
 from jac_converge.app_runtime.stores.document import StoreError
 
 __all__ = ["Pools"]
@@ -48,12 +49,9 @@ class Pools:
         Raises:
             StoreError: the URL makes no sense.
         """
-        self._lock = threading.Lock()
-        self._idle: dict[Pool, list[Any]] = {}
-        """What was lent before. redis-py's own pool asks the operating system for more than a
-        command to Redis takes; what it finds out, the next command does, and is sent again."""
+        self._url, self._greet = url, greet
         try:
-            self._way = _way(url, greet)
+            self.begin_anew()
         except ValueError:
             # Its text quotes the URL: of a password with a `/`, what stands before it, as a port.
             raise _refused(
@@ -63,6 +61,15 @@ class Pools:
             ) from None
         except (TypeError, redis.RedisError) as error:
             raise _refused(type(error).__name__, str(error)) from error
+        begin_anew_in_children(self)
+
+    def begin_anew(self) -> None:
+        """Know no connection; what there was is neither used nor closed."""
+        self._lock = threading.Lock()
+        self._idle: dict[Pool, list[Any]] = {}
+        """What was lent before. redis-py's own pool asks the operating system for more than a
+        command to Redis takes; what it finds out, the next command does, and is sent again."""
+        self._way = _way(self._url, self._greet)
 
     @contextmanager
     def connection(self, key: str) -> Iterator[Any]:

@@ -12,8 +12,9 @@ import pytest
 import urllib3
 
 from jac_converge.app_runtime.files import BadKey, Blobs, FilesDown, NoSuchFile
-from jac_converge.app_runtime.files.disk import FORGOTTEN, PARTS, DiskFiles
-from jac_converge.app_runtime.files.s3 import S3Files
+from jac_converge.app_runtime.files.disk import GONE, PARTS, DiskFiles
+from jac_converge.app_runtime.files.s3 import PART, S3Files
+from jac_converge.app_runtime.files.sidecars import FORGOTTEN
 from jac_converge.config.storage import StorageSettings
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def content_of(blobs: Blobs, key: str, start: int = 0, stop: int | None = None) 
         reading.close()
 
 
-@pytest.mark.parametrize("size", [0, 1, LARGE])
+@pytest.mark.parametrize("size", [0, 1, PART - 1, PART, PART + 1, LARGE])
 def test_file_comes_back_as_it_was(blobs: Blobs, size: int) -> None:
     """Of whatever size, and any range of it."""
     content = os.urandom(size)
@@ -97,6 +98,31 @@ def test_names_of_files_and_folders(blobs: Blobs) -> None:
     folder = blobs.info("storage/a")
     assert folder is not None
     assert folder.folder
+
+
+def test_names_are_as_they_were_given(blobs: Blobs) -> None:
+    """With signs that mean something in a URL or in XML, and none that look alike are one."""
+    names = [
+        "a b",
+        "a%20b",
+        "a+b",
+        "<a>&amp;",
+        "e\u0301",
+        "\u00e9",
+        "a?b#c",
+        "\U0001f680",
+        "x" * 200,
+    ]
+    for name in names:
+        put(blobs, f"storage/{name}/{name}", name.encode())
+    keys = sorted(f"storage/{name}/{name}" for name in names)
+    assert keys == sorted(blobs.names("storage", recursive=True))
+    folders = sorted(f"storage/{name}" for name in names)
+    assert folders == sorted(blobs.names("storage", recursive=False))
+    for name in names:
+        assert name.encode() == content_of(blobs, f"storage/{name}/{name}")
+        assert blobs.remove(f"storage/{name}")
+    assert [] == list(blobs.names("storage", recursive=True))
 
 
 def test_copy_move_and_remove(blobs: Blobs) -> None:
@@ -224,6 +250,15 @@ def test_what_a_killed_process_began_goes_a_day_later(tmp_path: Path) -> None:
         os.utime(parts / name, (moment, moment))
     put(DiskFiles(tmp_path), "storage/a")
     assert ["new"] == [one.name for one in parts.iterdir()]
+
+
+def test_folder_that_a_killed_process_began_to_remove_goes(tmp_path: Path) -> None:
+    """As soon as another process changes something: an account that left has no files any more."""
+    left = tmp_path / "storage" / PARTS / f"{GONE}1" / "folder"
+    left.mkdir(parents=True)
+    (left / "secret").touch()
+    assert not DiskFiles(tmp_path).remove("storage/none")
+    assert [] == list((tmp_path / "storage" / PARTS).iterdir())
 
 
 def test_disk_that_takes_nothing_is_told(tmp_path: Path) -> None:

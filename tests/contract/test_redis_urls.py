@@ -1,5 +1,7 @@
 """Each kind of URL leads to the Redis it names."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -152,3 +154,34 @@ def test_a_password_that_is_not_quoted_is_not_shown(scheme: str, password: str) 
     assert "s3cr" not in str(refused.value)
     assert refused.value.__cause__ is None
     assert refused.value.__suppress_context__
+
+
+FORKING = """
+import os, sys
+from jac_converge.app_runtime.stores.redis_urls import Pools
+
+pools = Pools(sys.argv[1], greet=lambda connection: connection.on_connect())
+
+def ask():
+    with pools.connection("key") as connection:
+        connection.send_command("CLIENT", "ID")
+        return connection.read_response()
+
+mine = ask()
+for locked in (False, True):
+    if locked:  # as if another thread were about to lend one
+        pools._lock.acquire()
+    if (child := os.fork()) == 0:
+        os._exit(ask() == mine)
+    if locked:
+        pools._lock.release()
+    assert os.waitpid(child, 0)[1] == 0, "a child talks through the socket of its parent"
+    assert ask() == mine, "the parent's connection was closed"
+"""
+
+
+def test_forked_child_has_connections_of_its_own(redis_server: RedisServer) -> None:
+    """Else it and its parent would read each other's answers; the parent keeps its own."""
+    command = [sys.executable, "-c", FORKING, redis_server.url]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (0, "") == (ran.returncode, ran.stderr)

@@ -67,6 +67,11 @@ def kubeconfig_file(folder: Path, server: str) -> Path:
             ["jac.toml:3", "converge.kubernetes.replicas", "shelf", "mongodb_uri"],
             id="several replicas on a shelf",
         ),
+        pytest.param(
+            KUBERNETES + 'replicas = 3\n[converge.storage]\nkind = "disk"\n',
+            ["converge.kubernetes.replicas", "3 pods share no disk", 'kind = "s3" and bucket'],
+            id="files on the disks of several replicas",
+        ),
         pytest.param("[converge.kubernetes\n", ["jac.toml:1"], id="not TOML"),
     ],
 )

@@ -8,13 +8,16 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from jac_converge.app_runtime.files.bucket import AT_ONCE
 from tests.servers.jac_server import Answer, JacServer
 from tests.servers.process import wait_until
+from tests.servers.tcp_proxy import TcpProxy
 
 if TYPE_CHECKING:
     from tests.servers.s3_server import S3Server
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 APP = Path(__file__).parent / "apps" / "files" / "files.jac"
 BOUNDARY = "the-boundary"
 FORM = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+CROWD = 60  # fewer than there are threads for calls, and more than may wait for S3
 MEGABYTE = 1024 * 1024
 MOST_GROWTH = 40 * MEGABYTE  # of a process, whatever the size of a file
 
@@ -83,6 +87,22 @@ def put(server: JacServer, name: str, content: bytes, walker: str = "put", **mor
 def follow(server: JacServer, link: str, method: str = "GET", **headers: str) -> Answer:
     """Follow a link."""
     return server.send(method, link, headers=headers)
+
+
+def test_what_is_said_about_a_file_comes_back(server: JacServer) -> None:
+    """And `content_type` is what a client hears; what cannot be said is a 422."""
+    about = {"content_type": "text/x-note; charset=utf-8", "by": "Zoë & Ann"}
+    (told,) = server.call("/walker/note", name="n.html", about=about).reports
+    assert (about, about["content_type"]) == (told["metadata"], told["content_type"])
+    answer = follow(server, link_to(server, "n.html"))
+    assert (200, about["content_type"]) == (answer.status, answer.headers["Content-Type"])
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+    for wrong in ({"a b": "c"}, {"content_type": "text/html\r\nX: y"}, {"by": "x" * 3000}):
+        refused = server.call("/walker/note", name="n.html", about=wrong)
+        assert (422, "BAD_METADATA") == (refused.status, refused.code)
+    (told,) = server.call("/walker/note", name="n.html", about={}).reports
+    assert ({}, "text/html") == (told["metadata"], told["content_type"])
+    server.call("/walker/change", verb="delete", name="n.html")
 
 
 def link_to(server: JacServer, name: str, **more: Any) -> str:
@@ -293,24 +313,33 @@ def test_upload_ends_with_its_time(tmp_path: Path) -> None:
         assert [".parts"] == [one.name for one in (tmp_path / "storage").iterdir()]
 
 
-def test_calls_without_files_go_on_while_s3_hangs(s3_server: "S3Server", tmp_path: Path) -> None:
-    """Those with files are told when it is over."""
-    settings = s3_server.new_bucket("hangs")
-    with serve(tmp_path, settings, request_timeout=2) as server:
-        assert ["a"] == put(server, "a", b"1").reports
-        link = link_to(server, "a")
-        s3_server.freeze()
-        try:
-            answer = put(server, "b", b"1")
-            assert (504, "TIMEOUT") == (answer.status, answer.code)
+def test_calls_without_files_go_on_while_s3_is_mute(s3_server: "S3Server", tmp_path: Path) -> None:
+    """Those with files are told, at once after the first ones, until it answers; no probe asks."""
+    with TcpProxy(s3_server.port) as proxy, ThreadPoolExecutor(CROWD) as clients:
+        settings = s3_server.new_bucket("mute") | {"endpoint_url": f"http://127.0.0.1:{proxy.port}"}
+        with serve(tmp_path, {**settings, "read_timeout": 6}) as server:
+            assert ["a"] == put(server, "a", b"1").reports
+            link = link_to(server, "a")
+            proxy.stall()
+            waiting = [clients.submit(server.call, "/walker/get", name="a") for _ in range(CROWD)]
+            wait_until(lambda: proxy.open >= AT_ONCE, within=30, what="a crowd before S3")
+            for number in range(20):
+                assert [number] == server.call("/walker/count", number=number).reports
+            assert not all(one.done() for one in waiting)
+            answers = [one.result(60) for one in waiting]
+            assert {(503, "NO_FILES", "5")} == {
+                (one.status, one.code, one.headers["Retry-After"]) for one in answers
+            }
+            for answer in (put(server, "b", b"1"), follow(server, link)):
+                assert (503, "NO_FILES") == (answer.status, answer.code)
+            log = server.log.read_text()
+            assert 1 == log.count("files are refused until it answers")
+            assert settings["secret_access_key"] not in log
             assert 200 == server.get("/healthz/ready").status
-        finally:
-            s3_server.thaw()
-        assert b"1" == follow(server, link).body
-        s3_server.kill9()
-        try:
-            answer = put(server, "b", b"1")
-            assert answer.status in (503, 504)
-        finally:
-            s3_server.start()
-        wait_until(lambda: put(server, "b", b"1").status == 200, within=60, what="the way back")
+            proxy.resume()
+            wait_until(lambda: put(server, "b", b"1").status == 200, within=60, what="a way back")
+            assert b"1" == follow(server, link).body
+            asked = proxy.bytes_up
+            for path in ("/healthz/live", "/healthz/ready"):
+                assert 200 == server.get(path).status
+            assert asked == proxy.bytes_up

@@ -53,7 +53,7 @@ class S3Server(Process):
         with socket.create_connection((HOST, self.port), timeout=1) as connection:
             head = f"GET /minio/health/ready HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n"
             connection.sendall(head.encode())
-            return b" 200 " in connection.recv(64)
+            return b" 200 " in connection.recv(64) and self._data.is_dir()
 
     def new_bucket(self, name: str) -> dict[str, str]:
         """Make a bucket, and return the settings of `[converge.storage]` for it."""

@@ -16,6 +16,7 @@ from jac_converge.app_runtime.files.links import LONGEST, Links, disposition
         ("//a", "a"),
         ("été/ö %.txt", "été/ö %.txt"),
         ("a" * 200, "a" * 200),
+        ("e\u0301 \U0001f469\u200d\U0001f680", "e\u0301 \U0001f469\u200d\U0001f680"),
     ],
 )
 def test_key_has_one_form(given_key: str, key: str) -> None:
@@ -42,6 +43,10 @@ def test_key_has_one_form(given_key: str, key: str) -> None:
         "a\0b",
         "a\nb",
         "a\x7fb",
+        "a\x85b",
+        "a\u2028b",
+        "a\u202egpj.exe",
+        "a\ufffeb",
         "a" * 201,
         "a/" * 450 + "b",
         "\ud800",

@@ -1,0 +1,83 @@
+"""Files that several pods would keep apart: refused before anything is planned.
+
+What one pod stores on its disk, no other has, and it goes with the pod. An app says that it keeps
+files there in jac.toml, or by a call of `store()`. It changes with how an app says so.
+"""
+
+import re
+from collections.abc import Mapping
+
+from jac_converge.config.load import App, ConfigError
+from jac_converge.config.rules import most_pods
+
+__all__ = ["call_of", "refuse_files_apart"]
+
+_UNREAD = re.compile(
+    r'"""[\s\S]*?"""|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|#\*[\s\S]*?\*#|#[^\n]*'
+)
+"""Texts and comments of Jac and Python."""
+_CALL = re.compile(r"(?<![\w.])store\s*\(|(?<![\w.])own_files\s*\(")
+_OTHER = re.compile(
+    r"\b(?:def|can|walker|node|edge|obj|class|glob|has|as)\s+(?::\w+\s+)*store\b"
+    r"|\bimport\b[^;{]*\{[^}]*\bstore\b|(?<![\w.])store\s*(?::[^;=]*)?=[^=]"
+)
+"""The app has a `store` of its own."""
+
+
+def refuse_files_apart(app: App) -> None:
+    """Look whether several pods are to keep files on disk.
+
+    Raises:
+        ConfigError: they are.
+    """
+    path, pods = most_pods(app.settings.kubernetes)
+    storage = app.settings.storage
+    if storage.kind != "disk" or pods <= 1:
+        return
+    if storage.model_fields_set & {"kind", "path"}:
+        why = "[converge.storage] keeps files on disk"
+    elif (found := call_of(_code_of(app))) is not None:
+        why = f"{found} and [converge.storage] has no bucket"
+    else:
+        return
+    key = ".".join(map(str, ("converge", *path)))
+    message = (
+        f"{pods} pods share no disk, but {why}: a file of one is not there for the others, and "
+        f'goes with its pod; set [converge.storage] kind = "s3" and bucket, or {path[-1]} = 1'
+    )
+    raise ConfigError(app.problem(key, message))
+
+
+def call_of(code: Mapping[str, str]) -> str | None:
+    r"""Find a call that keeps files, and say where it is; None: there is none.
+
+    Args:
+        code: name of a file -> what is in it.
+
+    >>> call_of({"app.jac": "# store()\nwalker a {}\nglob files = store();"})
+    'app.jac:3 calls store()'
+    >>> call_of({"app.jac": "def store(a: int) -> int { return a; } glob b = store(1);"})
+    """
+    bare = {name: _UNREAD.sub(_blank, text) for name, text in code.items()}
+    own = any(_OTHER.search(text) for text in bare.values())
+    for name, text in bare.items():
+        for found in _CALL.finditer(text):
+            called = found[0].rstrip("( \t\n")
+            if called == "own_files" or not own:
+                return f"{name}:{text.count('\n', 0, found.start()) + 1} calls {called}()"
+    return None
+
+
+def _blank(found: re.Match[str]) -> str:
+    return "\n" * found[0].count("\n")
+
+
+def _code_of(app: App) -> dict[str, str]:
+    # Here, because most apps run in one pod, or say where their files are.
+    from jac_converge.reconciler.image.files import app_files  # noqa: PLC0415
+
+    return {
+        name: file.read_text(encoding="utf-8", errors="replace")
+        for name, file in app_files(app.root).items()
+        if file.suffix == ".jac"
+    }
