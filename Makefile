@@ -54,8 +54,14 @@ lint: .venv/.dev typed ## ruff, import contracts, spelling, Dockerfile
 typed: .venv/.dev
 	@rm -rf .build/typed && $(BIN)/python -m pip install --quiet --no-deps --target .build/typed . && rm -rf build
 
-types: .venv/.dev typed ## mypy --strict, on a regular install
+# What `jac scale` runs has to do without what only POSIX has.
+ON_WINDOWS := -p jac_converge.reconciler -p jac_converge.config -m jac_converge.app_runtime.syntax \
+	-m jac_converge.app_runtime.bridge.precompile -m jac_converge.app_runtime.flags
+
+types: .venv/.dev typed ## mypy --strict, on a regular install; of jac scale as on Windows, too
 	@cd .build/typed && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p jac_converge
+	@cd .build/typed && ../../$(BIN)/mypy --config-file ../../pyproject.toml --platform win32 --no-warn-unreachable \
+		--cache-dir .windows $(ON_WINDOWS)
 	@MYPYPATH=.build/typed $(BIN)/mypy --explicit-package-bases tests benchmarks
 
 format: .venv/.dev ## let ruff format and fix

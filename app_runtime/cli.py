@@ -28,6 +28,9 @@ ONE_JOB = (
     "give one of --check, --export, --import, --collect and --create-admin; "
     "--yes goes with --collect"
 )
+NO_WINDOWS = (
+    "jac serve needs Linux or macOS; on Windows, run it in WSL (jac scale runs on Windows itself)"
+)
 NO_JACLANG = "jaclang is not installed here; pip install 'jaclang>=0.16.7,<0.17'"
 
 
@@ -48,6 +51,8 @@ def serve(
 ) -> int:
     """Run `jac serve FILE` until told to stop, or one job on its data; returns the exit code."""
     configure_logging(json_lines=wants_json(os.environ))
+    if sys.platform == "win32":
+        return _complain(NO_WINDOWS, USAGE)
     jobs = (check, export, import_, collect, create_admin)
     asked = [job for job in jobs if job is not None and job is not False]
     if len(asked) > 1 or (yes and not collect):

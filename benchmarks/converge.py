@@ -198,7 +198,7 @@ def _saves(table: Table, it: Deployed, counts: Counts) -> None:
     """From the save of jac.toml until a watch of the API server shows it."""
     file, taken = it.file.with_name("jac.toml"), []
     fixed = CONFIGURATION.replace("min_replicas = 2\nmax_replicas = 6", "enabled = false")
-    path = path_of("Deployment", NAMESPACE, APP)
+    path = path_of("Deployment", NAMESPACE)
     for number in range(counts.saves + 1):
         wanted = 2 + number % 2
         text = fixed.replace(
@@ -208,8 +208,9 @@ def _saves(table: Table, it: Deployed, counts: Counts) -> None:
         new.write_text(text)
         calm(it.api, APP, NAMESPACE)
         time.sleep(0.3 + 0.037 * (number % 5))  # not in step with the looks at the file
+        # That of the list: the Deployment's own may be from before etcd was compacted.
         version = it.api.get(path)["metadata"]["resourceVersion"]
-        with it.server.api.watch(path_of("Deployment", NAMESPACE), version=version) as watch:
+        with it.server.api.watch(path, version=version) as watch:
             began = time.perf_counter()
             new.replace(file)
             for event in watch:

@@ -173,7 +173,7 @@ class MongodbSettings(_Table):
     """Container image."""
 
     storage: MemoryQuantity = "8Gi"
-    """Size of the data volume."""
+    """Size of the data volume; it may grow, and does so live, but never shrinks."""
 
     storage_class: Given[str] = None
     """StorageClass of the data volume; the cluster's default when not given."""

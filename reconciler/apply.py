@@ -79,6 +79,8 @@ def apply_plan(
     for step in plan.writes:
         if stop.is_set():
             break
+        if _is_premature(step, results):
+            continue
         error: ClusterError | None = None
         try:
             take = partial(_take_if, allowed, step, cluster)
@@ -95,6 +97,15 @@ def apply_plan(
         if error and not allowed():
             break
     return Outcome(plan=plan, results=tuple(results), baselines=baselines)
+
+
+def _is_premature(step: Write, results: list[Result]) -> bool:
+    """Whether a StatefulSet waits for a volume that did not grow; the next plan tries both."""
+    return (
+        isinstance(step, Recreate)
+        and step.leaves_pods
+        and any(it.error and it.step.key.kind == "PersistentVolumeClaim" for it in results)
+    )
 
 
 def _take_if(allowed: Callable[[], bool], step: Write, cluster: Cluster) -> Object | None:
@@ -119,6 +130,10 @@ def _take(step: Write, cluster: Cluster) -> Object | None:
             if replicas is None:
                 return cluster.apply(guarded)
             return _hand_over_and_apply(cluster, guarded, replicas)
+        case Recreate(live=live, leaves_pods=True):
+            # In the version that was judged: what it says of its volumes decides what is safe.
+            cluster.delete(live, unchanged=True, alone=True)
+            return None
         case Recreate(live=live) | Delete(live=live):
             cluster.delete(live)
             return None

@@ -65,12 +65,13 @@ class Cluster(Protocol):
         """Apply a JSON patch; `Invalid` when it does not fit what is there now."""
         ...
 
-    def delete(self, obj: Object, *, unchanged: bool = False) -> None:
+    def delete(self, obj: Object, *, unchanged: bool = False, alone: bool = False) -> None:
         """Delete exactly this object (by UID), in the background.
 
         Args:
             obj: as read before.
             unchanged: only in the version that was read; else `Conflict`.
+            alone: what belongs to it stays, and belongs to nobody then.
         """
         ...
 

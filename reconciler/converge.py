@@ -4,7 +4,7 @@ Remembers, between passes, what the server accepted from us: that is what drift 
 against.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from secrets import token_urlsafe
@@ -39,8 +39,11 @@ from jac_converge.reconciler.snapshot import Policy, Preview, Snapshot
 from jac_converge.reconciler.steps import Create, Delete, Plan, Recreate
 from jac_converge.reconciler.unwanted import Unwanted
 from jac_converge.reconciler.version import Version, restored, version_of
+from jac_converge.reconciler.volume_growth import claims_of, growing_claims, growth_note
 
 __all__ = ["WATCHED", "Converger"]
+
+_CLAIM = "PersistentVolumeClaim"
 
 WATCHED = (*KINDS, POD)
 """Every kind that is read: those we write, and pods for their reasons."""
@@ -110,6 +113,8 @@ class Converger:
             told.append(str(self._unreadable))
         if self.stand_in:
             told.append(self.stand_in)
+        claims = (it for key, it in self.mirror.snapshot().items() if key.kind == _CLAIM)
+        told += filter(None, map(growth_note, claims))
         return tuple(told)
 
     @property
@@ -138,7 +143,7 @@ class Converger:
         """
         live = self.mirror.snapshot()
         self.desired = self.build(app)
-        self._find_unlabelled(self.desired, live)
+        self._find_unlabelled(map(key_of, self.desired), live)
         self._useless = unmatched(app.settings.watch.ignored, self.desired)
         policy = replace(policy, ignore=(*app.settings.watch.ignored, *policy.ignore))
         accepted = self._accepted
@@ -147,6 +152,9 @@ class Converger:
         snapshot = Snapshot(live=live, baselines=accepted.baselines)
         surveyed = desired if complete else unsurveyed(desired, snapshot)
         surveyed = tuple(obj for obj in surveyed if key_of(obj) not in unasked)
+        # Its volumes are used by a StatefulSet whether they have labels or not.
+        self._find_unlabelled(claims_of(it for it in surveyed if key_of(it) in live), live)
+        surveyed += tuple(growing_claims(desired, live))
         previews = dict(self._previews(surveyed, live))
         if not complete:
             previews |= self._unwanted.previews(desired, live, self.clock())
@@ -276,10 +284,9 @@ class Converger:
             secret = {**known, "data": {**known["data"], **found}}
         return credentials_from(secret, token=_token)
 
-    def _find_unlabelled(self, desired: tuple[Object, ...], live: dict[ObjectKey, Object]) -> None:
+    def _find_unlabelled(self, keys: Iterable[ObjectKey], live: dict[ObjectKey, Object]) -> None:
         """Look by name for what the label selector does not show: it may be there all the same."""
-        for obj in desired:
-            key = key_of(obj)
+        for key in keys:
             if key not in live and (found := self._get(key, live)):
                 live[key] = found
 

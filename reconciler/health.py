@@ -14,7 +14,7 @@ from typing import Any, Literal
 from jac_converge.reconciler.objects import Object
 from jac_converge.reconciler.pod_trouble import Trouble, condition_of, cut, trouble_of
 
-__all__ = ["Health", "health_of"]
+__all__ = ["Health", "covers", "health_of"]
 
 type State = Literal["current", "progressing", "failed"]
 
@@ -105,18 +105,18 @@ def _is_replica_of(deployment: Object, pod: Object) -> bool:
 
 def _is_made_from(template: Mapping[str, Any], pod: Object) -> bool:
     marks: Mapping[str, Any] = template.get("metadata") or {}
-    return _covers(pod["spec"], template["spec"]) and all(
-        _covers(pod["metadata"].get(key) or {}, marks.get(key) or {})
+    return covers(pod["spec"], template["spec"]) and all(
+        covers(pod["metadata"].get(key) or {}, marks.get(key) or {})
         for key in ("labels", "annotations")
     )
 
 
-def _covers(whole: Any, part: Any) -> bool:
+def covers(whole: Any, part: Any) -> bool:
     """Whether everything in `part` is in `whole` too; admission only ever adds."""
     if isinstance(whole, dict) and isinstance(part, dict):
-        return all(key in whole and _covers(whole[key], value) for key, value in part.items())
+        return all(key in whole and covers(whole[key], value) for key, value in part.items())
     if isinstance(whole, list) and isinstance(part, list):
-        return all(any(_covers(there, here) for there in whole) for here in part)
+        return all(any(covers(there, here) for there in whole) for here in part)
     return bool(whole == part)
 
 

@@ -224,12 +224,12 @@ class KubeCluster:
             content_type="application/json-patch+json",
         )
 
-    def delete(self, obj: Object, *, unchanged: bool = False) -> None:
+    def delete(self, obj: Object, *, unchanged: bool = False, alone: bool = False) -> None:
         """See `Cluster.delete`."""
         kind, metadata = _kind_of(obj), obj["metadata"]
         same = ("uid", "resourceVersion") if unchanged else ("uid",)
         options = {
-            "propagationPolicy": "Background",
+            "propagationPolicy": "Orphan" if alone else "Background",
             "preconditions": {name: metadata[name] for name in same},
         }
         try:

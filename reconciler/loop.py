@@ -240,7 +240,7 @@ class Loop:
         self._note_what_was_done(outcome)
         p.view.applied(outcome, heals)
         self._give_in(outcome)
-        again = any(isinstance(step, Recreate) for step in plan.writes)
+        again = any(isinstance(it.step, Recreate) and not it.error for it in outcome.results)
         p.trigger.poke("content" if again else "status")
         return outcome.errors
 

@@ -149,7 +149,10 @@ class Mirror:
         with self._lock:
             self._removed.append(uid)
             current = self._objects.get(key)
-            if current is not None and current["metadata"]["uid"] == uid:
+            if current is None or current["metadata"]["uid"] != uid:
+                return
+            # The watch was quicker than the answer, and will tell the end of what finalizers hold.
+            if not current["metadata"].get("deletionTimestamp"):
                 self._pending.pop(key, None)
                 self._drop(key)
 

@@ -31,6 +31,7 @@ from jac_converge.reconciler.ownership import FIELD_MANAGER, order_of, owner_of
 from jac_converge.reconciler.prune import prune_steps
 from jac_converge.reconciler.snapshot import Baseline, Policy, Snapshot
 from jac_converge.reconciler.steps import (
+    LEFT_ALONE,
     OWNERS,
     Create,
     Hold,
@@ -42,15 +43,13 @@ from jac_converge.reconciler.steps import (
     Update,
 )
 from jac_converge.reconciler.version import config_sources
-from jac_converge.reconciler.volume_growth import volume_advice
+from jac_converge.reconciler.volume_growth import growth_steps, regrown
 
 __all__ = ["make_plan", "unsurveyed"]
 
 _COUNT = readable(REPLICAS)
 _SEAL: FieldPath = ("f:immutable",)
 """What makes the data of a ConfigMap or Secret final, and cannot be taken back itself."""
-
-_LEFT_ALONE = "drift is left alone ([converge.watch] mode)"
 
 _RECREATED = frozenset(
     {
@@ -99,6 +98,9 @@ def make_plan(
     steps = [_step_for(app_name, obj, desired, snapshot, policy) for obj in ordered]
     refused = {step.key for step in steps if isinstance(step, Refuse)}
     steps = [_with_its_configuration(step, refused) for step in steps]
+    # First: a StatefulSet follows the size of its volumes.
+    settable = [obj for obj in desired if key_of(obj) not in refused]
+    steps = [*growth_steps(app_name, settable, snapshot, policy), *steps]
     pruned = list(prune_steps(app_name, desired, snapshot, policy))
     # An autoscaler that is on its way out must not fight the fixed count that replaces it.
     first = [step for step in pruned if step.key.kind == "HorizontalPodAutoscaler"]
@@ -147,7 +149,7 @@ def _step_for(
         if preview and preview.answer is None:
             return _refused(key, preview.rejected)
         if policy.mode != "heal" and _accepted(obj, snapshot.baselines.get(key)):
-            reason = f"it was deleted; {_LEFT_ALONE}"
+            reason = f"it was deleted; {LEFT_ALONE}"
             return Keep(key=key, reason=reason, left=True, told=policy.mode == "warn")
         return _create(obj, desired, snapshot)
     if live["metadata"].get("deletionTimestamp"):
@@ -161,6 +163,9 @@ def _step_for(
     if preview and preview.answer is None and not _is_in_the_way(drift, preview.rejected):
         if isinstance(preview.rejected, Invalid) and not live["metadata"].get("managedFields"):
             return _ask_who_owns_what(obj, live)
+        if key.kind == "StatefulSet" and isinstance(preview.rejected, Immutable):
+            growth = regrown(app_name, obj, live, snapshot, policy)
+            return growth or _rejected(obj, live, preview.rejected)
         return _rejected(obj, live, preview.rejected)
     if not changes:
         return Keep(key=key)
@@ -181,8 +186,8 @@ def _step_for(
 
 def _left(key: ObjectKey, changes: tuple[Change, ...], drift: Drift | None, policy: Policy) -> Keep:
     if policy.mode == "off":
-        return Keep(key=key, reason=_LEFT_ALONE, left=True)
-    return Keep(key=key, reason=_LEFT_ALONE, left=True, changes=changes, drift=drift, told=True)
+        return Keep(key=key, reason=LEFT_ALONE, left=True)
+    return Keep(key=key, reason=LEFT_ALONE, left=True, changes=changes, drift=drift, told=True)
 
 
 def _is_drift_alone(obj: Object, live: Object, snapshot: Snapshot) -> bool:
@@ -359,8 +364,7 @@ def _rejected(obj: Object, live: Object, error: ClusterError | None) -> Step:
         return _refused(key, error)
     if key.kind in _RECREATED:
         return Recreate(desired=obj, live=live, reason=error.cause)
-    why = (key.kind == "StatefulSet" and volume_advice(obj, live)) or error.cause
-    return Refuse(key=key, reason=f"it holds data and cannot change in place: {why}")
+    return Refuse(key=key, reason=f"it holds data and cannot change in place: {error.cause}")
 
 
 def _refused(key: ObjectKey, error: ClusterError | None) -> Refuse:

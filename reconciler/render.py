@@ -219,6 +219,8 @@ def result_line(result: Result) -> str:
     step = result.step
     if isinstance(step, Update) and step.takes_over:
         return f"{step.key} taken over{_from([step])} (no restart; every value stays)"
+    if isinstance(step, Recreate) and step.leaves_pods:
+        return f"{step.key} deleted without its pods, to be created again around them"
     told = f": {_what(step, step.edits)} ({step.effect})" if isinstance(step, Update) else ""
     return f"{step.key} {done[step.verb]}{told}"
 
@@ -338,6 +340,8 @@ def _remark(step: Step) -> str:
             return f" ({step.effect}{by})"
         case Keep(reason=reason) | Hold(reason=reason) | Refuse(reason=reason):
             return f": {reason}" if reason else ""
+        case Recreate(reason=reason, leaves_pods=True):
+            return f" (created again around its pods: {reason})"
         case Recreate(reason=reason):
             return f" (deleted and created again: {reason})"
         case _:

@@ -11,7 +11,9 @@ from jac_converge.reconciler.ignoring import Rules
 from jac_converge.reconciler.objects import Object, ObjectKey, key_of
 
 __all__ = [
+    "LEFT_ALONE",
     "OWNERS",
+    "VOLUME_SIZE",
     "Create",
     "Delete",
     "Hold",
@@ -28,7 +30,13 @@ type Verdict = Literal["converged", "failed", "stopped"]
 """How a run ended."""
 
 
+LEFT_ALONE = "drift is left alone ([converge.watch] mode)"
+
+
 OWNERS = "metadata.managedFields"
+
+VOLUME_SIZE = "spec.resources.requests.storage"
+"""Of a PersistentVolumeClaim."""
 
 
 _OUT_OF_DATE = f"metadata.annotations.{KUBECTL_NOTES}"
@@ -80,8 +88,12 @@ class Update:
         return all(change.path in {OWNERS, _OUT_OF_DATE} for change in self.changes)
 
     @property
-    def effect(self) -> Literal["rolling restart", "no restart"]:
-        """What running pods will notice."""
+    def effect(self) -> Literal["rolling restart", "no restart", "needs volume expansion"]:
+        """What running pods will notice, or what else has to follow."""
+        if self.key.kind == "PersistentVolumeClaim" and any(
+            change.path == VOLUME_SIZE for change in self.changes
+        ):
+            return "needs volume expansion"
         rolls = self.key.kind in _ROLLED and any(
             change.path.startswith("spec.template") for change in self.changes
         )
@@ -96,6 +108,8 @@ class Recreate:
     desired: Object
     live: Object
     reason: str
+    leaves_pods: bool = False
+    """Whether only the object itself goes, and finds its pods and volumes again."""
 
     @property
     def key(self) -> ObjectKey:

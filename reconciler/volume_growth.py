@@ -1,51 +1,252 @@
-"""Why the volumes of a StatefulSet do not follow jac.toml, and what to do. Pure.
+"""Volumes that are smaller than jac.toml says: which, whether they may grow, and around what. Pure.
 
-The server takes no change of `volumeClaimTemplates`, and what it says of that names no way out. It
-changes when volumes are grown by us.
+A volume grows by its claim, and the server says in a dry run whether its StorageClass lets it. A
+StatefulSet does not take another size for its volumes in place: it is deleted without its pods and
+volumes, and created again around them. Everything is derived from what is there, so that a run
+that died halfway is finished by the next one. It changes when Kubernetes does any of this itself
+(KEP-4650).
 """
 
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 from jac_converge.config.quantity import memory_bytes
-from jac_converge.reconciler.objects import Object
+from jac_converge.reconciler.drift import Change, additions
+from jac_converge.reconciler.health import covers
+from jac_converge.reconciler.objects import Object, ObjectKey, key_of
+from jac_converge.reconciler.ownership import owner_of
+from jac_converge.reconciler.pod_trouble import condition_of, cut
+from jac_converge.reconciler.snapshot import Policy, Snapshot
+from jac_converge.reconciler.steps import (
+    LEFT_ALONE,
+    VOLUME_SIZE,
+    Keep,
+    Recreate,
+    Refuse,
+    Update,
+)
 
-__all__ = ["volume_advice"]
+__all__ = ["claims_of", "growing_claims", "growth_note", "growth_steps", "regrown"]
+
+_CLAIM: Final = "PersistentVolumeClaim"
+
+_CONDITIONS: Final = (
+    "ControllerResizeError",
+    "NodeResizeError",
+    "FileSystemResizePending",
+    "Resizing",
+)
+"""What a claim tells of its growth; the worst first."""
+
+_FINAL: Final = ("podManagementPolicy", "selector", "serviceName")
+"""Of a StatefulSet: what else does not change in place, since its pods hang on it."""
 
 
-def volume_advice(desired: Object, live: Object) -> str:
-    """What a person can do about each claim that differs; empty where none does."""
-    before = {claim["metadata"]["name"]: claim.get("spec") or {} for claim in _claims(live)}
-    found = (
-        _advice(live["metadata"], claim["metadata"]["name"], before[name], claim.get("spec") or {})
-        for claim in _claims(desired)
-        if (name := claim["metadata"]["name"]) in before
-    )
-    return "; ".join(advice for advice in found if advice)
+def claims_of(desired: Iterable[Object]) -> Iterator[ObjectKey]:
+    """The claims that desired StatefulSets use, there or not."""
+    for obj in desired:
+        if obj["kind"] == "StatefulSet":
+            yield from _claims(obj)
 
 
-def _claims(obj: Object) -> list[dict[str, Any]]:
-    return obj["spec"].get("volumeClaimTemplates") or []
+def growing_claims(desired: Iterable[Object], live: Mapping[ObjectKey, Object]) -> Iterator[Object]:
+    """What to apply to each claim that is smaller than it should be: its size, and nothing else."""
+    for obj in desired:
+        if obj["kind"] != "StatefulSet":
+            continue
+        for key, wanted in _claims(obj).items():
+            claim = live.get(key)
+            if claim is None or claim["metadata"].get("deletionTimestamp"):
+                continue
+            if 0 < _bytes(_size_of(claim)) < _bytes(wanted):
+                yield _sized(claim, wanted)
 
 
-def _advice(owner: dict[str, Any], name: str, before: Object, after: Object) -> str:
-    kept = before.get("storageClassName")
-    if after.get("storageClassName") not in {None, kept}:
-        return f"a volume keeps its class: put storage_class back to {kept!r}"
-    try:
-        wanted = after["resources"]["requests"]["storage"]
-        was = before["resources"]["requests"]["storage"]
-        more = memory_bytes(wanted) - memory_bytes(was)
-    except (KeyError, ValueError):
-        # Not ours to begin with: whoever made it may have spelled it in any way.
+def growth_steps(
+    app_name: str, desired: Iterable[Object], snapshot: Snapshot, policy: Policy
+) -> Iterator[Update | Keep]:
+    """Decide about every claim that is smaller than it should be.
+
+    Args:
+        app_name: name of the app, as its labels carry it.
+        desired: every object that should be there.
+        snapshot: has a preview for each of `growing_claims`.
+        policy: what the plan may do.
+    """
+    for obj in desired:
+        accepted = snapshot.baselines.get(key_of(obj))
+        # Where jac.toml says what it said before, somebody else made the difference.
+        left = policy.mode != "heal" and accepted is not None and accepted.desired == obj
+        for wanted in growing_claims((obj,), snapshot.live):
+            key = key_of(wanted)
+            live = snapshot.live[key]
+            before, after = _size_of(live), _size_of(wanted)
+            changes = (Change(path=VOLUME_SIZE, before=before, after=after),)
+            if left:
+                told = policy.mode == "warn"
+                shown = changes if told else ()
+                yield Keep(key=key, reason=LEFT_ALONE, left=True, changes=shown, told=told)
+            elif obstacle := _claim_obstacle(app_name, key, snapshot, policy):
+                yield Keep(key=key, reason=f"it stays at {before}: {obstacle}")
+            else:
+                yield Update(desired=wanted, live=live, changes=changes)
+
+
+def regrown(
+    app_name: str, obj: Object, live: Object, snapshot: Snapshot, policy: Policy
+) -> Recreate | Refuse | None:
+    """Decide about a StatefulSet that cannot change in place; None: not for its volumes' sake."""
+    if _names(obj) != _names(live):
+        return None
+    why = _another_class(obj, live)
+    if not why and not _differs_in_size_alone(obj, live):
+        return None
+    if why := why or next(_obstacles(app_name, obj, live, snapshot, policy), ""):
+        reason = f"it holds data and cannot change in place: {why}"
+        return Refuse(key=key_of(obj), reason=reason)
+    pods = "its pods roll to what else changed" if _rolls(obj, live) else "no pod restarts"
+    reason = f"the size of its volumes does not change in place; volumes stay, {pods}"
+    return Recreate(desired=obj, live=live, reason=reason, leaves_pods=True)
+
+
+def growth_note(claim: Object) -> str:
+    """How far a volume that grows has come; empty where none does.
+
+    >>> grown = {"spec": {"resources": {"requests": {"storage": "9Gi"}}},
+    ...          "status": {"capacity": {"storage": "9Gi"}}}
+    >>> growth_note(grown)
+    ''
+    """
+    wanted = _size_of(claim)
+    now = str(((claim.get("status") or {}).get("capacity") or {}).get("storage") or "")
+    if not 0 < _bytes(now) < _bytes(wanted):
         return ""
-    if more < 0:
-        return f"a volume does not shrink: put storage back to {was!r}"
-    if more == 0:
+    told = f"{key_of(claim)} grows from {now} to {wanted}"
+    for name in _CONDITIONS:
+        condition = condition_of(claim, name)
+        if condition.get("status") == "True":
+            words = cut(condition.get("message", ""))
+            return f"{told} ({name}{f': {words}' if words else ''})"
+    return told
+
+
+def _obstacles(
+    app_name: str, obj: Object, live: Object, snapshot: Snapshot, policy: Policy
+) -> Iterator[str]:
+    """What keeps a StatefulSet from another size of its volumes, and what to do."""
+    templates = {it["metadata"]["name"]: it for it in _templates(live)}
+    for template in _templates(obj):
+        wanted = _size_of(template)
+        for key in _claims_of_template(obj, template):
+            claim = snapshot.live.get(key)
+            # Where there is none yet, its controller may be about to make one of the old size.
+            size = _size_of(claim or templates[template["metadata"]["name"]])
+            if _bytes(size) > _bytes(wanted):
+                yield f"a volume does not shrink: put storage back to {size!r}"
+    for grown in growing_claims((obj,), snapshot.live):
+        key = key_of(grown)
+        if obstacle := _claim_obstacle(app_name, key, snapshot, policy):
+            yield f"{key}: {obstacle}"
+    retention = live["spec"].get("persistentVolumeClaimRetentionPolicy") or {}
+    if retention.get("whenDeleted", "Retain") != "Retain":
+        yield "put its persistentVolumeClaimRetentionPolicy back to whenDeleted: Retain first"
+
+
+def _claim_obstacle(app_name: str, key: ObjectKey, snapshot: Snapshot, policy: Policy) -> str:
+    """Why a claim cannot grow, and what to do; empty where it can."""
+    claim, preview = snapshot.live[key], snapshot.previews.get(key)
+    back = f"put storage back to {_size_of(claim)!r}"
+    owner = owner_of(claim, app_name)
+    if owner != "us" and not (policy.adopt and owner == "nobody"):
+        return f"it is not ours; make it grow by hand, or {back}"
+    if preview is None or preview.answer is not None:
         return ""
-    kubectl, own = f"kubectl -n {owner['namespace']}", owner["name"]
-    patch = f'{{"spec":{{"resources":{{"requests":{{"storage":"{wanted}"}}}}}}}}'
+    cause = preview.rejected.cause if preview.rejected else "nobody knows why"
+    # The classes themselves we may not be allowed to read; the server always looks.
+    if (name := claim["spec"].get("storageClassName")) and "must support resize" in cause:
+        patch = f"kubectl patch storageclass {name} -p '{{\"allowVolumeExpansion\":true}}'"
+        return f"its StorageClass {name} lets no volume grow; {patch} if its driver can, or {back}"
+    return f"the server does not let it grow: {cause}; mend that, or {back}"
+
+
+def _another_class(obj: Object, live: Object) -> str:
+    for there, wanted in zip(_templates(live), _templates(obj), strict=True):
+        kept = there["spec"].get("storageClassName")
+        if wanted["spec"].get("storageClassName") not in {None, kept}:
+            return f"a volume keeps its class: put storage_class back to {kept!r}"
+    return ""
+
+
+def _differs_in_size_alone(obj: Object, live: Object) -> bool:
+    """Whether nothing but the size of volumes stands in the way of a change in place."""
+    wanted, there = obj["spec"], live["spec"]
+    pairs = [*zip(_templates(live), _templates(obj), strict=True)]
     return (
-        f"a volume grows by hand, if its StorageClass lets it: {kubectl} patch pvc {name}-{own}-0 "
-        f"-p '{patch}' && {kubectl} delete statefulset {own} --cascade=orphan; then it is created "
-        "again around its pod, which does not restart"
+        any(_bytes(_size_of(one)) != _bytes(_size_of(two)) for one, two in pairs)
+        and all(covers(_without_size(one), _without_size(two)) for one, two in pairs)
+        and all(wanted[name] == there.get(name) for name in _FINAL if name in wanted)
     )
+
+
+def _rolls(obj: Object, live: Object) -> bool:
+    """Whether the new StatefulSet's pods are others than the old one's."""
+    template = ("f:spec", "f:template")
+    added = (path for _, paths in additions(live) for path in paths)
+    return not covers(live["spec"].get("template"), obj["spec"].get("template")) or any(
+        path[:2] == template for path in added
+    )
+
+
+def _claims(obj: Object) -> dict[ObjectKey, str]:
+    """Each claim that a StatefulSet uses, and the size it should have."""
+    return {
+        key: _size_of(template)
+        for template in _templates(obj)
+        for key in _claims_of_template(obj, template)
+    }
+
+
+def _claims_of_template(obj: Object, template: Object) -> Iterator[ObjectKey]:
+    """No more than its pods use, whatever else has such a name."""
+    name, own = template["metadata"]["name"], obj["metadata"]["name"]
+    for ordinal in range(int(obj["spec"].get("replicas", 1))):
+        yield ObjectKey(_CLAIM, f"{name}-{own}-{ordinal}")
+
+
+def _names(obj: Object) -> list[str]:
+    return [template["metadata"]["name"] for template in _templates(obj)]
+
+
+def _templates(obj: Object) -> list[Object]:
+    templates = obj["spec"].get("volumeClaimTemplates") or ()
+    return [{**it, "spec": it.get("spec") or {}} for it in templates]
+
+
+def _size_of(claim: Object) -> str:
+    """The size that a claim, or the template of one, asks for; empty where it asks for none."""
+    resources = (claim.get("spec") or {}).get("resources") or {}
+    return str((resources.get("requests") or {}).get("storage") or "")
+
+
+def _bytes(size: str) -> int:
+    """Bytes, or 0: whoever made it may have spelled it in any way."""
+    try:
+        return memory_bytes(size)
+    except ValueError:
+        return 0
+
+
+def _without_size(template: Object) -> Object:
+    spec = {key: value for key, value in template["spec"].items() if key != "resources"}
+    return {**template, "spec": spec}
+
+
+def _sized(claim: Object, size: str) -> Object:
+    """With the UID, so that no other claim of that name is meant."""
+    metadata = claim["metadata"]
+    return {
+        "apiVersion": "v1",
+        "kind": _CLAIM,
+        "metadata": {"name": metadata["name"], "uid": metadata["uid"]},
+        "spec": {"resources": {"requests": {"storage": size}}},
+    }

@@ -28,6 +28,7 @@ from jac_converge.app_runtime.bridge.anchors import (
 from jac_converge.app_runtime.bridge.changes import Changes, collect
 from jac_converge.app_runtime.bridge.edges import Pages, page_ids
 from jac_converge.app_runtime.bridge.effects import Effects
+from jac_converge.app_runtime.bridge.memory_interface import MemoryInterface
 from jac_converge.app_runtime.bridge.reading import Reader
 from jac_converge.app_runtime.bridge.too_late import TooLate
 from jac_converge.app_runtime.bridge.undoing import take_back
@@ -56,11 +57,8 @@ def _uuid(id_: str) -> UUID:
     return made
 
 
-class RequestMemory:
-    """jaclang's memory interface over a `DocumentStore`, for one request and its `flow` threads."""
-
-    l2 = None
-    l3 = None
+class RequestMemory(MemoryInterface):
+    """jaclang's memory over a `DocumentStore`, for one request and its `flow` threads."""
 
     def __init__(
         self,
@@ -246,10 +244,6 @@ class RequestMemory:
             self.flush()
             self._reader.look_anew()
 
-    async def acommit(self, *anchor: Anchor | None) -> None:
-        """Commit, when asked."""
-        self.commit(*anchor)
-
     def flush(self, answer: Callable[[], Any] = bool) -> Any:
         """Write everything that changed, as one batch.
 
@@ -371,34 +365,6 @@ class RequestMemory:
                 if not take_back(anchor):
                     del self._anchors[key]
 
-    # What else jaclang asks of a memory.
-
-    def has(self, id_: UUID) -> bool:
-        """Say whether an anchor exists."""
-        return self.get(id_) is not None
-
-    def find(
-        self,
-        ids: UUID | Iterable[UUID],
-        filter: Callable[[Anchor], bool] | None = None,  # noqa: A002
-    ) -> Iterator[Anchor]:
-        """Yield the anchors that exist and pass the filter."""
-        found = self.batch_get([ids] if isinstance(ids, UUID) else list(ids))
-        return (anchor for anchor in found.values() if filter is None or filter(anchor))
-
-    def find_one(
-        self,
-        ids: UUID | Iterable[UUID],
-        filter: Callable[[Anchor], bool] | None = None,  # noqa: A002
-    ) -> Anchor | None:
-        """Return the first that `find` yields."""
-        return next(self.find(ids, filter), None)
-
-    def query(self, filter: Callable[[Anchor], bool] | None = None) -> Iterator[Anchor]:  # noqa: A002
-        """Yield what this request has in memory."""
-        anchors = list(self.get_mem().values())
-        return (anchor for anchor in anchors if filter is None or filter(anchor))
-
     def get_roots(self) -> Iterator[Root]:
         """Yield every root once: those of the store, and those made by this request."""
         self.go_on()
@@ -414,29 +380,6 @@ class RequestMemory:
         known = list(self._anchors.values())
         return {anchor.id: anchor for anchor in known if "archetype" in anchor.__dict__}
 
-    def is_available(self) -> bool:
-        """Say yes: a store that does not answer raises instead."""
-        return True
-
-    def is_recoverable_quarantine(self, id_: UUID) -> bool:  # noqa: ARG002
-        """Say yes, so that jaclang skips what it cannot load instead of deleting its edges."""
-        return True
-
-    def quarantine_ref(self, referrer: Anchor | None, stub: Anchor) -> None:
-        """Leave a dangling reference alone: reading does not write."""
-
-    def capabilities(self) -> set[str]:
-        """Offer no query pushdown."""
-        return set()
-
-    def execute_plan(self, plan: Any) -> Iterator[Anchor]:  # noqa: ARG002
-        """Yield nothing: no plan is ever pushed down to us."""
-        return iter(())
-
-    def abort(self) -> None:
-        """Forget what was changed."""
-        self.close()
-
     def close(self) -> None:
         """Forget everything, written or not."""
         self._anchors.clear()
@@ -444,19 +387,3 @@ class RequestMemory:
         self._missing.clear()
         self._reader = Reader(self._store)
         self.read = self._reader.read
-
-    async def aget(self, id_: UUID) -> Anchor | None:
-        """Return an anchor."""
-        return self.get(id_)
-
-    async def aput(self, anchor: Anchor) -> None:
-        """Take an anchor into the unit of work."""
-        self.put(anchor)
-
-    async def adelete(self, id_: UUID) -> None:
-        """Forget an anchor and remove its document at the commit."""
-        self.delete(id_)
-
-    async def ahas(self, id_: UUID) -> bool:
-        """Say whether an anchor exists."""
-        return self.has(id_)

@@ -105,7 +105,14 @@ def _name(digest: str) -> str:
     return f"blobs/{algorithm}/{value}"
 
 
-def write_archive(image: Image, name: str, layer: Callable[[Descriptor], Path], out: Path) -> None:
+def write_archive(
+    image: Image,
+    name: str,
+    layer: Callable[[Descriptor], Path],
+    out: Path,
+    *,
+    top_only: bool = False,
+) -> None:
     """Write an image as one file that every local cluster's tool reads.
 
     Args:
@@ -113,6 +120,7 @@ def write_archive(image: Image, name: str, layer: Callable[[Descriptor], Path], 
         name: `registry/repository:tag` that it gets where it is loaded.
         layer: gives the file of a layer.
         out: the file.
+        top_only: leave out every layer but the last, for a containerd that has the others.
     """
     config = json.loads(image.manifest)["config"]
     files = {image.digest: image.manifest, config["digest"]: image.config}
@@ -138,7 +146,7 @@ def write_archive(image: Image, name: str, layer: Callable[[Descriptor], Path], 
         _add(tar, "manifest.json", json.dumps(legacy).encode())
         for digest, content in files.items():
             _add(tar, _name(digest), content)
-        for descriptor in dict.fromkeys(image.layers):
+        for descriptor in dict.fromkeys(image.layers[-1:] if top_only else image.layers):
             info = tarfile.TarInfo(_name(descriptor.digest))
             info.size = descriptor.size
             with layer(descriptor).open("rb") as blob:

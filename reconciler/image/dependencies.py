@@ -13,18 +13,22 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distributions, requires
 from pathlib import Path
 from typing import Any, Final
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import NormalizedName, canonicalize_name
 
 from jac_converge.config.load import ConfigError, Problem
 from jac_converge.reconciler.errors import Invalid
 
 __all__ = ["Lock", "install", "lock_of"]
 
-_SERVES_WITHOUT: Final = ("kubernetes", "rich")
-"""A pod serves; it needs neither the cluster's client nor a terminal's table."""
+_SERVES_WITHOUT: Final = ("kubernetes", "packaging", "rich")
+"""A pod serves; it needs no client of a cluster, builds no image, and draws no table."""
 
 _PLATFORMS: Final = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
 
@@ -62,7 +66,7 @@ def lock_of(root: Path, *, app: bool = True) -> Lock:
     """
     serving = _serving()
     if not app:
-        return Lock(requirements=serving, pins=_installed())
+        return Lock(requirements=serving, pins=_pins(serving))
     written = root / "requirements.txt"
     text = written.read_text(encoding="utf-8") if written.is_file() else ""
     if "--hash=" in text:
@@ -74,7 +78,8 @@ def lock_of(root: Path, *, app: bool = True) -> Lock:
         raise ConfigError(Problem(file=str(written), line=None, key=None, message=message))
     theirs += _in_toml(root / "pyproject.toml", ("project", "dependencies"))
     theirs += _in_toml(root / "jac.toml", ("dependencies",))
-    return Lock(requirements=(*serving, *dict.fromkeys(theirs)), pins=_installed())
+    wanted = (*serving, *dict.fromkeys(theirs))
+    return Lock(requirements=wanted, pins=_pins(wanted))
 
 
 def _serving() -> tuple[str, ...]:
@@ -86,10 +91,32 @@ def _serving() -> tuple[str, ...]:
     return tuple(line for line in needed if name_of(line) not in _SERVES_WITHOUT)
 
 
-def _installed() -> tuple[str, ...]:
-    """What is installed here, as pins: the image runs what was tried."""
-    found = {name_of(found.name): found.version for found in distributions() if found.name}
-    return tuple(f"{name}=={version}" for name, version in sorted(found.items()))
+def _pins(requirements: Iterable[str]) -> tuple[str, ...]:
+    """What requirements lead to here, as pins: the image runs what was tried.
+
+    Not what is installed beside it: another linter makes no other image.
+    """
+    here = {canonicalize_name(found.name): found for found in distributions() if found.name}
+    reached: set[tuple[NormalizedName, str]] = set()
+    waiting = list(_extras(requirements, extra=""))
+    while waiting:
+        if (step := waiting.pop()) not in reached and step[0] in here:
+            reached.add(step)
+            name, extra = step
+            waiting += _extras(here[name].requires or (), extra=extra)
+    return tuple(f"{name}=={here[name].version}" for name in sorted({name for name, _ in reached}))
+
+
+def _extras(requirements: Iterable[str], *, extra: str) -> Iterator[tuple[NormalizedName, str]]:
+    """The packages of those requirements that count for extra, once for each extra of theirs."""
+    for line in requirements:
+        try:
+            wanted = Requirement(line)
+        except InvalidRequirement:  # a path, or the address of a repository: pip decides
+            continue
+        if wanted.marker is None or wanted.marker.evaluate({"extra": extra}):
+            for theirs in ("", *sorted(wanted.extras)):
+                yield canonicalize_name(wanted.name), theirs
 
 
 def name_of(requirement: str) -> str:

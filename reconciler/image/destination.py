@@ -30,6 +30,9 @@ _TOOLS: Final = {
 }
 """Kind of cluster -> the command that loads an archive, and where its program comes from."""
 
+_CONTAINERD: Final = frozenset({"kind", "microk8s"})
+"""Their tools hand an archive to `ctr image import`, and fail when it does."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalCluster:
@@ -41,6 +44,8 @@ class LocalCluster:
     """Loads the archive that stands for `ARCHIVE`."""
     install: str
     """Where its tool comes from."""
+    adds_layers: bool = False
+    """Takes an archive without the layers that its nodes have, and fails where one is missing."""
 
     def loading(self, archive: str) -> tuple[str, ...]:
         """The command for one archive."""
@@ -57,7 +62,12 @@ def local_cluster(platform: Platform) -> LocalCluster | None:
         return None
     command, install = _TOOLS[platform.kind]
     words = command.format(archive=ARCHIVE, cluster=platform.cluster)
-    return LocalCluster(name=platform.title, command=tuple(words.split()), install=install)
+    return LocalCluster(
+        name=platform.title,
+        command=tuple(words.split()),
+        install=install,
+        adds_layers=platform.kind in _CONTAINERD,
+    )
 
 
 def local_reference(app_name: str, digest: str) -> Reference:

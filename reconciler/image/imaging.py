@@ -18,6 +18,7 @@ from typing import Final
 from jac_converge.config.load import App, ConfigError, Problem
 from jac_converge.reconciler.build import check
 from jac_converge.reconciler.build.code import MOST
+from jac_converge.reconciler.errors import Invalid
 from jac_converge.reconciler.image.archive import write_archive
 from jac_converge.reconciler.image.blobs import Blobs, cache_folder
 from jac_converge.reconciler.image.destination import (
@@ -160,7 +161,7 @@ class Imaging:
         digest = made.image.digest
         if local:
             reference = str(local_reference(app.name, digest))
-            bring = partial(self._load, local, reference, partial(_archive, made, reference))
+            bring = partial(_load_built, local, reference, made)
             return _Built(reference=reference, bring=bring, notes=made.notes)
         build = app.settings.kubernetes.image_build
         place = Reference.parse(build.repository or "")
@@ -178,10 +179,8 @@ class Imaging:
         if local:
             reference = str(local_reference(app.name, digest))
             engine.tag(digest, reference)
-            save = partial(engine.save, reference)
-            return _Built(
-                reference=reference, bring=partial(self._load, local, reference, save), notes=notes
-            )
+            bring = partial(_load, local, reference, partial(engine.save, reference))
+            return _Built(reference=reference, bring=bring, notes=notes)
         reference = f"{build.repository}:{content_tag(digest)}"
         engine.tag(digest, reference)
         return _Built(reference=reference, bring=partial(_push_by, engine, reference), notes=notes)
@@ -193,15 +192,6 @@ class Imaging:
             push_image(registry, made.image, tag, layer=made.layer, base=made.base, say=say)
         finally:
             registry.close()
-
-    def _load(
-        self, local: LocalCluster, reference: str, write: Callable[[Path], None], say: Say
-    ) -> None:
-        say(f"loading {reference} into {local.name}")
-        with tempfile.TemporaryDirectory(prefix="jac-converge-") as folder:
-            archive = Path(folder, "image.tar")
-            write(archive)
-            run(local.loading(str(archive)), f"{reference} load")
 
     def _cluster_of_this_machine(self, app: App) -> LocalCluster:
         platform = self._platform()
@@ -227,9 +217,8 @@ class Imaging:
         return local
 
 
-def _nothing(say: Say) -> None:
-    """The image is where it has to be."""
-    del say
+def _nothing(_: object) -> None:
+    """The image is where it has to be; or everything is said."""
 
 
 def _push_by(engine: Engine, reference: str, say: Say) -> None:
@@ -237,8 +226,24 @@ def _push_by(engine: Engine, reference: str, say: Say) -> None:
     engine.push(reference)
 
 
-def _archive(made: Made, reference: str, archive: Path) -> None:
-    write_archive(made.image, reference, made.layer, archive)
+def _load_built(local: LocalCluster, reference: str, made: Made, say: Say) -> None:
+    archive = partial(write_archive, made.image, reference, made.layer)
+    if not local.adds_layers:
+        _load(local, reference, archive, say)
+        return
+    try:
+        # Mostly only the app has changed, and the rest takes seconds to be read again.
+        _load(local, reference, partial(archive, top_only=True), say)
+    except Invalid:
+        _load(local, reference, archive, _nothing)
+
+
+def _load(local: LocalCluster, reference: str, write: Callable[[Path], None], say: Say) -> None:
+    say(f"loading {reference} into {local.name}")
+    with tempfile.TemporaryDirectory(prefix="jac-converge-") as folder:
+        archive = Path(folder, "image.tar")
+        write(archive)
+        run(local.loading(str(archive)), f"{reference} load")
 
 
 def _platform_of_this_machine() -> str:

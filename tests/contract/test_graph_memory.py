@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from jac_converge.app_runtime.bridge import reading
 from jac_converge.app_runtime.stores import Conflict
 from tests.contract.graph_user import Counting, User, loaded, on_shelf
 
@@ -250,6 +251,13 @@ def _roots(own: Any, store: Counting) -> set[uuid.UUID]:
     return {root.id for root in roots}
 
 
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing grows stale on a machine that has other work, too."""
+    monkeypatch.setattr(reading, "FRESH", 600.0)
+
+
+@pytest.mark.usefixtures("unhurried")
 def test_chain_is_read_ahead(user: User) -> None:
     """Fifty hops cost far fewer round trips than hops."""
     user.call("chain", count=50)
@@ -257,6 +265,7 @@ def test_chain_is_read_ahead(user: User) -> None:
     assert user.store.trips <= 8
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_deleting_many_children_reads_ahead_ever_further(user: User) -> None:
     """The edge of each is needed, and those of all come in few round trips, each once."""
     user.call("seed", count=1000)
@@ -266,6 +275,7 @@ def test_deleting_many_children_reads_ahead_ever_further(user: User) -> None:
     assert [[]] == user.call("listed")
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_reading_ahead_goes_no_further_where_it_was_in_vain(user: User) -> None:
     """A chain among many other nodes wants few of those that come along."""
     user.call("chain_among_others", count=40, others=300)

@@ -19,6 +19,13 @@ sys.modules["jaclang"] = None
 from jac_converge.__main__ import main
 sys.exit(main(sys.argv[1:]))
 """
+ON_WINDOWS = """
+import sys
+import jac_converge.app_runtime.cli
+from jac_converge.__main__ import main
+sys.platform = "win32"
+sys.exit(main(sys.argv[1:]))
+"""
 LOADED = """
 import json, sys
 before = set(sys.modules)
@@ -61,6 +68,14 @@ def test_serve_says_what_it_needs_when_there_is_no_jaclang(tmp_path: Path) -> No
     assert 1 == ended.returncode
     assert "jaclang is not installed here; pip install" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_serve_names_wsl_on_windows(tmp_path: Path) -> None:
+    """Workers take over the sockets of their parent, and files are opened from their folder on."""
+    (tmp_path / "app.jac").write_text("")
+    ended = run(ON_WINDOWS, "serve", str(tmp_path / "app.jac"))
+    assert (2, "") == (ended.returncode, ended.stdout)
+    assert "on Windows, run it in WSL" in ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,17 @@ def test_mirror_shows_what_we_deleted_while_finalizers_hold_it(clock: Clock) -> 
     assert {} == clock.mirror.snapshot()
 
 
+def test_mirror_waits_for_the_end_of_what_the_watch_showed_leaving_first(clock: Clock) -> None:
+    """Nobody would tell the end of what was forgotten before."""
+    leaving = service("2")
+    leaving["metadata"]["deletionTimestamp"] = "2026-01-02T03:04:05Z"
+    clock.mirror.put(service("1"))
+    clock.mirror.put(leaving)
+    clock.mirror.forget(service("1"))
+    assert {KEY: leaving} == clock.mirror.snapshot()
+    assert ("content", {}) == (clock.mirror.drop(leaving), clock.mirror.snapshot())
+
+
 def test_mirror_forgets_no_successor(clock: Clock) -> None:
     """Somebody was quicker than our answer."""
     successor = service("9")

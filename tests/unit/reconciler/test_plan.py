@@ -685,6 +685,13 @@ def test_plan_sorts_its_steps_by_what_they_need() -> None:
         pytest.param("StatefulSet", "spec.template", "rolling restart", id="store template"),
         pytest.param("Deployment", "spec.replicas", "no restart", id="count"),
         pytest.param("ConfigMap", "spec.template.x", "no restart", id="no workload"),
+        pytest.param(
+            "PersistentVolumeClaim",
+            "spec.resources.requests.storage",
+            "needs volume expansion",
+            id="volume",
+        ),
+        pytest.param("PersistentVolumeClaim", "metadata.labels.a", "no restart", id="its label"),
     ],
 )
 def test_update_says_what_running_pods_will_notice(kind: str, path: str, effect: str) -> None:

@@ -52,6 +52,8 @@ DRIFT = Drift(
 )
 COUNT = Change(path="spec.replicas", before=5, after=2)
 DEPLOYMENT = obj("Deployment", spec={"replicas": 2})
+STORE = obj("StatefulSet")
+AROUND = Recreate(desired=STORE, live=live(STORE), reason="why", leaves_pods=True)
 
 
 def update(*changes: Change, kind: str = "Deployment", drift: Drift | None = None) -> Update:
@@ -86,6 +88,7 @@ EVERY_STEP = Plan(
         Hold(key=ObjectKey("Deployment", "c"), reason="waits for StatefulSet/x"),
         Refuse(key=ObjectKey("Service", "d"), reason="it is not ours"),
         Delete(live=live(obj("Service", "old"))),
+        AROUND,
     )
 )
 GOLDEN = f"""\
@@ -110,7 +113,8 @@ GOLDEN = f"""\
 . hold     Deployment/c: waits for StatefulSet/x
 x refuse   Service/d: it is not ours
 - delete   Service/old
-1 to create, 3 to update, 1 to recreate, 1 to delete, 1 waiting, 1 refused, 2 unchanged"""
+! recreate StatefulSet/shop (created again around its pods: why)
+1 to create, 3 to update, 2 to recreate, 1 to delete, 1 waiting, 1 refused, 2 unchanged"""
 
 
 TAKEN = Drift(lost=(("f:spec",),), added=(), rivals=("kubectl",), at=None)
@@ -344,6 +348,11 @@ def test_heal_of_never_took_less_than_no_time(noticed: float | None) -> None:
             result(Recreate(desired=DEPLOYMENT, live=live(DEPLOYMENT), reason="x")),
             "Deployment/shop deleted, to be created again",
             id="recreate",
+        ),
+        pytest.param(
+            result(AROUND),
+            "StatefulSet/shop deleted without its pods, to be created again around them",
+            id="recreate around pods",
         ),
         pytest.param(result(Delete(live=live(DEPLOYMENT))), "Deployment/shop deleted", id="delete"),
         pytest.param(
