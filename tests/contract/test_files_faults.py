@@ -60,7 +60,7 @@ def behind(s3_server: "S3Server") -> Iterator[Behind]:
     with TcpProxy(s3_server.port) as proxy:
         settings = s3_server.new_bucket(f"test-{secrets.token_hex(4)}")
         settings["endpoint_url"] = f"http://127.0.0.1:{proxy.port}"
-        limits = {"connect_timeout": 1, "read_timeout": 1}
+        limits = {"connect_timeout": 2, "read_timeout": 2}
         with closing(S3Files(StorageSettings.model_validate(settings | limits))) as files:
             yield Behind(files, proxy)
 

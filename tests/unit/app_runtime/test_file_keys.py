@@ -129,6 +129,7 @@ def test_link_is_good_for_a_while(seconds: int) -> None:
         ("text/plain", "inline"),
         ("text/html", "attachment"),
         ("image/svg+xml", "attachment"),
+        ("IMAGE/SVG+XML; charset=utf-8", "attachment"),
         ("application/octet-stream", "attachment"),
     ],
 )
