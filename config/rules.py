@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         WebhookSettings,
     )
 
-__all__ = ["Broken", "broken_rules", "most_pods", "signing_bytes", "weakness"]
+__all__ = ["Broken", "broken_rules", "signing_bytes", "weakness"]
 
 _SECRET_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
 """A key shorter than the hash weakens it (RFC 7518, section 3.2)."""
@@ -231,7 +231,7 @@ def _autoscaling(kubernetes: "KubernetesSettings") -> Iterator[Broken]:
             )
 
 
-def most_pods(kubernetes: "KubernetesSettings") -> tuple[KeyPath, int]:
+def _most_pods(kubernetes: "KubernetesSettings") -> tuple[KeyPath, int]:
     """Return the most pods that there may be, and the path of the key that says so."""
     scaling = kubernetes.autoscaling
     if scaling is not None and scaling.enabled:
@@ -242,7 +242,7 @@ def most_pods(kubernetes: "KubernetesSettings") -> tuple[KeyPath, int]:
 def _shelf_on_several_pods(settings: "Settings") -> Iterator[Broken]:
     if settings.database.mongodb_uri is not None or settings.kubernetes.mongodb.enabled:
         return
-    key, pods = most_pods(settings.kubernetes)
+    key, pods = _most_pods(settings.kubernetes)
     if pods > 1:
         yield Broken(
             key,

@@ -68,9 +68,9 @@ def kubeconfig_file(folder: Path, server: str) -> Path:
             id="several replicas on a shelf",
         ),
         pytest.param(
-            KUBERNETES + 'replicas = 3\n[converge.storage]\nkind = "disk"\n',
-            ["converge.kubernetes.replicas", "3 pods share no disk", 'kind = "s3" and bucket'],
-            id="files on the disks of several replicas",
+            KUBERNETES + '[converge.storage]\nkind = "disk"\n',
+            ["converge.storage", "pods have no disk", 'kind = "s3" and bucket'],
+            id="files on the disks of pods",
         ),
         pytest.param("[converge.kubernetes\n", ["jac.toml:1"], id="not TOML"),
     ],

@@ -1,14 +1,12 @@
-"""Several pods that would keep files apart."""
+"""Pods that would keep files on their disks."""
 
 from pathlib import Path
 
 import pytest
 
 from jac_converge.config.load import ConfigError, load_app
-from jac_converge.reconciler.kept_apart import call_of, refuse_files_apart
+from jac_converge.reconciler.files_on_disk import call_of, refuse_files_on_disk
 
-SEVERAL = "[converge.kubernetes]\nreplicas = 3\n"
-GROWING = "[converge.kubernetes.autoscaling]\ncpu_utilization_target = 80\nmax_replicas = 4\n"
 KEEPS = "walker:pub keep {\n    can go with Root entry { store().delete('a'); }\n}\n"
 
 
@@ -17,35 +15,29 @@ def look(folder: Path, toml: str, code: str = "") -> None:
     (folder / "app.jac").touch()
     (folder / "photos.jac").write_text(code)
     (folder / "jac.toml").write_text(toml)
-    refuse_files_apart(load_app(folder / "app.jac", environ={}))
+    refuse_files_on_disk(load_app(folder / "app.jac", environ={}))
 
 
 @pytest.mark.parametrize(
     ("toml", "code", "said"),
     [
-        (SEVERAL, KEEPS, "converge.kubernetes.replicas: 3 pods share no disk, but photos.jac:2"),
-        (SEVERAL + '[converge.storage]\nkind = "disk"\n', "", "[converge.storage] keeps files"),
-        (SEVERAL + '[converge.storage]\npath = "data"\n', "", "or replicas = 1"),
-        (GROWING, KEEPS, "autoscaling.max_replicas: 4 pods share no disk"),
+        ("", KEEPS, "converge.storage: photos.jac:2 calls store()"),
+        ('[converge.storage]\nkind = "disk"\n', "", "it keeps files on disk"),
+        ('[converge.storage]\npath = "data"\n', "", "it keeps files on disk"),
     ],
 )
-def test_files_apart_are_refused(tmp_path: Path, toml: str, code: str, said: str) -> None:
+def test_files_on_disk_are_refused(tmp_path: Path, toml: str, code: str, said: str) -> None:
     """With the key, where it is called, and what to set."""
     with pytest.raises(ConfigError) as raised:
         look(tmp_path, toml, code)
     assert said in str(raised.value)
-    assert 'set [converge.storage] kind = "s3" and bucket' in str(raised.value)
+    assert 'set kind = "s3" and bucket here' in str(raised.value)
 
 
 @pytest.mark.parametrize(
     ("toml", "code"),
-    [
-        (SEVERAL, ""),
-        (SEVERAL + '[converge.storage]\nkind = "s3"\nbucket = "shop"\n', KEEPS),
-        ('[converge.storage]\nkind = "disk"\n', KEEPS),
-        (GROWING.replace("4", "1\nmin_replicas = 1"), KEEPS),
-    ],
-    ids=["no files", "a bucket", "one pod", "one pod at most"],
+    [("", ""), ('[converge.storage]\nkind = "s3"\nbucket = "shop"\n', KEEPS)],
+    ids=["no files", "a bucket"],
 )
 def test_other_apps_are_left_alone(tmp_path: Path, toml: str, code: str) -> None:
     """Most apps keep no files, and say nothing about it."""

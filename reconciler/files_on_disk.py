@@ -1,16 +1,15 @@
-"""Files that several pods would keep apart: refused before anything is planned.
+"""Files that pods would keep on their disks: refused before anything is planned.
 
-What one pod stores on its disk, no other has, and it goes with the pod. An app says that it keeps
-files there in jac.toml, or by a call of `store()`. It changes with how an app says so.
+A pod's disk is not for writing, goes with the pod, and no other pod has it. An app says that it
+keeps files there in jac.toml, or by a call of `store()`. It changes with how an app says so.
 """
 
 import re
 from collections.abc import Mapping
 
 from jac_converge.config.load import App, ConfigError
-from jac_converge.config.rules import most_pods
 
-__all__ = ["call_of", "refuse_files_apart"]
+__all__ = ["call_of", "refuse_files_on_disk"]
 
 _UNREAD = re.compile(
     r'"""[\s\S]*?"""|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|#\*[\s\S]*?\*#|#[^\n]*'
@@ -24,28 +23,25 @@ _OTHER = re.compile(
 """The app has a `store` of its own."""
 
 
-def refuse_files_apart(app: App) -> None:
-    """Look whether several pods are to keep files on disk.
+def refuse_files_on_disk(app: App) -> None:
+    """Look whether pods are to keep files on their disks.
 
     Raises:
         ConfigError: they are.
     """
-    path, pods = most_pods(app.settings.kubernetes)
     storage = app.settings.storage
-    if storage.kind != "disk" or pods <= 1:
+    if storage.kind != "disk":
         return
     if storage.model_fields_set & {"kind", "path"}:
-        why = "[converge.storage] keeps files on disk"
+        why = "it keeps files on disk"
     elif (found := call_of(_code_of(app))) is not None:
-        why = f"{found} and [converge.storage] has no bucket"
+        why = f"{found}, and no bucket is named"
     else:
         return
-    key = ".".join(map(str, ("converge", *path)))
     message = (
-        f"{pods} pods share no disk, but {why}: a file of one is not there for the others, and "
-        f'goes with its pod; set [converge.storage] kind = "s3" and bucket, or {path[-1]} = 1'
+        f'{why}, but pods have no disk of their own that lasts; set kind = "s3" and bucket here'
     )
-    raise ConfigError(app.problem(key, message))
+    raise ConfigError(app.problem("converge.storage", message))
 
 
 def call_of(code: Mapping[str, str]) -> str | None:
@@ -73,7 +69,7 @@ def _blank(found: re.Match[str]) -> str:
 
 
 def _code_of(app: App) -> dict[str, str]:
-    # Here, because most apps run in one pod, or say where their files are.
+    # Here, because many apps say where their files are.
     from jac_converge.reconciler.image.files import app_files  # noqa: PLC0415
 
     return {
