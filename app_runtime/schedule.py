@@ -259,7 +259,7 @@ class Timetable:
             spec=job.spec.call,
             fields=lambda: {field.name: field.made() for field in job.spec.call.fields},
             root=lambda _: SYSTEM_ROOT,
-            over=partial(WithRider, rider=rider),
+            over=partial(_riding, rider),
             seconds=self._timeout,
         )
         try:
@@ -304,3 +304,16 @@ class Timetable:
 
     def _now(self) -> int:
         return round(self._clock() * 1000)
+
+
+def _riding(rider: Rider, store: DocumentStore) -> DocumentStore:
+    """Have a run write that its tick is done.
+
+    Raises:
+        Problem: somebody else has written it since; to run again after a lost race is in vain.
+    """
+    done = rider.document
+    found = store.get([done.id]).get(done.id)
+    if found is None or found.version != done.version:
+        raise Problem(409, "another process has run this tick meanwhile")
+    return WithRider(store, rider)

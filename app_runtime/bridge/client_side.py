@@ -49,6 +49,7 @@ class NotBuilt(Exception):
 class ClientSide:
     """The client side of one app."""
 
+    file: Path
     module: Any
     pages: tuple[str, ...]
     """Names of its functions that a browser may show."""
@@ -95,6 +96,9 @@ class ClientSide:
             return self._fresh() or self._build()
 
     def _build(self) -> Path:
+        # jaclang 0.16.7: what came from its cache of bytecode has to be compiled before the runtime
+        # of the client is, or its calls of builtins have no JavaScript.
+        _compiled(self.file)
         with _tools(self.folder.parent):
             try:
                 Jac.build_client_bundle(self.module, force=True)
@@ -126,6 +130,7 @@ def client_side_of(file: Path, module: Any) -> ClientSide | None:
     if not told["pages"]:
         return None
     return ClientSide(
+        file=file,
         module=module,
         pages=tuple(told["pages"]),
         start=_start(told["pages"], config.serve.base_route_app if config else ""),

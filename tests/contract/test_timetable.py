@@ -207,4 +207,5 @@ def test_tick_at_work_is_left_alone_and_runs_again_when_its_claim_is_over(world:
         world.gate.set()
         running.result(20)
         world.look(paused, other)
-    assert 1 == world.ran
+    # And it did not run a third time, in vain.
+    assert (2, 1) == (len(world.calls), world.ran)

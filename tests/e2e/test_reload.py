@@ -3,7 +3,6 @@
 import os
 import pty
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 
 from playwright.sync_api import expect
@@ -26,51 +25,21 @@ walker:pub count {{
 
 def:pub version -> int {{ return {version}; }}
 """
-PAGE = """
-def:pub version -> int { return 1; }
-
-cl {
-    def:pub app -> JsxElement { return <main></main>; }
-}
-"""
-BUNDLER = """#!/bin/sh
-# Leaves what Vite leaves, or fails as it does, by one file that has the text of the page.
-case "$1" in
-install) mkdir -p node_modules/.bin && touch node_modules/.bin/vite ;;
-x)
-    look=$(cat ../../look.css)
-    case "$look" in
-    broken*) echo "look.css: $look" >&2; exit 1 ;;
-    esac
-    mkdir -p dist && rm -f dist/client.*.js
-    name=dist/client.$(printf %s "$look" | cksum | tr ' ' -).js
-    echo "document.getElementById('root').textContent = '$look';" >"$name"
-    ;;
-esac
-"""
 BROKEN = "walker oops {\n    has x int;\n}\n"
-FULLSTACK = Path(__file__).parents[2] / "examples" / "fullstack" / "jac.toml"
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
 class Reloading(JacServer):
     """`jac serve --reload` of a small app, ready when it answers anything at all."""
 
-    def __init__(
-        self,
-        folder: Path,
-        source: str,
-        *flags: str,
-        toml: str = "",
-        env: Mapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, folder: Path, source: str, *flags: str, toml: str = "") -> None:
         """Write the app into a folder."""
         app = folder / "source" / "tiny.jac"
         app.parent.mkdir()
         app.write_text(source)
         if toml:
             app.with_name("jac.toml").write_text(toml)
-        super().__init__(app, folder / "run", "--reload", *flags, env=env)
+        super().__init__(app, folder / "run", "--reload", *flags)
 
     def _ready(self) -> bool:
         return bool(self.get("/").status)
@@ -171,37 +140,6 @@ def test_page_of_the_error_loads_itself_anew(tmp_path: Path, browser: Browser) -
         server.save(GOOD.format(version=1))
         there = page.get_by_text("/function/version", exact=True)
         expect(there).to_be_visible(timeout=30_000)
-
-
-def test_pages_that_cannot_be_built_say_so(tmp_path: Path, browser: Browser) -> None:
-    """In the terminal and above the pages of before, which stay; the next save mends it."""
-    bundler = tmp_path / "bin" / "bun"
-    bundler.parent.mkdir()
-    bundler.write_text(BUNDLER)
-    bundler.chmod(0o755)
-    env = os.environ | {"PATH": f"{bundler.parent}{os.pathsep}{os.environ['PATH']}"}
-    server = Reloading(tmp_path, PAGE, toml=FULLSTACK.read_text(), env=env)
-    server._ready_within = 120.0  # jaclang compiles its client runtime
-    before = server.file.parent / ".jac" / "client" / "dist" / "client.before.js"
-    before.parent.mkdir(parents=True)
-    before.write_text("document.getElementById('root').textContent = 'before';\n")
-    os.utime(before, (0, 0))
-    look = server.file.with_name("look.css")
-    look.write_text("broken <b>")
-    with server, browser.page() as page:
-
-        def shown() -> str:
-            page.goto(f"http://{server.host}:{server.port}/")
-            return page.content()
-
-        assert "before" in shown()
-        expect(page.get_by_role("alert")).to_contain_text("look.css: broken <b>")
-        assert "served as they were built before: " in server.log_text()
-        assert "look.css: broken <b>" in server.log_text()
-        assert 1 == server.call("/function/version").result
-        look.write_text("better")
-        wait_until(lambda: "better" in shown(), within=120, what="the new bundle")
-        expect(page.get_by_role("alert")).to_have_count(0)
 
 
 def test_profile_counts_for_what_the_app_reads(tmp_path: Path) -> None:

@@ -1,51 +1,78 @@
-"""The pages of an app with a client side, on a real server, around a bundle that is there."""
+"""The pages of an app with a client side, on real servers: none, built, broken, brought along."""
 
 import json
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.serve.conformance import EVERYWHERE, ask_everything
+from tests.servers.browser import Browser
 from tests.servers.jac_server import Answer, JacServer
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "fullstack"
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 BUNDLE = 'document.getElementById("root").textContent = "here";\n'
+BUNDLER = """#!/bin/sh
+# Fails as Vite does.
+[ "$1" = x ] || exit 0
+echo "look.css: $(cat ../../look.css)" >&2
+exit 1
+"""
 ENVIRON = os.environ | {"PATH": "/nowhere"}
 """Of a machine that can build no bundle."""
 
 
-def described(folder: Path) -> JacServer:
-    """Describe the example without its bundle."""
-    server = JacServer(EXAMPLE / "guestbook.jac", folder, env=ENVIRON)
-    shutil.copytree(EXAMPLE / "assets", folder / "assets")
-    return server
-
-
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> JacServer:
-    """Give the example without a bundle, not started: `server` starts it where it is.
+class Folder:
+    """The example, for servers that come one after the other.
 
     What the compiler says of it takes seconds, and is kept there.
     """
-    return described(tmp_path_factory.mktemp("pages"))
+
+    def __init__(self, folder: Path) -> None:
+        """Copy it."""
+        tools = folder / "bin"
+        tools.mkdir()
+        (tools / "bun").write_text(BUNDLER)
+        (tools / "bun").chmod(0o755)
+        # All of them before the first one starts: each copies the app, which is then newer.
+        with_bundler = os.environ | {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
+        self.alone = self._server(folder, env=ENVIRON)
+        self.building = self._server(folder)
+        self.reloading = self._server(folder, "--reload", env=with_bundler)
+        shutil.copytree(EXAMPLE / "assets", self.alone.file.parent / "assets")
+        self.client = self.alone.file.parent / ".jac" / "client"
+
+    @staticmethod
+    def _server(folder: Path, *flags: str, env: Mapping[str, str] | None = None) -> JacServer:
+        server = JacServer(EXAMPLE / "guestbook.jac", folder / "served", *flags, env=env)
+        server._ready_within = 240.0  # until it is compiled and built
+        return server
 
 
 @pytest.fixture(scope="module")
-def server(alone: JacServer) -> Iterator[JacServer]:
-    """Give the example with a bundle such as Vite leaves."""
-    dist = alone.file.parent / ".jac" / "client" / "dist"
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    """Give the example; nothing runs."""
+    return Folder(tmp_path_factory.mktemp("pages"))
+
+
+@pytest.fixture(scope="module")
+def server(folder: Folder) -> Iterator[JacServer]:
+    """Give it with a bundle such as Vite leaves, which nobody built."""
+    dist = folder.client / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
     (dist / "assets").mkdir(parents=True)
     (dist / "client.AbCd-123.js").write_text(BUNDLE)
     (dist / "client.AbCd-123.js.map").write_text('{"sourcesContent": ["node Entry"]}')
     (dist / "styles.css").write_text("main { color: red; }\n")
     (dist / "assets" / "part-Ab_d1234.js").write_text("export const part = 1;\n")
     (dist / "notes.txt").write_text("plain\n")
-    with alone:
-        yield alone
+    with folder.alone as running:
+        yield running
 
 
 def navigate(server: JacServer, path: str) -> Answer:
@@ -53,9 +80,44 @@ def navigate(server: JacServer, path: str) -> Answer:
     return server.send("GET", path, headers=BROWSER)
 
 
-def test_api_is_served_alone_where_no_bundle_can_be_had(alone: JacServer) -> None:
+def test_guest_book_is_built_and_signed_in_a_browser(
+    folder: Folder, client_packages: Path, browser: Browser
+) -> None:
+    """And read by another one, at a path of the app's own; a second start builds nothing."""
+    toml = folder.building.file.with_name("jac.toml").read_text()
+    folder.client.mkdir(parents=True, exist_ok=True)
+    (folder.client / "node_modules").symlink_to(client_packages)
+    with folder.building as server:
+        url = f"http://{server.host}:{server.port}"
+        with browser.page() as page:
+            complaints: list[str] = []
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            page.goto(url)
+            expect(page).to_have_title("Guest book")
+            page.get_by_placeholder("your name").fill("ann")
+            page.get_by_placeholder("what you want to say").fill("<b>hello</b>")
+            page.get_by_role("button", name="Sign").click()
+            expect(page.get_by_role("listitem")).to_have_text("ann: <b>hello</b>")
+            expect(page.get_by_role("alert")).to_have_count(0)
+            assert [] == complaints
+        with browser.page() as page:
+            page.goto(f"{url}/somewhere/else")
+            expect(page.get_by_role("listitem")).to_have_text("ann: <b>hello</b>")
+        (entry,) = server.call("/walker/entries").reports
+        assert "ann" == entry["author"]
+        (script,) = re.findall(r'src="(/static/client\.[^"]+\.js)"', server.get("/").body.decode())
+        assert "immutable" in server.get(script).headers["Cache-Control"]
+    assert toml == folder.building.file.with_name("jac.toml").read_text()
+    built = (folder.client / "dist").stat().st_mtime_ns
+    with folder.building as server:
+        assert script in server.get("/").body.decode()
+    assert built == (folder.client / "dist").stat().st_mtime_ns
+
+
+def test_api_is_served_alone_where_no_bundle_can_be_had(folder: Folder) -> None:
     """And one line says why, and what to do."""
-    with alone as server:  # the first test, so nobody has made a bundle
+    shutil.rmtree(folder.client / "dist", ignore_errors=True)
+    with folder.alone as server:
         lines = [
             line for line in server.log_text().splitlines() if "pages of guestbook.jac" in line
         ]
@@ -63,7 +125,23 @@ def test_api_is_served_alone_where_no_bundle_can_be_had(alone: JacServer) -> Non
         assert "neither Bun nor npm is on PATH" in lines[0]
         assert "guestbook" == server.get("/").body["data"]["name"]
         assert 404 == navigate(server, "/books").status
-        assert [] == server.call("/walker/entries").reports
+        assert 200 == server.call("/walker/entries").status
+
+
+def test_pages_that_cannot_be_built_say_so(folder: Folder, browser: Browser) -> None:
+    """In the terminal and above the pages of before, which stay; the API is served, too."""
+    dist = folder.client / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    dist.mkdir(parents=True)
+    (dist / "client.before.js").write_text(BUNDLE)
+    folder.reloading.file.with_name("look.css").write_text("broken <b>")
+    with folder.reloading as server, browser.page() as page:
+        page.goto(f"http://{server.host}:{server.port}/")
+        expect(page.locator("#root")).to_have_text("here")
+        expect(page.get_by_role("alert")).to_contain_text("look.css: broken <b>")
+        assert "served as they were built before: " in server.log_text()
+        assert "look.css: broken <b>" in server.log_text()
+        assert 200 == server.call("/walker/entries").status
 
 
 @pytest.mark.parametrize("path", ["/", "/cl/app", "/books/7", "/books/7?page=2"])

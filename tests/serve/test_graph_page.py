@@ -1,7 +1,6 @@
 """The picture of the caller's own graph: its parts, whose they are, and the page in a browser."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JacServer]:
     """Give an app whose graphs everybody may look at, each their own."""
     with JacServer(APP, tmp_path_factory.mktemp("graph")) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JacServer]:
+    """Give one that shows them to accounts alone, and keeps sessions in cookies."""
+    server = JacServer(APP, tmp_path_factory.mktemp("guarded"))
+    toml = server.file.with_name("jac.toml")
+    cookies = f'session_cookies = true\npublic_url = "http://127.0.0.1:{server.port}"\n'
+    toml.write_text(toml.read_text().replace("everybody", "accounts") + cookies)
+    with server:
+        yield server
 
 
 def part(server: JacServer, token: str | None, query: str = "") -> dict[str, Any]:
@@ -141,30 +151,16 @@ def test_bad_questions_are_refused(server: JacServer, query: str) -> None:
     assert (422, "VALIDATION_ERROR") == (answer.status, answer.code)
 
 
-def test_accounts_alone_where_it_says_so(tmp_path: Path) -> None:
+def test_accounts_alone_where_it_says_so(guarded: JacServer) -> None:
     """Then guests get a 401, and an API key never does."""
-    server = JacServer(APP, tmp_path)
-    toml = server.file.with_name("jac.toml")
-    toml.write_text(toml.read_text().replace("everybody", "accounts"))
-    with server:
-        assert 200 == server.get("/graph").status
-        for path in ("/graph/data", "/graph/search?text=x"):
-            assert 401 == server.get(path).status
-        token = server.register("ann")
-        assert 1 == len(part(server, token)["nodes"])
-        body = {"name": "machine", "current_password": PASSWORD}
-        key = server.send("POST", "/user/keys", body, token=token).body["data"]["key"]
-        assert 403 == server.get("/graph/data", token=key).status
-
-
-def test_page_is_off_unless_it_is_asked_for(tmp_path: Path) -> None:
-    """A walker may keep from a user what is in their own graph, so the page asks the operator."""
-    app = tmp_path / "source" / "graph.jac"
-    app.parent.mkdir()
-    shutil.copy(APP, app)
-    with JacServer(app, tmp_path / "run") as server:
-        paths = ("/graph", "/graph/data", "/graph/search?text=x", "/graph/assets/graph-page.js")
-        assert [404] * 4 == [server.get(path).status for path in paths]
+    assert 200 == guarded.get("/graph").status
+    for path in ("/graph/data", "/graph/search?text=x"):
+        assert 401 == guarded.get(path).status
+    token = guarded.register("ann")
+    assert 1 == len(part(guarded, token)["nodes"])
+    body = {"name": "machine", "current_password": PASSWORD}
+    key = guarded.send("POST", "/user/keys", body, token=token).body["data"]["key"]
+    assert 403 == guarded.get("/graph/data", token=key).status
 
 
 def test_page_asks_nobody_but_this_server(server: JacServer) -> None:
@@ -246,19 +242,18 @@ def test_page_is_usable_with_ten_thousand_nodes(server: JacServer, browser: Brow
         assert [] == complaints
 
 
-def test_page_uses_the_session_in_a_cookie(tmp_path: Path, browser: Browser) -> None:
+def test_page_uses_the_session_in_a_cookie(guarded: JacServer, browser: Browser) -> None:
     """It sends the CSRF token, and a page that is loaded anew still has the session."""
-    server = JacServer(APP, tmp_path)
-    with server.file.with_name("jac.toml").open("a") as toml:
-        toml.write(f'session_cookies = true\npublic_url = "http://127.0.0.1:{server.port}"\n')
-    with server, browser.page() as page:
-        token = server.register("kept")
-        server.call("/walker/fill", token, books=4)
-        open_page(page, server)
+    token = guarded.register("kept")
+    guarded.call("/walker/fill", token, books=4)
+    with browser.page() as page:
+        open_page(page, guarded)
         sign_in(page, "kept")
         expect(page.get_by_role("status")).to_have_text("5 nodes, 4 edges")
         page.reload()
         expect(page.get_by_role("status")).to_have_text("5 nodes, 4 edges")
         assert None is page.evaluate("localStorage.getItem('jac_token')")
         page.get_by_role("button", name="Sign out").click()
-        expect(page.get_by_role("status")).to_have_text("1 node, 0 edges")
+        expect(page.get_by_role("alert")).to_contain_text("token")
+        page.reload()
+        expect(page.get_by_label("user name")).to_be_visible()

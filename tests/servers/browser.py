@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.servers import build_web
 
@@ -40,6 +40,7 @@ class Browser:
 
     def __enter__(self) -> Self:
         """Start it."""
+        expect.set_options(timeout=PATIENCE)
         self._browser = self._playwright.__enter__().chromium.launch(
             executable_path=self._program, args=FLAGS
         )
