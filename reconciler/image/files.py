@@ -68,19 +68,23 @@ def our_files() -> dict[str, Path | bytes]:
     return found | {f"jac_converge-{ours}.dist-info/METADATA": metadata.encode()}
 
 
-def fingerprint(files: Mapping[str, Path | bytes], *told: str) -> str:
-    """A hash of files and what else matters, equal for equal content."""
+def fingerprint(copies: Mapping[str, Path], *told: str) -> str:
+    """A hash of files that nobody else writes to and of what else matters, equal for equal content.
+
+    Of copies: a file of a person may be another one when it is read again.
+    """
     seen = hashlib.sha256("\0".join((*told, sys.version)).encode())
-    for inside, file in sorted(files.items()):
-        content = file if isinstance(file, bytes) else file.read_bytes()
-        mark = "x" if isinstance(file, Path) and _executable(file) else "-"
+    for inside, file in sorted(copies.items()):
+        content = file.read_bytes()
+        mark = "x" if _executable(file) else "-"
         seen.update(f"{inside}\0{mark}{len(content)}\0".encode())
         seen.update(content)
     return seen.hexdigest()
 
 
-def place(files: Mapping[str, Path | bytes], folder: Path) -> None:
-    """Copy files into a folder of ours."""
+def place(files: Mapping[str, Path | bytes], folder: Path) -> dict[str, Path]:
+    """Copy files into a folder of ours; returns path below it -> the copy."""
+    copies = {}
     for inside, file in files.items():
         target = folder / inside
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -89,6 +93,8 @@ def place(files: Mapping[str, Path | bytes], folder: Path) -> None:
         else:
             shutil.copyfile(file, target)
             target.chmod(0o755 if _executable(file) else 0o644)
+        copies[inside] = target
+    return copies
 
 
 def entries_of(folder: Path, prefix: str) -> dict[str, Entry]:

@@ -112,7 +112,9 @@ def make(
             port=app.settings.kubernetes.container_port,
         )
         kept = build_image(base.image, recipe, blobs)
-        _keep(key, *kept, blobs)
+        # Packages take minutes, in which somebody may save a file: then this is not its image.
+        if _key(app, platform, base, sources) == key:
+            _keep(key, *kept, blobs)
     image, notes = kept
     ours = {layer.digest for layer in image.layers} - {it.digest for it in base.image.layers}
 
