@@ -19,7 +19,7 @@ __all__ = ["Source"]
 
 type Bring = Callable[[str, Callable[[str], None]], None]
 
-type _Signature = tuple[tuple[int, int, int] | None, ...]
+type _Signature = tuple[tuple[int, ...] | None, ...]
 
 STANDS: Final = 0.2
 """Seconds without another write, after which a file is no longer taken for a half-written one."""
@@ -151,9 +151,9 @@ def _is_smaller(now: _Signature, before: _Signature | None) -> bool:
     return any(new is not None and old is not None and new[1] < old[1] for new, old in pairs)
 
 
-def _stat(file: Path) -> tuple[int, int, int] | None:
+def _stat(file: Path) -> tuple[int, ...] | None:
     try:
         found = os.stat(file)  # noqa: PTH116 - looked at some hundred times a second
     except OSError:
         return None
-    return (found.st_mtime_ns, found.st_size, found.st_ino)
+    return (found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode)

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from jac_converge.reconciler.errors import Invalid
 from jac_converge.reconciler.image.blobs import Blobs
 from jac_converge.reconciler.image.dependencies import Lock, install
 from jac_converge.reconciler.image.files import entries_of, fingerprint, our_files, place
@@ -140,6 +141,9 @@ class _Maker:
         with _folder() as folder:
             # What is packed is what was hashed, even while somebody writes to the files.
             copies = place(self._recipe.files, folder)
+            if self._recipe.main not in copies:
+                cause = f"{self._recipe.main} went away while it was copied"
+                raise Invalid("image build", cause, "run this again")
             key = f"{FORM}-app-{fingerprint(copies, self._recipe.python, compiler)}"
             if (made := self._made(key)) is not None:
                 return made
@@ -152,8 +156,11 @@ class _Maker:
         """The layer that was made before, if it is still here."""
         if (noted := self._blobs.noted(key)) is None:
             return None
-        made = Layer(**json.loads(noted))
-        return made if self._blobs.path(made.digest).exists() else None
+        try:
+            made = Layer(**json.loads(noted))
+        except (ValueError, TypeError):  # a crash, or a full disk, left half a note
+            return None
+        return made if self._blobs.whole(made.digest, made.size) else None
 
     def _write(self, key: str, folder: Path, prefix: str, folders: Iterable[str] = ()) -> Layer:
         """Make a layer of a folder, and note it under a key."""
