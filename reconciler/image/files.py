@@ -8,6 +8,7 @@ import errno
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import sys
 from collections.abc import Collection, Iterator, Mapping
@@ -23,7 +24,12 @@ from jac_converge.reconciler.image.layer import Entry
 
 __all__ = ["app_files", "entries_of", "fingerprint", "our_files", "place", "unreadable"]
 
-_LEFT_OUT = frozenset({"__pycache__", "_precompiled", "node_modules"})
+_LEFT_OUT = re.compile(
+    r"\..*|__pycache__|_precompiled|node_modules|.*\.pyc"
+    # What editors write beside a file, for less than a second or for as long as it is open.
+    r"|.*~|4913|#.*#|.*\.sw[op]|.*\.tmp",
+    re.DOTALL,
+)
 
 _PACKAGES = {
     "jac_converge": "jac_converge",
@@ -49,7 +55,7 @@ def app_files(root: Path, left_out: Collection[Path] = ()) -> dict[str, Path]:
 
 def _walk(folder: Path) -> Iterator[Path]:
     for entry in _entries(folder):
-        if entry.name.startswith(".") or entry.name in _LEFT_OUT or entry.suffix == ".pyc":
+        if _LEFT_OUT.fullmatch(entry.name):
             continue
         mode = _mode(entry)
         if S_ISDIR(mode):

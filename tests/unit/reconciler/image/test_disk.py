@@ -91,6 +91,15 @@ def test_what_goes_away_meanwhile_is_not_there(tmp_path: Path) -> None:
     assert {} == place({"gone.txt": tmp_path / "gone.txt"}, tmp_path / "copies")
 
 
+def test_what_editors_leave_is_left_out(tmp_path: Path) -> None:
+    """It comes and goes while somebody types, and is nothing of the app."""
+    for name in ("app.jac", "4913", "app.jac~", ".app.jac.swp", "a.swp", ".#app.jac", "#app.jac#"):
+        (tmp_path / name).write_text("")
+    for name in ("new.tmp", ".hidden", "a.pyc"):
+        (tmp_path / name).write_text("")
+    assert ["app.jac"] == list(app_files(tmp_path))
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     """The folder or file itself, none that only was looked for in it."""
