@@ -17,6 +17,7 @@ from jac_converge.reconciler.image.manifest import (
     Descriptor,
     Image,
     image_from,
+    platform_of,
     select,
 )
 from jac_converge.reconciler.image.reference import Reference
@@ -48,8 +49,8 @@ def base_from_layout(path: Path, platform: str, blobs: Blobs) -> Base:
     Raises:
         ClusterError: there is none.
     """
-    image = read_layout(path, platform, blobs)
     subject = f"base image {path} load"
+    image = _fitting(read_layout(path, platform, blobs), platform, subject)
     return Base(image=image, layer=lambda it: blobs.sound(it.digest, it.size, subject))
 
 
@@ -113,7 +114,16 @@ def _image(
     if content is None:
         blobs.keep(config, registry.blob(config), subject=subject)
         content = blobs.path(config).read_bytes()
-    return image_from(manifest, content, media_type)
+    return _fitting(image_from(manifest, content, media_type), platform, subject)
+
+
+def _fitting(image: Image, platform: str, subject: str) -> Image:
+    """Refuse what no index told apart: its programs would not run there."""
+    its = platform_of(image)
+    if its and its != platform:
+        advice = "choose another base, or set [converge.kubernetes.image_build] platform"
+        raise Missing(subject, f"it is for {its}, and the image is to be for {platform}", advice)
+    return image
 
 
 def _manifest(digest: str, blobs: Blobs, registry: Registry, subject: str) -> tuple[str, bytes]:

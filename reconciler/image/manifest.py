@@ -23,6 +23,7 @@ __all__ = [
     "config_of",
     "descriptor_of",
     "image_from",
+    "platform_of",
     "python_of",
     "select",
 ]
@@ -147,6 +148,13 @@ def select(index: bytes, platform: str) -> Descriptor | None:
     if len(manifests) == 1 and not manifests[0].get("platform"):
         return _descriptor(manifests[0])
     return None
+
+
+def platform_of(image: Image) -> str:
+    """For what an image is, such as `linux/amd64`; empty where it does not say."""
+    settings = image.settings
+    its = [settings.get("os"), settings.get("architecture")]
+    return "/".join(map(str, its)) if all(its) else ""
 
 
 def python_of(image: Image) -> str:

@@ -123,8 +123,8 @@ def make(
             return base.layer(descriptor)
         return blobs.sound(descriptor.digest, descriptor.size, "image build")
 
-    report = _report(image, base)
-    return Made(image=image, layer=layer, base=base.origin, notes=(*base.notes, *notes, report))
+    told = (*base.notes, *_python_note(base.image), *notes, _report(image, base))
+    return Made(image=image, layer=layer, base=base.origin, notes=told)
 
 
 def pack(
@@ -179,6 +179,16 @@ def _base(app: App, platform: str, blobs: Blobs, environ: Mapping[str, str], sto
     plain = settings.plain_http and reference.registry == ours
     registry = open_registry(reference, environ, plain_http=plain, stop=stop)
     return base_from_registry(reference, platform, blobs, registry)
+
+
+def _python_note(base: Image) -> tuple[str, ...]:
+    if python_of(base):
+        return ()
+    note = (
+        f"the base image does not say which Python it has (PYTHON_VERSION), and is taken to have "
+        f"{_here()}: without one, no pod starts"
+    )
+    return (note,)
 
 
 def _contents(sources: Mapping[str, Path]) -> dict[str, Path | bytes]:

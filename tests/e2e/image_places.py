@@ -78,7 +78,8 @@ def write_base(folder: Path) -> Path:
     version = ".".join(map(str, sys.version_info[:3]))
     out = folder / "base.tar"
     settings = {"Env": ["PATH=/usr/bin:/bin", f"PYTHON_VERSION={version}"]}
-    write_image(out, "base:1", [], settings)
+    # Nothing is in it, so it fits everywhere.
+    write_image(out, "base:1", [], settings, architecture="")
     return out
 
 

@@ -36,7 +36,14 @@ def layer_of(folder: Path, out: Path) -> Path:
     return out
 
 
-def write_image(out: Path, name: str, layers: Sequence[Path], settings: Mapping[str, Any]) -> None:
+def write_image(
+    out: Path,
+    name: str,
+    layers: Sequence[Path],
+    settings: Mapping[str, Any],
+    *,
+    architecture: str = "arm64" if os.uname().machine == "aarch64" else "amd64",
+) -> None:
     """Write an image.
 
     Args:
@@ -44,11 +51,12 @@ def write_image(out: Path, name: str, layers: Sequence[Path], settings: Mapping[
         name: `registry/repository:tag`.
         layers: files of `layer_of`, the lowest first.
         settings: how it is run: Entrypoint, Env, User.
+        architecture: of what is in it; empty: it does not say.
     """
     digests = {_digest_of_file(layer): layer for layer in layers}
     config = json.dumps(
         {
-            "architecture": "arm64" if os.uname().machine == "aarch64" else "amd64",
+            **({"architecture": architecture} if architecture else {}),
             "os": "linux",
             "config": settings,
             # They are not compressed, so both digests are the same.

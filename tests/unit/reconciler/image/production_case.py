@@ -1,6 +1,7 @@
 """An app that is built in tenths of a second: its dependencies were installed, and of no Python."""
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.servers.oci import write_image
 __all__ = ["Case", "case_in"]
 
 PYTHON = "3.99"
+HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 TOML = """
 [project]
 name = "shop"
@@ -61,11 +63,13 @@ def case_in(folder: Path, env: tuple[str, ...] = (f"PYTHON_VERSION={PYTHON}.1",)
     root.mkdir()
     (root / "shop.jac").write_text("walker hi {}\n")
     (root / "jac.toml").write_text(TOML)
-    write_image(root / "base.tar", "base:1", [], {"Env": ["PATH=/usr/bin:/bin", *env]})
+    settings = {"Env": ["PATH=/usr/bin:/bin", *env]}
+    write_image(root / "base.tar", "base:1", [], settings, architecture="amd64")
     blobs = Blobs(folder / "cache")
     with blobs.writing() as (out, rename):
         layer = write_layer({}, out)
         rename(layer.digest)
-    key = lock_of(root).key(PYTHON, "linux/amd64")
-    blobs.note(f"{FORM}-dependencies-{key}", json.dumps(asdict(layer)))
+    for python in (PYTHON, HERE):
+        key = lock_of(root).key(python, "linux/amd64")
+        blobs.note(f"{FORM}-dependencies-{key}", json.dumps(asdict(layer)))
     return Case(app=load_app(root / "shop.jac", environ={}), blobs=blobs)
