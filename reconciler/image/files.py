@@ -22,7 +22,15 @@ from jac_converge.config.load import ConfigError, Problem
 from jac_converge.reconciler.image.disk import disk_refusals
 from jac_converge.reconciler.image.layer import Entry
 
-__all__ = ["app_files", "entries_of", "fingerprint", "our_files", "place", "unreadable"]
+__all__ = [
+    "app_files",
+    "entries_of",
+    "fingerprint",
+    "linked_folders",
+    "our_files",
+    "place",
+    "unreadable",
+]
 
 _LEFT_OUT = re.compile(
     r"\..*|__pycache__|_precompiled|node_modules|.*\.pyc"
@@ -50,21 +58,34 @@ def app_files(root: Path, left_out: Collection[Path] = ()) -> dict[str, Path]:
     Returns:
         Path below `root`, with slashes -> the file.
     """
-    return {file.relative_to(root).as_posix(): file for file in _walk(root) if file not in left_out}
+    return {
+        file.relative_to(root).as_posix(): file
+        for file, linked in _walk(root)
+        if not linked and file not in left_out
+    }
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def linked_folders(root: Path) -> list[str]:
+    """Name the folders that are none of an app's, since only a link leads there."""
+    return [folder.relative_to(root).as_posix() for folder, linked in _walk(root) if linked]
+
+
+def _walk(folder: Path) -> Iterator[tuple[Path, bool]]:
+    """Every file, and every link to a folder, with whether it is that."""
     for entry in _entries(folder):
         if _LEFT_OUT.fullmatch(entry.name):
             continue
         mode = _mode(entry)
         if S_ISDIR(mode):
             # A virtual environment is of this machine.
-            environment = os.path.exists(entry / "pyvenv.cfg")  # noqa: PTH110
-            if not entry.is_symlink() and not environment:
+            if os.path.exists(entry / "pyvenv.cfg"):  # noqa: PTH110 - never raises
+                continue
+            if entry.is_symlink():
+                yield entry, True
+            else:
                 yield from _walk(entry)
         elif S_ISREG(mode):
-            yield entry
+            yield entry, False
 
 
 def _entries(folder: Path) -> list[Path]:

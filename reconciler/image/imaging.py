@@ -29,7 +29,7 @@ from jac_converge.reconciler.image.destination import (
 )
 from jac_converge.reconciler.image.disk import disk_refusals
 from jac_converge.reconciler.image.engines import Engine
-from jac_converge.reconciler.image.production import Made, make, pack, sources_of
+from jac_converge.reconciler.image.production import Made, make, notes_on_sources, pack, sources_of
 from jac_converge.reconciler.image.programs import found, run
 from jac_converge.reconciler.image.push import push_image
 from jac_converge.reconciler.image.reference import Reference
@@ -110,7 +110,7 @@ class Imaging:
         return replace(
             _with_image(app, done.reference),
             files=(*app.files, *_watched(app.root, sources.values())),
-            notes=(*app.notes, *done.notes),
+            notes=(*app.notes, *notes_on_sources(app), *done.notes),
         )
 
     def _packed(self, app: App, runtime: str) -> App:
@@ -132,7 +132,7 @@ class Imaging:
             _with_image(app, runtime),
             code=code,
             files=(*app.files, *_watched(app.root, sources.values())),
-            notes=(*app.notes, note, *notes),
+            notes=(*app.notes, note, *notes_on_sources(app), *notes),
         )
 
     def _loader(self) -> LocalCluster | None:

@@ -18,7 +18,7 @@ from jac_converge.reconciler.image.base import Base, base_from_layout, base_from
 from jac_converge.reconciler.image.blobs import Blobs
 from jac_converge.reconciler.image.builder import FORM, Recipe, build_app, build_image
 from jac_converge.reconciler.image.dependencies import lock_of
-from jac_converge.reconciler.image.files import app_files, our_files
+from jac_converge.reconciler.image.files import app_files, linked_folders, our_files
 from jac_converge.reconciler.image.manifest import (
     MANIFESTS,
     Descriptor,
@@ -31,7 +31,7 @@ from jac_converge.reconciler.image.pod_settings import for_pods
 from jac_converge.reconciler.image.reference import Reference
 from jac_converge.reconciler.image.registry import open_registry
 
-__all__ = ["Made", "make", "pack", "sources_of"]
+__all__ = ["Made", "make", "notes_on_sources", "pack", "sources_of"]
 
 _LARGEST: Final = 256_000_000
 """bytes of all files of an app; more of them are somebody's downloads."""
@@ -67,6 +67,18 @@ def sources_of(app: App) -> dict[str, Path]:
         )
         raise ConfigError(Problem(file=str(app.file), line=None, key=None, message=message))
     return files
+
+
+def notes_on_sources(app: App) -> tuple[str, ...]:
+    """Tell what looks like a part of an app and is none of its files."""
+    links = linked_folders(app.root)
+    if not links:
+        return ()
+    note = (
+        f"left out of the image, since links lead there: {', '.join(links)}; put the folders "
+        "themselves there, if the app needs them"
+    )
+    return (note,)
 
 
 def make(
