@@ -50,27 +50,44 @@ def read_layout(path: Path, platform: str, blobs: Blobs) -> Image:
     """
     subject = f"base image {path} load"
     try:
-        with _opened(path) as open_:
-            return _image(open_, platform, blobs, subject)
-    except FileNotFoundError as exc:
-        raise Missing(subject, "there is no such file", "check the path, from jac.toml on") from exc
-    except (OSError, KeyError, ValueError, TypeError, tarfile.TarError) as exc:
+        with disk_refusals(subject, near=path):
+            if not path.exists():
+                advice = "check the path, from jac.toml on"
+                raise Missing(subject, "there is no such file", advice)
+            with _opened(path) as open_:
+                return _image(open_, platform, blobs, subject)
+    except _Lacking as exc:
+        raise Invalid(subject, f"it has no {exc}, so it is no OCI layout", _ADVICE) from exc
+    except tarfile.TarError as exc:
+        raise Invalid(subject, "it is no tar archive, or not a whole one", _ADVICE) from exc
+    except (KeyError, ValueError, TypeError) as exc:
         cause = f"it is no OCI layout ({type(exc).__name__}: {exc})"
         raise Invalid(subject, cause, _ADVICE) from exc
+
+
+class _Lacking(Exception):
+    """A file that every layout has, or that another one in it names."""
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[_Layout]:
     if path.is_dir():
-        yield lambda name: (path / name).open("rb")
+
+        def there(name: str) -> BinaryIO:
+            try:
+                return (path / name).open("rb")
+            except FileNotFoundError as exc:
+                raise _Lacking(name) from exc
+
+        yield there
         return
     with tarfile.open(path) as tar:
         names = {member.name.removeprefix("./"): member for member in tar if member.isfile()}
 
         def opened(name: str) -> BinaryIO:
-            content = tar.extractfile(names[name])
+            content = tar.extractfile(names[name]) if name in names else None
             if content is None:
-                raise KeyError(name)
+                raise _Lacking(name)
             return content  # type: ignore[return-value]
 
         yield opened

@@ -17,6 +17,7 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distributions, requires
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,6 +38,9 @@ _GLIBC: Final = range(17, 37)
 """Minor versions of glibc 2 whose wheels are taken: up to that of Debian 12."""
 
 _NAME = re.compile(r"[A-Za-z0-9][-._A-Za-z0-9]*")
+
+_WRONG = re.compile(r"^ +(\S+) from .*\(line (\d+)\)", re.MULTILINE)
+"""What pip says of a package whose hash is not the one of the lock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +81,7 @@ def lock_of(root: Path, *, app: bool = True) -> Lock:
     if option := next((line for line in theirs if line.startswith("-")), None):
         message = f"{option} is not understood here; list the packages, or lock them with hashes"
         raise ConfigError(Problem(file=str(written), line=None, key=None, message=message))
+    _check_lines(theirs, written, [lines.index(line) + 1 for line in theirs])
     theirs += _in_toml(root / "pyproject.toml", ("project", "dependencies"))
     theirs += _in_toml(root / "jac.toml", ("dependencies",))
     wanted = (*serving, *dict.fromkeys(theirs))
@@ -153,12 +158,29 @@ def _in_toml(file: Path, place: tuple[str, ...]) -> list[str]:
     for key in place:
         value = value.get(key, {}) if isinstance(value, dict) else {}
     if isinstance(value, list):
-        return [str(entry) for entry in value]
-    return [
-        f"{name}{_specifier(version)}"
-        for name, version in value.items()
-        if isinstance(version, str) and name != "jac-converge"
-    ]
+        found = [str(entry) for entry in value]
+    else:
+        found = [
+            f"{name}{_specifier(version)}"
+            for name, version in value.items()
+            if isinstance(version, str) and name != "jac-converge"
+        ]
+    _check_lines(found, file)
+    return found
+
+
+def _check_lines(lines: Iterable[str], file: Path, numbers: Iterable[int] = ()) -> None:
+    """Refuse, by its place, what no pip could read; it would name a copy of ours."""
+    for line, number in zip_longest(lines, numbers):
+        # The path of a wheel, the address of a repository, or options: pip decides.
+        if line is None or re.search(r"[/\\]|\.whl$|\s--", line):
+            continue
+        try:
+            Requirement(line)
+        except InvalidRequirement as exc:
+            message = f'"{line}" is no requirement; write such as NAME, NAME==1.2 or NAME>=1.2,<2'
+            problem = Problem(file=str(file), line=number, key=None, message=message)
+            raise ConfigError(problem) from exc
 
 
 def _specifier(version: str) -> str:
@@ -198,7 +220,7 @@ def install(lock: Lock, *, python: str, platform: str, target: Path) -> None:
             command, capture_output=True, text=True, check=False, env=environ
         )
     if done.returncode:
-        _complain(done.stderr or done.stdout, python, platform)
+        _complain(done.stderr or done.stdout, lock, python, platform)
     _check_complete(lock, target)
 
 
@@ -214,13 +236,20 @@ def _tags(platform: str) -> list[str]:
     ]
 
 
-def _complain(said: str, python: str, platform: str) -> None:
+def _complain(said: str, lock: Lock, python: str, platform: str) -> None:
     if "No module named pip" in said:
         advice = "run `python -m ensurepip`, or name a finished image in [converge.kubernetes]"
         raise Invalid("image build", "pip is not installed here", advice)
     errors = [line for line in said.splitlines() if line.startswith("ERROR: ")]
     cause = "; ".join(line.removeprefix("ERROR: ") for line in errors[-2:]) or said[-300:]
     advice = f"there must be a wheel of each package for Python {python} on {platform}"
+    if "No space left on device" in said:
+        advice = f"make room in {tempfile.gettempdir()}, or name another folder in TMPDIR"
+    elif lock.hashed and "hashes" in said.lower():
+        # Lines of ours are those of the file.
+        wrong = ", ".join(f"{found[1]} (line {found[2]})" for found in _WRONG.finditer(said))
+        cause = f"requirements.txt: the hash of {wrong} is another one" if wrong else cause
+        advice = "lock requirements.txt anew: pip-compile --generate-hashes"
     raise Invalid("image build: pip install", cause.strip(), advice)
 
 

@@ -59,13 +59,9 @@ def sources_of(app: App) -> dict[str, Path]:
     # What holds on this machine alone stays on it.
     left_out = {*manifests, app.root / "jac.local.toml"}
     files = app_files(app.root, left_out)
-    size = sum((_stamp(file) or [0, 0])[1] for file in files.values())
+    size = sum(map(_size, files.values()))
     if size > _LARGEST:
-        message = (
-            f"{app.root} has {len(files)} files of {size / 1e6:.0f} MB, and all of them would go "
-            "into the image; keep the app in a folder of its own, with a jac.toml in it"
-        )
-        raise ConfigError(Problem(file=str(app.file), line=None, key=None, message=message))
+        raise ConfigError(_too_much(app.root, files, size))
     return files
 
 
@@ -79,6 +75,21 @@ def notes_on_sources(app: App) -> tuple[str, ...]:
         "themselves there, if the app needs them"
     )
     return (note,)
+
+
+def _too_much(root: Path, files: Mapping[str, Path], size: int) -> Problem:
+    sizes = sorted(((_size(file), inside) for inside, file in files.items()), reverse=True)
+    largest = ", ".join(f"{inside} ({its / 1e6:.0f} MB)" for its, inside in sizes[:3])
+    message = (
+        f"has {len(files)} files of {size / 1e6:.0f} MB, and an image takes "
+        f"{_LARGEST / 1e6:.0f} MB of an app; the largest are {largest}: keep them elsewhere, or "
+        "the app in a folder of its own, with a jac.toml in it"
+    )
+    return Problem(file=str(root.resolve()), line=None, key=None, message=message)
+
+
+def _size(file: Path) -> int:
+    return (_stamp(file) or [0, 0])[1]
 
 
 def make(
@@ -186,6 +197,10 @@ def _base(app: App, platform: str, blobs: Blobs, environ: Mapping[str, str], sto
     named = settings.base or f"python:{_here()}-slim-bookworm"
     if named.startswith((".", "/", "\\")) or named[1:3] in {":\\", ":/"}:
         return base_from_layout(app.root / named, platform, blobs)
+    here = app.root / named
+    if here.is_file() or (here / "index.json").is_file():
+        message = f'is looked up in a registry, and is here beside jac.toml; write "./{named}"'
+        raise ConfigError(app.problem("converge.kubernetes.image_build.base", message))
     reference = Reference.parse(named)
     ours = Reference.parse(settings.repository).registry if settings.repository else ""
     plain = settings.plain_http and reference.registry == ours

@@ -69,7 +69,7 @@ def test_damaged_cache_is_made_anew(tmp_path: Path) -> None:
         with pytest.raises(Invalid, match=f"delete {case.blobs.folder}"):
             case.blobs.sound(layer.digest, len(whole) + 1, "load")
         assert (made.image, whole) == (case.make().image, damaged.read_bytes())
-    for text in (b"", b"[", b"7", b"[7, 7, 7]", b"\xff"):
+    for text in (b"", b"[7, 7, 7]", b"\xff"):
         for note in (case.blobs.folder / "notes").iterdir():
             if "dependencies" not in note.name:
                 note.write_bytes(text)
