@@ -7,6 +7,7 @@ it says is told, and decides nothing. It changes with how an app says so.
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from jac_converge.config.load import App, ConfigError
@@ -72,10 +73,15 @@ def _blank(found: re.Match[str]) -> str:
 
 def _code_of(app: App) -> dict[str, str]:
     # Here, because many apps say where their files are.
-    from jac_converge.reconciler.image.files import app_files  # noqa: PLC0415
+    from jac_converge.reconciler.image.files import app_files, unreadable  # noqa: PLC0415
 
-    return {
-        name: file.read_text(encoding="utf-8", errors="replace")
-        for name, file in app_files(app.root).items()
-        if file.suffix == ".jac"
-    }
+    texts = {}
+    for name, file in app_files(app.root).items():
+        if file.suffix == ".jac":
+            # One that went away since it was listed calls nothing.
+            with suppress(FileNotFoundError):
+                try:
+                    texts[name] = file.read_text(encoding="utf-8", errors="replace")
+                except PermissionError as exc:
+                    raise unreadable(file, exc) from exc
+    return texts
