@@ -110,7 +110,7 @@ class Imaging:
         return replace(
             _with_image(app, done.reference),
             files=(*app.files, *_watched(app.root, sources.values())),
-            notes=(*app.notes, *done.notes),
+            notes=(*app.notes, *done.notes, *(local.notes if local else ())),
         )
 
     def _packed(self, app: App, runtime: str) -> App:
