@@ -239,7 +239,8 @@ class Imaging:
             message = (
                 f"is not given, and {program}, which loads a built one into {local.name}, is not "
                 f"on PATH; install it ({local.install}), or set "
-                "[converge.kubernetes.image_build] repository"
+                "[converge.kubernetes.image_build] repository, where a built one is pushed to, "
+                "or runtime, over which the files are unpacked"
             )
             raise ConfigError(app.problem("converge.kubernetes.image", message))
         return local
