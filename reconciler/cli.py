@@ -176,7 +176,11 @@ def _on_cluster(source: Source, parse: Parse, flags: dict[str, Any]) -> int:
         images = Images(
             partial(platform_of, cluster), context=cluster.target.context, parse=parse, stop=stop
         )
-        source.build_with(images)
+        try:
+            source.build_with(images)
+        except KeyboardInterrupt:
+            message = "interrupted while the image was built; nothing was changed"
+            return complain(message, FAILED, flags)
     return _carry_out(source, cluster, converger, flags)
 
 
