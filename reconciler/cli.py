@@ -24,7 +24,7 @@ from jac_converge.reconciler.console import (
 )
 from jac_converge.reconciler.converge import WATCHED, Converger
 from jac_converge.reconciler.errors import ClusterError, NoCluster
-from jac_converge.reconciler.files_on_disk import refuse_files_on_disk
+from jac_converge.reconciler.files_on_disk import without_files_on_disk
 from jac_converge.reconciler.images import Images, Parse
 from jac_converge.reconciler.kube_cluster import KubeCluster, Limits, connect
 from jac_converge.reconciler.mirror import Mirror
@@ -109,7 +109,7 @@ def _load(file: str, flags: dict[str, Any]) -> App:
     # Here, so that a watch keeps the last good one instead of failing pass after pass.
     check(app)
     if not any(flags[verb] for verb in VERBS if verb not in _DEPLOYING):
-        refuse_files_on_disk(app)
+        return without_files_on_disk(app)
     return app
 
 
@@ -176,7 +176,11 @@ def _on_cluster(source: Source, parse: Parse, flags: dict[str, Any]) -> int:
         images = Images(
             partial(platform_of, cluster), context=cluster.target.context, parse=parse, stop=stop
         )
-        source.build_with(images)
+        try:
+            source.build_with(images)
+        except KeyboardInterrupt:
+            message = "interrupted while the image was built; nothing was changed"
+            return complain(message, FAILED, flags)
     return _carry_out(source, cluster, converger, flags)
 
 

@@ -12,6 +12,7 @@
         |-- Missing               404
         |-- Held                  another process may write to this app, and is at work
         |-- Paused                a person paused the app
+        |-- Interrupted           a person ended us in the middle of it
         |-- Conflict              409: the object changed, or is another one, under us
         |-- Gone                  410: the resource version is too old to watch from
         |-- Terminating           the namespace is on its way out
@@ -33,6 +34,7 @@ __all__ = [
     "Gone",
     "Held",
     "Immutable",
+    "Interrupted",
     "Invalid",
     "Missing",
     "NoCluster",
@@ -128,6 +130,10 @@ class Missing(Terminal):
 
 class Paused(Terminal):
     """A person paused the app: nothing is written to it until they resume it."""
+
+
+class Interrupted(Terminal):
+    """A person ended us in the middle of it; nobody failed."""
 
 
 class Conflict(Terminal):

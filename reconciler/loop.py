@@ -15,6 +15,7 @@ from jac_converge.reconciler.apply import Outcome
 from jac_converge.reconciler.errors import (
     ClusterError,
     Held,
+    Interrupted,
     Invalid,
     Missing,
     NoCluster,
@@ -146,6 +147,8 @@ class Loop:
 
     def _fail(self, error: ClusterError) -> Verdict | None:
         """Note why it does not go on; a run until healthy ends where waiting cannot help."""
+        if isinstance(error, Interrupted):
+            return None
         self.reason = str(error)
         hopeless = self._until_healthy and isinstance(error, HOPELESS)
         return "failed" if hopeless else None
@@ -256,12 +259,21 @@ class Loop:
         desired, mirror = keyed(p.converger.desired), p.converger.mirror
         if not (image := new_image(desired, mirror.snapshot(), mirror.pods(), p.source.app.name)):
             return None
+        # Beforehand: whoever ends us does not wait until this thread can say so.
+        before = self.reason
+        self.reason = f"interrupted while {image} was brought to the cluster"
+        if not self._written:
+            self.reason += "; nothing was changed"
         try:
             p.source.bring(image, p.view.say)
         except ClusterError as error:
-            p.view.say(str(error))
-            return error
-        return None
+            if not self._stop.is_set():
+                p.view.say(str(error))
+                return error
+        finally:
+            if not self._stop.is_set():
+                self.reason = before
+        return Interrupted(image, "we were told to end") if self._stop.is_set() else None
 
     def _note_what_is_there(self) -> None:
         wanted, live = keyed(self._p.converger.desired), self._p.converger.mirror.snapshot()

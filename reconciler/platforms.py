@@ -42,6 +42,8 @@ class Platform:
     `doks`, or nothing."""
     cluster: str = ""
     """What its own tool calls it."""
+    nodes: int = 0
+    """How many it has, where that matters; 0: nobody knows."""
 
     @property
     def title(self) -> str:

@@ -11,6 +11,9 @@ __all__ = ["Trouble", "condition_of", "cut", "cut_front", "trouble_of"]
 _LONGEST_MESSAGE = 256
 """Characters of somebody else's words."""
 
+_BEGINNING = 96
+"""Characters of their beginning, where they are longer."""
+
 _HOPELESS = frozenset(
     {
         "CrashLoopBackOff",
@@ -100,6 +103,14 @@ def cut_front(text: str) -> str:
 
 
 def cut(text: str) -> str:
-    """Shorten somebody else's words to one line of a readable length."""
+    """Shorten somebody else's words to one line of a readable length.
+
+    Out of the middle: they begin with what failed, and end with why.
+
+    >>> cut("cannot pull " + "x" * 300 + ": connection refused")[-25:]
+    'xxxxx: connection refused'
+    """
     line = " ".join(text.split())
-    return line if len(line) <= _LONGEST_MESSAGE else f"{line[: _LONGEST_MESSAGE - 3]}..."
+    if len(line) <= _LONGEST_MESSAGE:
+        return line
+    return f"{line[:_BEGINNING]}...{line[_BEGINNING + 3 - _LONGEST_MESSAGE :]}"

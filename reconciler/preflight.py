@@ -6,6 +6,7 @@ changes when the app needs something more of a cluster.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from jac_converge.reconciler.errors import ClusterError
@@ -41,13 +42,18 @@ def platform_of(cluster: KubeCluster) -> Platform:
     """Recognise a cluster: by its context, else by one of its nodes, where we may look."""
     target = cluster.target
     told = recognised(target.context, *cluster_of(target.context), server=target.server)
-    if told.kind:
-        return told
     try:
-        node = cluster.first(NODE)
+        if not told.kind:
+            node = cluster.first(NODE)
+            told = platform_of_node(node) if node else told
+        if told.kind == "microk8s":
+            # Its tool loads an image into one of them.
+            nodes = cluster.beside(namespace="", selector="").list_kind(NODE)
+            told = replace(told, nodes=len(nodes.items))
     except ClusterError:
+        # We may not look.
         return told
-    return platform_of_node(node) if node else told
+    return told
 
 
 def missing(plan: Plan, cluster: KubeCluster, platform: Callable[[], Platform]) -> tuple[str, ...]:

@@ -164,10 +164,7 @@ def _deployment(app: App, annotations: Mapping[str, str]) -> Object:
         grace_seconds=kubernetes.pre_stop_seconds
         + app.settings.server.drain_seconds
         + _MARGIN_SECONDS,
-        topologySpreadConstraints=[
-            _spread(app, "kubernetes.io/hostname"),
-            _spread(app, "topology.kubernetes.io/zone"),
-        ],
+        **_spread(app),
         **unpacking(app, described["image"], described.get("resources", {})),
     )
     spec = {
@@ -232,12 +229,33 @@ def _shelf_folder(app: App) -> dict[str, str]:
     return {folder: "shelf"}
 
 
-def _spread(app: App, topology: str) -> dict[str, Any]:
-    return {
-        "topologyKey": topology,
-        "maxSkew": 1,
-        "whenUnsatisfiable": "ScheduleAnyway",
+def _spread(app: App) -> dict[str, Any]:
+    """Spread pods over nodes and zones, as far as possible.
+
+    Zones are no second constraint: kube-scheduler leaves a node that lacks the label of one of
+    them out of all (`requireAllTopologies`), and on a machine of one's own no node has a zone.
+    An affinity just does not match such a node.
+    """
+    ours = {
         "labelSelector": {"matchLabels": selector_labels(app, "app")},
         # Else the pods of the last version count, and a roll-out ends lopsided.
         "matchLabelKeys": ["pod-template-hash"],
+    }
+    elsewhere = {"topologyKey": "topology.kubernetes.io/zone", **ours}
+    return {
+        "topologySpreadConstraints": [
+            {
+                "topologyKey": "kubernetes.io/hostname",
+                "maxSkew": 1,
+                "whenUnsatisfiable": "ScheduleAnyway",
+                **ours,
+            }
+        ],
+        "affinity": {
+            "podAntiAffinity": {
+                "preferredDuringSchedulingIgnoredDuringExecution": [
+                    {"weight": 100, "podAffinityTerm": elsewhere}
+                ]
+            }
+        },
     }

@@ -16,7 +16,7 @@ from urllib3 import PoolManager
 from urllib3.exceptions import HTTPError
 
 from jac_converge.reconciler.errors import Invalid
-from jac_converge.reconciler.image.logins import Login
+from jac_converge.reconciler.image.logins import Login, told_of
 from jac_converge.reconciler.image.reference import Reference
 from jac_converge.reconciler.image.refusals import answered, broken
 
@@ -48,7 +48,7 @@ class Authorization:
     def told(self) -> str:
         """Who we are, in words."""
         if self._login is None:
-            places = " or ".join(map(str, self._looked_in))
+            places = " or ".join(map(told_of, self._looked_in))
             return f"without a login: none in {places}" if places else "without a login"
         return f"as {self._login.user} of {self._login.origin}"
 

@@ -4,6 +4,7 @@ A cluster of this machine has a tool of its own that loads images. It changes wh
 running a cluster on one's own machine becomes usual.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,6 +47,8 @@ class LocalCluster:
     """Where its tool comes from."""
     adds_layers: bool = False
     """Takes an archive without the layers that its nodes have, and fails where one is missing."""
+    notes: tuple[str, ...] = ()
+    """What the user should know about it."""
 
     def loading(self, archive: str) -> tuple[str, ...]:
         """The command for one archive."""
@@ -67,7 +70,19 @@ def local_cluster(platform: Platform) -> LocalCluster | None:
         command=tuple(words.split()),
         install=install,
         adds_layers=platform.kind in _CONTAINERD,
+        notes=tuple(_notes(platform, command)),
     )
+
+
+def _notes(platform: Platform, command: str) -> Iterator[str]:
+    if platform.kind == "microk8s" and platform.nodes > 1:
+        tool = command.removesuffix(f" {ARCHIVE}")
+        yield (
+            f"this {platform.title} has {platform.nodes} nodes, and `{tool}` loads an image into "
+            "the one it runs on: pods on the others do not find it; set "
+            "[converge.kubernetes.image_build] repository to a registry that all nodes reach, "
+            "such as that of `microk8s enable registry`"
+        )
 
 
 def local_reference(app_name: str, digest: str) -> Reference:

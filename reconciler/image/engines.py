@@ -3,8 +3,9 @@
 It changes when one of them takes other words for the same.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 
 from jac_converge.config.load import App, ConfigError
 from jac_converge.reconciler.image.programs import found, run
@@ -18,6 +19,8 @@ class Engine:
 
     name: str
     plain_http: bool = False
+    stop: Event = field(default_factory=Event)
+    """Ends what it does."""
 
     def build(self, app: App, platform: str) -> str:
         """Build the Dockerfile beside jac.toml; returns the image's digest.
@@ -30,6 +33,7 @@ class Engine:
         printed = run(
             (self.name, "build", "--quiet", "--platform", platform, "."),
             f"image build by {self.name}",
+            stop=self.stop,
             folder=app.root,
         )
         last = printed.rpartition("\n")[2].strip()
@@ -38,7 +42,7 @@ class Engine:
     def tag(self, digest: str, reference: str) -> None:
         """Give an image its name."""
         plain = digest.removeprefix("sha256:")
-        run((self.name, "tag", plain, reference), f"{reference} tag")
+        self._run("tag", plain, reference, subject=f"{reference} tag")
 
     def push(self, reference: str) -> None:
         """Send an image to its registry; the engine's own logins are used.
@@ -48,16 +52,19 @@ class Engine:
         """
         # docker keeps a list of registries without TLS itself.
         insecure = ("--tls-verify=false",) if self.plain_http and self.name != "docker" else ()
-        run((self.name, "push", *insecure, reference), f"{reference} push")
+        self._run("push", *insecure, reference, subject=f"{reference} push")
 
     def save(self, reference: str, archive: Path) -> None:
         """Write an image as one file that every local cluster's tool reads."""
         subject = f"{reference} save"
         if self.name == "buildah":
-            run((self.name, "push", reference, f"docker-archive:{archive}:{reference}"), subject)
+            self._run("push", reference, f"docker-archive:{archive}:{reference}", subject=subject)
         else:
             form = ("--format", "docker-archive") if self.name == "podman" else ()
-            run((self.name, "save", *form, "--output", str(archive), reference), subject)
+            self._run("save", *form, "--output", str(archive), reference, subject=subject)
+
+    def _run(self, *words: str, subject: str) -> None:
+        run((self.name, *words), subject, stop=self.stop)
 
     def _check(self, app: App) -> None:
         key = "converge.kubernetes.image_build.builder"

@@ -6,6 +6,7 @@ plan changes nothing. It changes when there is another way to get an image to a 
 
 import os
 import platform as machine
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
@@ -41,6 +42,10 @@ __all__ = ["Imaging"]
 type Say = Callable[[str], None]
 
 _HERE: Final = {"arm64": "linux/arm64", "aarch64": "linux/arm64"}
+
+_LACKS: Final = re.compile(r"\bsha256:\S+ not found")
+"""What `ctr image import` says, and who hands its words on, of a layer that is nowhere: `content
+digest sha256:...: not found`."""
 
 _REMEMBERED: Final = 8
 """Images of one watch that may still be asked for."""
@@ -110,7 +115,12 @@ class Imaging:
         return replace(
             _with_image(app, done.reference),
             files=(*app.files, *_watched(app.root, sources.values())),
-            notes=(*app.notes, *notes_on_sources(app), *done.notes),
+            notes=(
+                *app.notes,
+                *notes_on_sources(app),
+                *done.notes,
+                *(local.notes if local else ()),
+            ),
         )
 
     def _packed(self, app: App, runtime: str) -> App:
@@ -167,7 +177,7 @@ class Imaging:
         digest = made.image.digest
         if local:
             reference = str(local_reference(app.name, digest))
-            bring = partial(_load_built, local, reference, made)
+            bring = partial(self._load_built, local, reference, made)
             return _Built(reference=reference, bring=bring, notes=made.notes)
         build = app.settings.kubernetes.image_build
         place = Reference.parse(build.repository or "")
@@ -179,13 +189,13 @@ class Imaging:
 
     def _by_engine(self, app: App, platform: str, local: LocalCluster | None) -> _Built:
         build = app.settings.kubernetes.image_build
-        engine = Engine(name=build.builder, plain_http=build.plain_http)
+        engine = Engine(name=build.builder, plain_http=build.plain_http, stop=self._stop)
         digest = engine.build(app, platform)
         notes = (f"image built by {build.builder}",)
         if local:
             reference = str(local_reference(app.name, digest))
             engine.tag(digest, reference)
-            bring = partial(_load, local, reference, partial(engine.save, reference))
+            bring = partial(self._load, local, reference, partial(engine.save, reference))
             return _Built(reference=reference, bring=bring, notes=notes)
         reference = f"{build.repository}:{content_tag(digest)}"
         engine.tag(digest, reference)
@@ -198,6 +208,29 @@ class Imaging:
             push_image(registry, made.image, tag, layer=made.layer, base=made.base, say=say)
         finally:
             registry.close()
+
+    def _load_built(self, local: LocalCluster, reference: str, made: Made, say: Say) -> None:
+        archive = partial(write_archive, made.image, reference, made.layer)
+        if not local.adds_layers:
+            self._load(local, reference, archive, say)
+            return
+        try:
+            # Mostly only the app has changed, and the rest takes seconds to be read again.
+            self._load(local, reference, partial(archive, top_only=True), say)
+        except Invalid as error:
+            # A tool that fails for another reason would only say it once more.
+            if not _LACKS.search(error.cause):
+                raise
+            self._load(local, reference, archive, _nothing)
+
+    def _load(
+        self, local: LocalCluster, reference: str, write: Callable[[Path], None], say: Say
+    ) -> None:
+        say(f"loading {reference} into {local.name}")
+        with tempfile.TemporaryDirectory(prefix="jac-converge-") as folder:
+            archive = Path(folder, "image.tar")
+            write(archive)
+            run(local.loading(str(archive)), f"{reference} load", stop=self._stop)
 
     def _cluster_of_this_machine(self, app: App) -> LocalCluster:
         platform = self._platform()
@@ -217,7 +250,8 @@ class Imaging:
             message = (
                 f"is not given, and {program}, which loads a built one into {local.name}, is not "
                 f"on PATH; install it ({local.install}), or set "
-                "[converge.kubernetes.image_build] repository"
+                "[converge.kubernetes.image_build] repository, where a built one is pushed to, "
+                "or runtime, over which the files are unpacked"
             )
             raise ConfigError(app.problem("converge.kubernetes.image", message))
         return local
@@ -230,26 +264,6 @@ def _nothing(_: object) -> None:
 def _push_by(engine: Engine, reference: str, say: Say) -> None:
     say(f"pushing {reference} by {engine.name}")
     engine.push(reference)
-
-
-def _load_built(local: LocalCluster, reference: str, made: Made, say: Say) -> None:
-    archive = partial(write_archive, made.image, reference, made.layer)
-    if not local.adds_layers:
-        _load(local, reference, archive, say)
-        return
-    try:
-        # Mostly only the app has changed, and the rest takes seconds to be read again.
-        _load(local, reference, partial(archive, top_only=True), say)
-    except Invalid:
-        _load(local, reference, archive, _nothing)
-
-
-def _load(local: LocalCluster, reference: str, write: Callable[[Path], None], say: Say) -> None:
-    say(f"loading {reference} into {local.name}")
-    with tempfile.TemporaryDirectory(prefix="jac-converge-") as folder:
-        archive = Path(folder, "image.tar")
-        write(archive)
-        run(local.loading(str(archive)), f"{reference} load")
 
 
 def _platform_of_this_machine() -> str:

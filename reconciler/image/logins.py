@@ -19,7 +19,7 @@ from typing import Any
 from jac_converge.reconciler.errors import Refused
 from jac_converge.reconciler.image.reference import DOCKER_HUB
 
-__all__ = ["Login", "find_login", "login_files"]
+__all__ = ["Login", "find_login", "login_files", "told_of"]
 
 _HUB = "https://index.docker.io/v1/"
 _TOKEN_USER = "<token>"  # noqa: S105 - how a helper says that the secret is an identity token
@@ -51,12 +51,7 @@ def find_login(registry: str, repository: str, environ: Mapping[str, str]) -> Lo
     """
     names = list(_names(registry, repository))
     for file in login_files(environ):
-        try:
-            config = json.loads(file.read_bytes())
-        except (OSError, ValueError):
-            continue
-        if not isinstance(config, dict):
-            continue
+        config, _ = _read(file)
         for name in names:
             if login := _in_file(config, name, file):
                 return login
@@ -72,6 +67,30 @@ def login_files(environ: Mapping[str, str]) -> Iterator[Path]:
     if runtime := environ.get("XDG_RUNTIME_DIR"):
         yield Path(runtime, "containers", "auth.json")
     yield Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "containers" / "auth.json"
+
+
+def told_of(file: Path) -> str:
+    """Name a file that has no login for us; with why, where it cannot be used at all."""
+    _, problem = _read(file)
+    return f"{file} ({problem})" if problem else str(file)
+
+
+def _read(file: Path) -> tuple[Mapping[str, Any], str]:
+    """What a file says, nothing if it is not there; and what is wrong with it."""
+    try:
+        config = json.loads(file.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return {}, ""
+    except OSError as exc:
+        return {}, f"it cannot be read: {exc.strerror}"
+    except ValueError as exc:
+        return {}, f"it is not JSON: {exc}"
+    if not isinstance(config, dict):
+        return {}, "it is no JSON object"
+    for key in ("auths", "credHelpers"):
+        if not isinstance(config.get(key) or {}, dict):
+            return {}, f'its "{key}" is no JSON object'
+    return config, ""
 
 
 def _names(registry: str, repository: str) -> Iterator[str]:
@@ -99,13 +118,14 @@ def _in_file(config: Mapping[str, Any], name: str, file: Path) -> Login | None:
 
 
 def _from_entry(entry: Mapping[str, Any], file: Path) -> Login | None:
-    user, password = entry.get("username", ""), entry.get("password", "")
-    if entry.get("auth"):
+    user, password, token, auth = (
+        str(entry.get(key) or "") for key in ("username", "password", "identitytoken", "auth")
+    )
+    if auth:
         try:
-            user, _, password = base64.b64decode(entry["auth"]).decode().partition(":")
+            user, _, password = base64.b64decode(auth).decode().partition(":")
         except ValueError:
             return None
-    token = entry.get("identitytoken", "")
     if not (user and (password or token)):
         return None
     return Login(user=user, password=password, identity_token=token, origin=str(file))
@@ -136,8 +156,13 @@ def _from_helper(helper: str, name: str, file: Path) -> Login | None:
             return None
         cause = f"{command} ended with {done.returncode}: {said[:200]}"
         raise Refused(subject, cause, "run `docker login`", expired=True)
-    answer = json.loads(done.stdout)
-    user, secret = str(answer["Username"]), str(answer["Secret"])
+    try:
+        answer = json.loads(done.stdout)
+        user, secret = str(answer["Username"]), str(answer["Secret"])
+    except (ValueError, KeyError, TypeError) as exc:
+        # Not what it said: that may be a password.
+        cause = f"{command} did not answer with a login"
+        raise Refused(subject, cause, "run `docker login`", expired=True) from exc
     if user == _TOKEN_USER:
         return Login(user=user, password="", identity_token=secret, origin=command)
     return Login(user=user, password=secret, origin=command)

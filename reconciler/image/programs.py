@@ -5,11 +5,13 @@ It changes when another way of failing has to be told apart.
 
 import shutil
 import subprocess
+import time
 from collections.abc import Iterable
 from pathlib import Path
+from threading import Event
 from typing import Final
 
-from jac_converge.reconciler.errors import Invalid
+from jac_converge.reconciler.errors import Interrupted, Invalid
 
 __all__ = ["found", "run"]
 
@@ -19,37 +21,78 @@ _PATIENCE: Final = 1800.0
 _LAST_WORDS: Final = 400
 """Characters of what a failed program said last."""
 
+_LOOK: Final = 0.1
+"""Seconds between two looks at whether we were told to end."""
+
+_LAST_SECONDS: Final = 0.3
+"""Seconds that a program may take to end when we do; after Ctrl-C nobody waits for long."""
+
 
 def found(program: str) -> str | None:
     """Where a program is; None: not on PATH."""
     return shutil.which(program)
 
 
-def run(command: Iterable[str], subject: str, *, folder: Path | None = None) -> str:
+def run(command: Iterable[str], subject: str, *, stop: Event, folder: Path | None = None) -> str:
     """Run a program to its end; returns what it printed.
+
+    Args:
+        command: its name, and its arguments.
+        subject: what for, in messages.
+        stop: ends it.
+        folder: where it runs.
 
     Raises:
         Invalid: it is not there, or failed.
+        Interrupted: we were told to end meanwhile.
     """
     name, *arguments = command
     program = found(name)
     if program is None:
         raise Invalid(subject, f"{name} is not installed here, or not on PATH")
     try:
-        done = subprocess.run(  # noqa: S603 - one of the few that we know
+        with subprocess.Popen(  # noqa: S603 - one of the few that we know
             [program, *arguments],
-            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            check=False,
-            timeout=_PATIENCE,
             cwd=folder,
-            stdin=subprocess.DEVNULL,
-        )
+        ) as process:
+            out, err = _end_of(process, subject, stop)
     except (OSError, subprocess.TimeoutExpired) as exc:
         raise Invalid(subject, f"{name}: {exc}") from exc
-    if done.returncode:
-        said = " ".join((done.stderr.strip() or done.stdout.strip()).split())
-        cause = f"{name} ended with {done.returncode}: {said[-_LAST_WORDS:]}"
+    # Ctrl-C at a terminal reaches the program as soon as us: it did not fail by itself.
+    if process.returncode and stop.wait(_LOOK):
+        raise Interrupted(subject, f"{name} was interrupted")
+    if process.returncode:
+        said = " ".join((err.strip() or out.strip()).split())
+        cause = f"{name} ended with {process.returncode}: {said[-_LAST_WORDS:]}"
         raise Invalid(subject, cause)
-    return done.stdout.strip()
+    return out.strip()
+
+
+def _end_of(process: "subprocess.Popen[str]", subject: str, stop: Event) -> tuple[str, str]:
+    """Wait for the end of a program, and see to it: none outlives us, or goes on unread."""
+    deadline = time.monotonic() + _PATIENCE
+    try:
+        while True:
+            try:
+                return process.communicate(timeout=_LOOK)
+            except subprocess.TimeoutExpired:
+                if stop.is_set():
+                    _terminate(process)
+                    raise Interrupted(subject, "we were told to end") from None
+                if time.monotonic() > deadline:
+                    raise
+    finally:
+        process.kill()  # does nothing to one that ended
+
+
+def _terminate(process: "subprocess.Popen[str]") -> None:
+    process.terminate()
+    try:
+        process.wait(_LAST_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()

@@ -8,7 +8,7 @@ Source: OCI distribution specification, "Error Codes".
 import json
 import ssl
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, SSLError
 
@@ -25,6 +25,16 @@ from jac_converge.reconciler.errors import (
 
 __all__ = ["answered", "broken"]
 
+_NO_REASON: Final = "it gave no reason"
+
+_UNSAID: Final = {
+    401: "it does not let us in",
+    403: "it does not allow that",
+    404: "it has nothing of that name",
+    429: "it wants fewer requests",
+}
+"""What an answer without words means: to a HEAD, none has any."""
+
 
 def answered(
     subject: str, status: int, body: bytes, headers: Mapping[str, str], login: str
@@ -38,7 +48,7 @@ def answered(
         headers: for Retry-After.
         login: who we said we are, in words.
     """
-    cause = f"{_words(body)} (HTTP {status}, {login})"
+    cause = f"{_words(body) or _UNSAID.get(status, _NO_REASON)} (HTTP {status}, {login})"
     host = subject.partition("/")[0]
     match status:
         case 401:
@@ -85,4 +95,4 @@ def _words(body: bytes) -> str:
         said = [f"{error['code']}: {error.get('message', '')}".strip(": ") for error in errors]
         return "; ".join(said)
     except (ValueError, KeyError, TypeError):
-        return body[:UNKNOWN_BODY_LIMIT].decode(errors="replace").strip() or "no words"
+        return body[:UNKNOWN_BODY_LIMIT].decode(errors="replace").strip()

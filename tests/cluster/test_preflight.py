@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from jac_converge.reconciler.kube_cluster import connect
+from jac_converge.reconciler.preflight import platform_of
 from tests.e2e.image_places import renamed_context
 from tests.e2e.scale_command import run_scale, write_app
 from tests.servers.control_plane import ControlPlane
@@ -100,6 +102,20 @@ def test_plan_names_the_classes_that_there_are(
     )
     told = notes(own_control_plane, unused_namespace, "work", tmp_path, 'class_name = "nginx"')
     assert 1 == len(told), told
+
+
+def test_nodes_of_microk8s_are_counted(
+    own_control_plane: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An image is loaded into one of them; where that does not matter nobody asks."""
+    node = {"apiVersion": "v1", "kind": "Node"}
+    for name in "ab":
+        own_control_plane.api.post("/api/v1/nodes", {**node, "metadata": {"name": name}})
+    for context, nodes in (("microk8s", 2), ("kind-dev", 0)):
+        file = renamed_context(own_control_plane.kubeconfig, context, tmp_path)
+        monkeypatch.setenv("KUBECONFIG", str(file))
+        cluster = connect(context=None, namespace="shop", selector="a=b", config_file=str(file))
+        assert nodes == platform_of(cluster).nodes
 
 
 def add(

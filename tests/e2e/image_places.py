@@ -33,7 +33,7 @@ if archive:
     memory = os.path.join(folder, "layers.json")
     there.update(json.load(open(memory)) if os.path.exists(memory) else [])
     if missing := [layer for layer in image["Layers"] if layer not in there]:
-        sys.exit(f"ctr: content digest {missing[0]}: not found")
+        sys.exit(f"ctr: content digest sha256:{missing[0].rpartition('/')[2]}: not found")
     with open(memory, "w") as kept:
         json.dump([*there], kept)
     shutil.copy(archive, os.path.join(folder, "loaded.tar"))
@@ -41,6 +41,12 @@ if archive:
 """As `ctr image import` does it: what is missing in the archive has to be there from before."""
 FAILS = """
 sys.exit("ERROR: no nodes found")
+"""
+HANGS = """
+import time
+with open(os.path.join(folder, "pid"), "w") as file:
+    file.write(f"{os.getpid()}\\n")
+time.sleep(600)
 """
 
 

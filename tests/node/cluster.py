@@ -31,7 +31,7 @@ OF_THE_FIRST = frozenset(f"localhost/{name}:1" for name in ADDONS)
 METRICS = "/apis/metrics.k8s.io/v1beta1/nodes"
 
 _TOOL = """#!/bin/sh
-# MicroK8s' way to load an image, into every node of this cluster.
+# MicroK8s' words to load an image; its own tool loads it into one node, this one into all.
 set -e
 [ "$1 $2 $3" = "ctr image import" ]
 {imports}

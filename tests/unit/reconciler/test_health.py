@@ -456,9 +456,9 @@ def test_health_is_progressing_during_deletion(obj: Object, sentence: str) -> No
             {"phase": "Failed", "reason": "Evicted"}, "progressing", "Evicted", id="evicted"
         ),
         pytest.param(
-            waits("ImagePullBackOff", "x" * 300),
+            waits("ImagePullBackOff", f"cannot pull {'x' * 300}: connection refused"),
             "failed",
-            f"ImagePullBackOff: {'x' * 253}...",
+            f"ImagePullBackOff: cannot pull {'x' * 84}...{'x' * 137}: connection refused",
             id="long message",
         ),
     ],

@@ -70,6 +70,25 @@ def test_deployment_leaves_the_count_to_the_autoscaler() -> None:
     assert 2 == object_of(switched_off, "Deployment/shop")["spec"]["replicas"]
 
 
+def test_pods_spread_over_nodes_that_have_no_zone() -> None:
+    """A constraint on a label that no node has would switch the others off: zones are a wish."""
+    spec = template_of(app_with({"replicas": 2}))["spec"]
+    (constraint,) = spec["topologySpreadConstraints"]
+    (wish,) = spec["affinity"]["podAntiAffinity"].pop(
+        "preferredDuringSchedulingIgnoredDuringExecution"
+    )
+    assert {"podAntiAffinity": {}} == spec["affinity"]
+    term = wish["podAffinityTerm"]
+    assert ("kubernetes.io/hostname", "topology.kubernetes.io/zone") == (
+        constraint["topologyKey"],
+        term["topologyKey"],
+    )
+    # Pods of another version do not count for either.
+    assert ["pod-template-hash"] == constraint["matchLabelKeys"] == term["matchLabelKeys"]
+    assert constraint["labelSelector"] == term["labelSelector"]
+    assert "ScheduleAnyway" == constraint["whenUnsatisfiable"]
+
+
 @pytest.mark.parametrize(
     ("kubernetes", "expected"),
     [

@@ -23,6 +23,18 @@ def test_cluster_of_this_machine_has_a_command(kind: str, cluster: str, command:
     assert command == " ".join(found.loading("FILE"))
 
 
+@pytest.mark.parametrize(
+    ("kind", "nodes", "told"),
+    [("microk8s", 0, False), ("microk8s", 1, False), ("microk8s", 3, True), ("kind", 3, False)],
+)
+def test_image_that_reaches_one_of_many_nodes_is_told(kind: str, nodes: int, *, told: bool) -> None:
+    """MicroK8s' containerd is that of one node; the tools of the others know all of theirs."""
+    found = local_cluster(Platform(kind=kind, cluster="dev", nodes=nodes))
+    assert found
+    assert told == any("has 3 nodes" in note and "enable registry" in note for note in found.notes)
+    assert told == bool(found.notes)
+
+
 @pytest.mark.parametrize("kind", ["eks", "gke", "aks", "doks", "k3s"])
 def test_other_clusters_are_not_of_this_machine(kind: str) -> None:
     """There an image has to come from a registry."""
