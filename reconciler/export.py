@@ -59,7 +59,8 @@ def as_yaml(app: App, objects: Iterable[Object], missing: Iterable[Object] = ())
     if told:
         head += [
             "Its Secrets are left out. Where jac scale deployed the app they are there already;",
-            "elsewhere --with-secrets writes them too, or make them by hand:",
+            "elsewhere --with-secrets writes them too, or make them by hand, a jwt-secret of 32",
+            "bytes and more, passwords of 16:",
             *told,
             "Without them a pod cannot tell that its configuration changed: jac scale restarts",
             "pods once when it takes over what was first made from this file, and kubectl rollout",

@@ -9,6 +9,7 @@ and so have the sources of an image, of which somebody may be about to save the 
 import os
 import time
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -129,9 +130,14 @@ class Source:
             return False
         if _is_smaller(signature, self._signature):
             return True
-        # The configuration comes first among the files.
-        sources = len(self._configured)
-        changed = signature[sources:] != self._signature[sources:]
+        # The configuration comes first among the files, and a save of it changes its folder, too.
+        first = len(self._configured)
+        saved = signature[:first] != self._signature[:first]
+        own = {file.parent for file in self._configured} if saved else set()
+        files = zip(self.app.files, signature, self._signature, strict=False)
+        changed = any(
+            new != old and file not in own for file, new, old in islice(files, first, None)
+        )
         started = self._clock() if self._moving is None else self._moving
         return changed and self._clock() - started < LONGEST
 

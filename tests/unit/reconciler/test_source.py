@@ -261,7 +261,7 @@ class Building(Images):
         """Note which files there are."""
         files = sorted(file for file in self.folder.iterdir() if file.suffix == ".jac")
         self.built_of.append([file.read_text() for file in files])
-        return dataclasses.replace(app, files=(*app.files, self.folder, *files))
+        return dataclasses.replace(app, files=(*app.files, app.root, self.folder, *files))
 
 
 @pytest.fixture
