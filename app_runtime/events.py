@@ -14,6 +14,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from jac_converge.app_runtime.half_closed import HANG_UP, STREAMS
 from jac_converge.app_runtime.outcomes import problem_of
 from jac_converge.app_runtime.problems import Problem
 
@@ -59,8 +60,12 @@ class EventStream(Response):
         self._ended: asyncio.Future[Problem] = asyncio.get_running_loop().create_future()
         self._waiting: asyncio.Future[bytes | None] | None = None
 
-    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send events; without a client that listens, stop."""
+        state = scope.get("state", {})
+        state[STREAMS] = True
+        if HANG_UP in state:  # it has sent its end already, as one does that leaves
+            state[HANG_UP]()
         with self._watched(self._end) if self._watched is not None else nullcontext():
             await self._until_the_end(receive, send)
 

@@ -8,7 +8,7 @@ It changes with what a request may cost before it is one.
 import asyncio
 from typing import Any, ClassVar
 
-from jac_converge.app_runtime.gathered import GatheredWrites
+from jac_converge.app_runtime.half_closed import HalfClosed
 
 __all__ = ["MOST_BYTES", "MOST_HEADERS", "BoundedHeads"]
 
@@ -21,7 +21,7 @@ TOO_LARGE = (
 TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
-class BoundedHeads(GatheredWrites):
+class BoundedHeads(HalfClosed):
     """uvicorn's protocol, but a head that is too large is cut off, whether it ends or not.
 
     One that does not end at all holds its connection for a while only, and so does none.

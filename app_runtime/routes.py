@@ -122,7 +122,8 @@ class _Routes:
         kind = "walker" if isinstance(spec, WalkerSpec) else "function"
         own = f"/{kind}/{spec.name}"
         named = path or own
-        key = (method, compile_path(named)[0].pattern)
+        # Whatever the fields in it are called: requests have none of their names.
+        key = (method, re.sub(r"\?P<\w+>", "", compile_path(named)[0].pattern))
         owner = self._taken.setdefault(key, spec.name)
         if owner != spec.name:
             raise BadDeclaration(f"{method} {named} is wanted by {owner} and by {spec.name}")

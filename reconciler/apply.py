@@ -13,7 +13,7 @@ from jac_converge.reconciler.cluster import Cluster
 from jac_converge.reconciler.drift import additions, owned_fields, readable, taken_over
 from jac_converge.reconciler.errors import ClusterError, Conflict, Invalid, Unreachable
 from jac_converge.reconciler.ignoring import Rules, is_left
-from jac_converge.reconciler.objects import Object, ObjectKey, key_of, kind_named
+from jac_converge.reconciler.objects import CLAIM, Object, ObjectKey, key_of, kind_named
 from jac_converge.reconciler.ownership import HANDOVER_MANAGER
 from jac_converge.reconciler.removal import removal_of
 from jac_converge.reconciler.retry import retried
@@ -104,7 +104,7 @@ def _is_premature(step: Write, results: list[Result]) -> bool:
     return (
         isinstance(step, Recreate)
         and step.leaves_pods
-        and any(it.error and it.step.key.kind == "PersistentVolumeClaim" for it in results)
+        and any(it.error and it.step.key.kind == CLAIM for it in results)
     )
 
 

@@ -25,7 +25,7 @@ from jac_converge.reconciler.console import (
 )
 from jac_converge.reconciler.converge import WATCHED, Converger
 from jac_converge.reconciler.errors import ClusterError, NoCluster
-from jac_converge.reconciler.files_on_disk import refuse_files_on_disk
+from jac_converge.reconciler.files_on_disk import without_files_on_disk
 from jac_converge.reconciler.images import Images, Parse
 from jac_converge.reconciler.kube_cluster import KubeCluster, Limits, connect
 from jac_converge.reconciler.mirror import Mirror
@@ -110,7 +110,7 @@ def _load(file: str, flags: dict[str, Any]) -> App:
     # Here, so that a watch keeps the last good one instead of failing pass after pass.
     check(app)
     if not any(flags[verb] for verb in VERBS if verb not in _DEPLOYING):
-        refuse_files_on_disk(app)
+        return without_files_on_disk(app)
     return app
 
 

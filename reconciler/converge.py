@@ -22,12 +22,13 @@ from jac_converge.reconciler.build.credentials import (
     credentials_from,
     secret_name,
 )
-from jac_converge.reconciler.build.mongo import is_volume, runs_mongodb
+from jac_converge.reconciler.build.mongo import data_keys, holds_data, runs_mongodb
 from jac_converge.reconciler.cluster import Cluster
 from jac_converge.reconciler.errors import ClusterError, Conflict, Invalid, Refused, Transient
 from jac_converge.reconciler.ignoring import Rules, unmatched
 from jac_converge.reconciler.mirror import DISPENSABLE, Mirror
 from jac_converge.reconciler.objects import (
+    CLAIM,
     KINDS,
     POD,
     Object,
@@ -35,6 +36,7 @@ from jac_converge.reconciler.objects import (
     key_of,
     kind_named,
 )
+from jac_converge.reconciler.ownership import owner_of
 from jac_converge.reconciler.plan import make_plan, unsurveyed
 from jac_converge.reconciler.releases import History, history_from, record_key, record_object
 from jac_converge.reconciler.retry import retried
@@ -45,8 +47,6 @@ from jac_converge.reconciler.version import Version, restored, version_of
 from jac_converge.reconciler.volume_growth import claims_of, growing_claims, growth_note
 
 __all__ = ["WATCHED", "Converger"]
-
-_CLAIM = "PersistentVolumeClaim"
 
 WATCHED = (*KINDS, POD)
 """Every kind that is read: those we write, and pods for their reasons."""
@@ -116,7 +116,7 @@ class Converger:
             told.append(str(self._unreadable))
         if self.stand_in:
             told.append(self.stand_in)
-        claims = (it for key, it in self.mirror.snapshot().items() if key.kind == _CLAIM)
+        claims = (it for key, it in self.mirror.snapshot().items() if key.kind == CLAIM)
         told += filter(None, map(growth_note, claims))
         return tuple(told)
 
@@ -146,7 +146,8 @@ class Converger:
         """
         live = self.mirror.snapshot()
         self.desired = self.build(app)
-        self._find_unlabelled(map(key_of, self.desired), live)
+        # Its volumes are used by a StatefulSet whether they have labels or not.
+        self._find_unlabelled((*map(key_of, self.desired), *claims_of(self.desired)), live)
         self._useless = unmatched(app.settings.watch.ignored, self.desired)
         policy = replace(policy, ignore=(*app.settings.watch.ignored, *policy.ignore))
         accepted = self._accepted
@@ -155,8 +156,6 @@ class Converger:
         snapshot = Snapshot(live=live, baselines=accepted.baselines)
         surveyed = desired if complete else unsurveyed(desired, snapshot)
         surveyed = tuple(obj for obj in surveyed if key_of(obj) not in unasked)
-        # Its volumes are used by a StatefulSet whether they have labels or not.
-        self._find_unlabelled(claims_of(it for it in surveyed if key_of(it) in live), live)
         surveyed += tuple(growing_claims(desired, live))
         previews = dict(self._previews(surveyed, live))
         if not complete:
@@ -173,7 +172,17 @@ class Converger:
 
     def plan_removal(self, app: App, policy: Policy) -> Plan:
         """Decide what a destroy does: a plan with nothing desired."""
-        return make_plan(app.name, (), Snapshot(live=self.mirror.snapshot()), policy)
+        live = self.mirror.snapshot()
+        namespace = live.get(ObjectKey("Namespace", app.namespace))
+        if not (policy.data and namespace and owner_of(namespace, app.name) == "us"):
+            self._find_unlabelled(data_keys(app), live)
+        return make_plan(app.name, (), Snapshot(live=live), policy)
+
+    def still_there(self, keys: Iterable[ObjectKey]) -> dict[ObjectKey, Object]:
+        """Which of these objects there still are, labels or not, as of the latest `read`."""
+        live, wanted = self.mirror.snapshot(), {*keys}
+        self._find_unlabelled((key for key in wanted if key.kind == CLAIM), live)
+        return {key: live[key] for key in sorted(wanted) if key in live}
 
     def apply(self, plan: Plan, *, allowed: Callable[[], bool] = lambda: True) -> Outcome:
         """Take the steps of a plan, and remember what the server accepted.
@@ -287,9 +296,19 @@ class Converger:
         return credentials_from(
             secret,
             known=self._credentials.values if self._credentials else credentials_in(app, pods_read),
-            mint=partial(_mint, app, frozenset(live)),
+            mint=partial(self._mint, app, live),
             jwt_bytes=signing_bytes(app.settings.jwt.algorithm),
         )
+
+    def _mint(self, app: App, live: Mapping[ObjectKey, Object], key: str) -> str:
+        """Make a new secret, but no password beside a database that may know another one."""
+        if key == MONGODB_PASSWORD and runs_mongodb(app):
+            there = {**live}
+            self._find_unlabelled(data_keys(app), there)
+            if holder := next((it for it in there if holds_data(app, it)), None):
+                raise _unknown_password(app, there[holder])
+        # 64 characters: HS512 asks for a key of that many bytes.
+        return token_urlsafe(48)
 
     def _find_unlabelled(self, keys: Iterable[ObjectKey], live: dict[ObjectKey, Object]) -> None:
         """Look by name for what the label selector does not show: it may be there all the same."""
@@ -337,12 +356,17 @@ class Converger:
             self.mirror.put(found)
 
 
-def _mint(app: App, live: frozenset[ObjectKey], key: str) -> str:
-    if key == MONGODB_PASSWORD and runs_mongodb(app) and any(map(partial(is_volume, app), live)):
-        raise Invalid(
-            f"Secret/{secret_name(app.name)} read",
-            f"{key} is missing or too short, and the database on its volume knows no other",
-            "put the one of before there, or give the data up with --destroy --data",
+def _unknown_password(app: App, holder: Object) -> Invalid:
+    if owner_of(holder, app.name) == "us":
+        way_out = "put the one of before there, or give the data up with --destroy --data"
+    else:
+        way_out = (
+            "put the one of before there (any, where the volume is empty), and add --adopt; "
+            "or give the data up, and delete it by hand"
         )
-    # 64 characters: HS512 asks for a key of that many bytes.
-    return token_urlsafe(48)
+    return Invalid(
+        f"Secret/{secret_name(app.name)} read",
+        f"{MONGODB_PASSWORD} is missing or too short, {key_of(holder)} is there, "
+        "and the database on its volume knows no other",
+        way_out,
+    )

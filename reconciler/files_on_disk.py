@@ -1,15 +1,21 @@
-"""Files that pods would keep on their disks: refused before anything is planned.
+"""Files that pods would keep on their disks: refused, or told before anything is planned.
 
 A pod's disk is not for writing, goes with the pod, and no other pod has it. An app says that it
-keeps files there in jac.toml, or by a call of `store()`. It changes with how an app says so.
+keeps files there in jac.toml, or by a call of `store()`; code is only searched for that, so what
+it says is told, and decides nothing. It changes with how an app says so.
 """
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 
 from jac_converge.config.load import App, ConfigError
 
-__all__ = ["call_of", "refuse_files_on_disk"]
+__all__ = ["call_of", "without_files_on_disk"]
+
+_NO_DISK = "pods have no disk that lasts"
+_WAY_OUT = 'kind = "s3" and bucket'
 
 _UNREAD = re.compile(
     r'"""[\s\S]*?"""|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|#\*[\s\S]*?\*#|#[^\n]*'
@@ -23,25 +29,22 @@ _OTHER = re.compile(
 """The app has a `store` of its own."""
 
 
-def refuse_files_on_disk(app: App) -> None:
-    """Look whether pods are to keep files on their disks.
+def without_files_on_disk(app: App) -> App:
+    """Give the app back, with a note where its code may keep files on the disks of pods.
 
     Raises:
-        ConfigError: they are.
+        ConfigError: jac.toml says that it does.
     """
     storage = app.settings.storage
     if storage.kind != "disk":
-        return
+        return app
     if storage.model_fields_set & {"kind", "path"}:
-        why = "it keeps files on disk"
-    elif (found := call_of(_code_of(app))) is not None:
-        why = f"{found}, and no bucket is named"
-    else:
-        return
-    message = (
-        f'{why}, but pods have no disk of their own that lasts; set kind = "s3" and bucket here'
-    )
-    raise ConfigError(app.problem("converge.storage", message))
+        message = f"keeps files on disk, but {_NO_DISK}; set {_WAY_OUT} here"
+        raise ConfigError(app.problem("converge.storage", message))
+    if (found := call_of(_code_of(app))) is None:
+        return app
+    note = f"{found}, but {_NO_DISK}: each call will be a 503; set [converge.storage] {_WAY_OUT}"
+    return replace(app, notes=(*app.notes, note))
 
 
 def call_of(code: Mapping[str, str]) -> str | None:
@@ -70,10 +73,15 @@ def _blank(found: re.Match[str]) -> str:
 
 def _code_of(app: App) -> dict[str, str]:
     # Here, because many apps say where their files are.
-    from jac_converge.reconciler.image.files import app_files  # noqa: PLC0415
+    from jac_converge.reconciler.image.files import app_files, unreadable  # noqa: PLC0415
 
-    return {
-        name: file.read_text(encoding="utf-8", errors="replace")
-        for name, file in app_files(app.root).items()
-        if file.suffix == ".jac"
-    }
+    texts = {}
+    for name, file in app_files(app.root).items():
+        if file.suffix == ".jac":
+            # One that went away since it was listed calls nothing.
+            with suppress(FileNotFoundError):
+                try:
+                    texts[name] = file.read_text(encoding="utf-8", errors="replace")
+                except PermissionError as exc:
+                    raise unreadable(file, exc) from exc
+    return texts

@@ -7,10 +7,11 @@ the product starts to write, or to read, a new kind.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 __all__ = [
     "API_SERVICE",
+    "CLAIM",
     "INGRESS_CLASS",
     "KINDS",
     "LEASE",
@@ -27,6 +28,8 @@ __all__ = [
 
 type Object = dict[str, Any]
 """One API object as JSON: `apiVersion`, `kind`, `metadata`, and the rest."""
+
+CLAIM: Final = "PersistentVolumeClaim"
 
 type PrunePolicy = Literal["prune", "keep-data"]
 """prune: deleted once it leaves the desired state. keep-data: only by an explicit `--data`."""
@@ -83,7 +86,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         # The stores' are written by their controller, others by `extra` alone. Deleted by an
         # explicit `--data` only.
-        name="PersistentVolumeClaim",
+        name=CLAIM,
         api_version="v1",
         plural="persistentvolumeclaims",
         rank=3,

@@ -41,7 +41,7 @@ from jac_converge.reconciler.steps import (
     Step,
     Update,
 )
-from jac_converge.reconciler.volume_growth import growth_steps, regrown
+from jac_converge.reconciler.volume_growth import adoption_steps, growth_steps, regrown
 
 __all__ = ["make_plan", "unsurveyed"]
 
@@ -98,7 +98,12 @@ def make_plan(
     # First: a StatefulSet follows the size of its volumes.
     refused = {step.key for step in steps if isinstance(step, Refuse)}
     settable = [obj for obj in desired if key_of(obj) not in refused]
-    steps = [*growth_steps(app_name, settable, snapshot, policy), *steps]
+    volumes: list[Step] = [*growth_steps(app_name, settable, snapshot, policy)]
+    if policy.adopt:
+        growing = {step.key for step in volumes if isinstance(step, Update)}
+        adopted = adoption_steps(app_name, settable, snapshot.live)
+        volumes += (step for step in adopted if step.key not in growing)
+    steps = [*volumes, *steps]
     pruned = list(prune_steps(app_name, desired, snapshot, policy))
     # An autoscaler that is on its way out must not fight the fixed count that replaces it.
     first = [step for step in pruned if step.key.kind == "HorizontalPodAutoscaler"]

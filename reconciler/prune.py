@@ -6,8 +6,9 @@ It changes when another kind of object turns out to be worth keeping.
 from collections.abc import Iterable, Iterator
 
 from jac_converge.reconciler.build.code import CODE, code_of
+from jac_converge.reconciler.build.credentials import secret_name
 from jac_converge.reconciler.errors import Invalid
-from jac_converge.reconciler.objects import Object, ObjectKey, key_of, kind_named
+from jac_converge.reconciler.objects import CLAIM, Object, ObjectKey, key_of, kind_named
 from jac_converge.reconciler.ownership import is_extra, order_of, owner_of
 from jac_converge.reconciler.releases import history_from, record_key
 from jac_converge.reconciler.snapshot import Policy, Snapshot
@@ -29,9 +30,12 @@ def prune_steps(
     claimed = tuple(_claim_prefixes(desired))
     code = any(_holds_code(app_name, key_of(obj)) for obj in leavers)
     recorded = _recorded_code(app_name, snapshot) if desired and code else frozenset()
+    strange = () if desired else tuple(_strange_volumes(app_name, leavers))
     for obj in leavers:
         key = key_of(obj)
-        in_use = key.kind == "PersistentVolumeClaim" and key.name.startswith(claimed)
+        if key in strange:
+            yield Keep(key=key, reason="it is not ours; it goes by hand only")
+        in_use = key.kind == CLAIM and key.name.startswith(claimed)
         # Nothing describes the record of the releases; it lives as long as the app.
         in_use = in_use or (bool(desired) and key == record_key(app_name))
         in_use = in_use or (key.kind == "ConfigMap" and key.name in recorded)
@@ -41,6 +45,8 @@ def prune_steps(
             yield Hold(key=key, reason=f"it is being deleted{finalizers_of(obj)}")
         elif _holds_data(obj) and not policy.data:
             yield Keep(key=key, reason="it holds data; only --destroy --data deletes it")
+        elif strange and key == ObjectKey("Secret", secret_name(app_name)):
+            yield Keep(key=key, reason=f"{strange[0]} knows no other password, and is not ours")
         else:
             yield Delete(live=obj)
 
@@ -73,6 +79,13 @@ def _holds_data(obj: Object) -> bool:
     """Whether it is lost with the object; a Secret from a manifest is still in the manifest."""
     kept = kind_named(obj["kind"]).prune == "keep-data"
     return kept and not (obj["kind"] == "Secret" and is_extra(obj))
+
+
+def _strange_volumes(app_name: str, leavers: Iterable[Object]) -> Iterator[ObjectKey]:
+    """The volumes that only their names connect with the app: they stay, whatever goes."""
+    for obj in leavers:
+        if obj["kind"] == CLAIM and owner_of(obj, app_name) != "us":
+            yield key_of(obj)
 
 
 def _claim_prefixes(desired: Iterable[Object]) -> Iterator[str]:

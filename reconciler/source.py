@@ -2,7 +2,8 @@
 
 Editors replace the file instead of writing into it, so paths are looked at, not open files. A file
 that cannot be used changes nothing: the last good one stays in force. One that is perhaps only half
-written, because it cannot be used or is smaller than it was, has to stand a while before it counts.
+written, because it cannot be used or is smaller than it was, has to stand a while before it counts;
+and so have the sources of an image, of which somebody may be about to save the next.
 """
 
 import os
@@ -19,10 +20,14 @@ __all__ = ["Source"]
 
 type Bring = Callable[[str, Callable[[str], None]], None]
 
-type _Signature = tuple[tuple[int, int, int] | None, ...]
+type _Signature = tuple[tuple[int, ...] | None, ...]
 
 STANDS: Final = 0.2
 """Seconds without another write, after which a file is no longer taken for a half-written one."""
+
+
+LONGEST: Final = 5.0
+"""Seconds after which sources count that somebody writes to without a pause, such as a log."""
 
 
 class Source:
@@ -57,6 +62,10 @@ class Source:
         self._seen: _Signature | None = None
         """As the files were at the latest look, and since when."""
         self._since = 0.0
+        self._configured: tuple[Path, ...] = self.app.files
+        """Those of its files that are not only built into an image."""
+        self._moving: float | None = None
+        """Since when they are others than what was read."""
 
     def build_with(self, images: Images) -> None:
         """From now on, an app that names no image gets one that is built here.
@@ -66,9 +75,15 @@ class Source:
             ClusterError: as `Images.built` does.
         """
         load = self._load
+
+        def built() -> App:
+            app = load()
+            self._configured = app.files
+            return images.built(app)
+
         self.app = images.built(self.app)
         self.bring = images.bring
-        self._load = lambda: images.built(load())
+        self._load = built
 
     def check_code(self) -> None:
         """Parse the app's own file: what cannot run is not deployed.
@@ -87,11 +102,15 @@ class Source:
         """
         signature = _signature(self.app.files)
         if signature == self._signature:
+            self._moving = None
             return False
+        now = self._clock()
         if signature != self._seen:
-            self._seen, self._since = signature, self._clock()
-        if _is_smaller(signature, self._signature) and not self._stands:
+            self._seen, self._since = signature, now
+        self._moving = now if self._moving is None else self._moving
+        if self._perhaps_halfway(signature) and not self._stands:
             return False
+        self._moving = None
         try:
             app, problem = self._read()
         except Exception:
@@ -103,6 +122,18 @@ class Source:
         before = (self.app, self.problem)
         self._signature, self.app, self.problem = signature, app, problem
         return (self.app, self.problem) != before
+
+    def _perhaps_halfway(self, signature: _Signature) -> bool:
+        """Whether somebody may be about to write more."""
+        if self._signature is None:
+            return False
+        if _is_smaller(signature, self._signature):
+            return True
+        # The configuration comes first among the files.
+        sources = len(self._configured)
+        changed = signature[sources:] != self._signature[sources:]
+        started = self._clock() if self._moving is None else self._moving
+        return changed and self._clock() - started < LONGEST
 
     @property
     def _stands(self) -> bool:
@@ -151,9 +182,9 @@ def _is_smaller(now: _Signature, before: _Signature | None) -> bool:
     return any(new is not None and old is not None and new[1] < old[1] for new, old in pairs)
 
 
-def _stat(file: Path) -> tuple[int, int, int] | None:
+def _stat(file: Path) -> tuple[int, ...] | None:
     try:
         found = os.stat(file)  # noqa: PTH116 - looked at some hundred times a second
     except OSError:
         return None
-    return (found.st_mtime_ns, found.st_size, found.st_ino)
+    return (found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode)

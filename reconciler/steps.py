@@ -9,7 +9,7 @@ from typing import Literal
 from jac_converge.reconciler.differences import Change
 from jac_converge.reconciler.drift import KUBECTL_NOTES, Drift
 from jac_converge.reconciler.ignoring import Rules
-from jac_converge.reconciler.objects import Object, ObjectKey, key_of
+from jac_converge.reconciler.objects import CLAIM, Object, ObjectKey, key_of
 
 __all__ = [
     "LEFT_ALONE",
@@ -93,9 +93,7 @@ class Update:
     @property
     def effect(self) -> Literal["rolling restart", "no restart", "needs volume expansion"]:
         """What running pods will notice, or what else has to follow."""
-        if self.key.kind == "PersistentVolumeClaim" and any(
-            change.path == VOLUME_SIZE for change in self.changes
-        ):
+        if self.key.kind == CLAIM and any(change.path == VOLUME_SIZE for change in self.changes):
             return "needs volume expansion"
         rolls = self.key.kind in _ROLLED and any(
             change.path.startswith("spec.template") for change in self.changes

@@ -14,12 +14,13 @@ from jac_converge.config.quantity import memory_bytes
 from jac_converge.reconciler.differences import Change
 from jac_converge.reconciler.drift import additions
 from jac_converge.reconciler.health import covers
-from jac_converge.reconciler.objects import Object, ObjectKey, key_of
-from jac_converge.reconciler.ownership import owner_of
+from jac_converge.reconciler.objects import CLAIM, Object, ObjectKey, key_of
+from jac_converge.reconciler.ownership import FIELD_MANAGER, owner_of
 from jac_converge.reconciler.pod_trouble import condition_of, cut
 from jac_converge.reconciler.snapshot import Policy, Snapshot
 from jac_converge.reconciler.steps import (
     LEFT_ALONE,
+    OWNERS,
     VOLUME_SIZE,
     Keep,
     Recreate,
@@ -27,9 +28,14 @@ from jac_converge.reconciler.steps import (
     Update,
 )
 
-__all__ = ["claims_of", "growing_claims", "growth_note", "growth_steps", "regrown"]
-
-_CLAIM: Final = "PersistentVolumeClaim"
+__all__ = [
+    "adoption_steps",
+    "claims_of",
+    "growing_claims",
+    "growth_note",
+    "growth_steps",
+    "regrown",
+]
 
 _CONDITIONS: Final = (
     "ControllerResizeError",
@@ -51,16 +57,26 @@ def claims_of(desired: Iterable[Object]) -> Iterator[ObjectKey]:
 
 
 def growing_claims(desired: Iterable[Object], live: Mapping[ObjectKey, Object]) -> Iterator[Object]:
-    """What to apply to each claim that is smaller than it should be: its size, and nothing else."""
-    for obj in desired:
-        if obj["kind"] != "StatefulSet":
-            continue
-        for key, wanted in _claims(obj).items():
-            claim = live.get(key)
-            if claim is None or claim["metadata"].get("deletionTimestamp"):
-                continue
-            if 0 < _bytes(_size_of(claim)) < _bytes(wanted):
-                yield _sized(claim, wanted)
+    """What to apply to each claim that is smaller than it should be: its size, and its labels."""
+    for claim, template in _used(desired, live):
+        wanted = _size_of(template)
+        if 0 < _bytes(_size_of(claim)) < _bytes(wanted):
+            yield _sized(claim, template, wanted)
+
+
+def adoption_steps(
+    app_name: str, desired: Iterable[Object], live: Mapping[ObjectKey, Object]
+) -> Iterator[Update]:
+    """Put our labels on each claim that a StatefulSet uses, and that nobody else's stand on.
+
+    By them it is found again: when a password is to be minted, and when all data is to go.
+    """
+    for claim, template in _used(desired, live):
+        marks, found = _labels(template), _labels(claim)
+        if owner_of(claim, app_name) != "another app" and not marks.items() <= found.items():
+            told = Change(path=OWNERS, before=None, after=FIELD_MANAGER)
+            marked = _sized(claim, template, _size_of(claim))
+            yield Update(desired=marked, live=claim, changes=(told,))
 
 
 def growth_steps(
@@ -198,6 +214,20 @@ def _rolls(obj: Object, live: Object) -> bool:
     )
 
 
+def _used(
+    desired: Iterable[Object], live: Mapping[ObjectKey, Object]
+) -> Iterator[tuple[Object, Object]]:
+    """Each claim that is there to stay and that a StatefulSet uses, and the template of it."""
+    for obj in desired:
+        if obj["kind"] != "StatefulSet":
+            continue
+        for template in _templates(obj):
+            for key in _claims_of_template(obj, template):
+                claim = live.get(key)
+                if claim is not None and not claim["metadata"].get("deletionTimestamp"):
+                    yield claim, template
+
+
 def _claims(obj: Object) -> dict[ObjectKey, str]:
     """Each claim that a StatefulSet uses, and the size it should have."""
     return {
@@ -211,7 +241,7 @@ def _claims_of_template(obj: Object, template: Object) -> Iterator[ObjectKey]:
     """No more than its pods use, whatever else has such a name."""
     name, own = template["metadata"]["name"], obj["metadata"]["name"]
     for ordinal in range(int(obj["spec"].get("replicas", 1))):
-        yield ObjectKey(_CLAIM, f"{name}-{own}-{ordinal}")
+        yield ObjectKey(CLAIM, f"{name}-{own}-{ordinal}")
 
 
 def _names(obj: Object) -> list[str]:
@@ -242,12 +272,21 @@ def _without_size(template: Object) -> Object:
     return {**template, "spec": spec}
 
 
-def _sized(claim: Object, size: str) -> Object:
-    """With the UID, so that no other claim of that name is meant."""
+def _labels(obj: Object) -> Mapping[str, str]:
+    return obj["metadata"].get("labels") or {}
+
+
+def _sized(claim: Object, template: Object, size: str) -> Object:
+    """With the UID, so that no other claim of that name is meant.
+
+    Each apply says size and labels: what one leaves out, the server takes away.
+    """
     metadata = claim["metadata"]
+    head = {"name": metadata["name"], "uid": metadata["uid"]}
+    labels = _labels(template)
     return {
         "apiVersion": "v1",
-        "kind": _CLAIM,
-        "metadata": {"name": metadata["name"], "uid": metadata["uid"]},
+        "kind": CLAIM,
+        "metadata": {**head, "labels": labels} if labels else head,
         "spec": {"resources": {"requests": {"storage": size}}},
     }

@@ -6,6 +6,7 @@ It changes with how jaclang imports.
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,17 +69,35 @@ def import_module(file: Path) -> Any:
     except ImportError as error:
         errors = Jac.get_program().errors_had
         if not errors:
-            raise AppBroken(f"{file} load failed ({type(error).__name__}): {error}") from error
+            raise AppBroken(_told(file, error)) from error
         text = "\n".join(problem.pretty_print() for problem in errors)
         raise AppBroken(f"{file} does not compile:\n{text}") from error
     except Exception as error:
-        raise AppBroken(f"{file} load failed ({type(error).__name__}): {error}") from error
+        raise AppBroken(_told(file, error)) from error
     except SystemExit as error:
-        text = f"{file} load failed: its own code ends the process, with sys.exit({error.code})"
-        raise AppBroken(text) from error
+        text = f"its own code ends the process, with sys.exit({error.code})"
+        raise AppBroken(f"{file} load failed{_at(file, error)}: {text}") from error
     finally:
         logging.getLogger().setLevel(level)
     return module
+
+
+def _told(file: Path, error: Exception) -> str:
+    return f"{file} load failed{_at(file, error)} ({type(error).__name__}): {error}"
+
+
+def _at(file: Path, error: BaseException) -> str:
+    """Say where the app's own code was last, as ` at FILE:LINE`: it may be in another module."""
+    config = get_config()
+    folder = config.project_root if config else file.parent
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename)
+        if path.is_absolute() and path.is_relative_to(folder):
+            name = path.relative_to(folder)
+            # Not what `jac add` has put there, in .jac/venv.
+            if not any(part.startswith(".") or part == "site-packages" for part in name.parts):
+                return f" at {name}:{frame.lineno}"
+    return ""
 
 
 class _NoStore:

@@ -13,10 +13,10 @@ from jac_converge.reconciler.build.credentials import MONGODB_PASSWORD, Credenti
 from jac_converge.reconciler.build.manifest import manifest, name_of, selector_labels
 from jac_converge.reconciler.build.network import service
 from jac_converge.reconciler.build.pods import container, pod_template, resources, scratch
-from jac_converge.reconciler.objects import Object, ObjectKey
+from jac_converge.reconciler.objects import CLAIM, Object, ObjectKey
 from jac_converge.reconciler.ownership import labels_of
 
-__all__ = ["is_volume", "mongo_objects", "mongodb_uri", "runs_mongodb"]
+__all__ = ["data_keys", "holds_data", "mongo_objects", "mongodb_uri", "runs_mongodb"]
 
 _PORT = 27017
 _USER = 999
@@ -75,10 +75,16 @@ def mongo_objects(app: App) -> tuple[Object, ...]:
     )
 
 
-def is_volume(app: App, key: ObjectKey) -> bool:
-    """Whether something is the volume with the data: its StatefulSet names it so."""
+def data_keys(app: App) -> tuple[ObjectKey, ...]:
+    """What has the data, and tells so by its name alone: the volume, and its StatefulSet."""
+    name = name_of(app, "mongodb")
+    return ObjectKey(CLAIM, f"{_VOLUME}-{name}-0"), ObjectKey("StatefulSet", name)
+
+
+def holds_data(app: App, key: ObjectKey) -> bool:
+    """Whether something has data of the database: also a volume of a pod that is not wanted."""
     volume = f"{_VOLUME}-{name_of(app, 'mongodb')}-"
-    return key.kind == "PersistentVolumeClaim" and key.name.startswith(volume)
+    return key in data_keys(app) or (key.kind == CLAIM and key.name.startswith(volume))
 
 
 def _container(app: App) -> dict[str, Any]:

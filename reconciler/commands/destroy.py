@@ -18,7 +18,7 @@ from jac_converge.reconciler.console import (
 )
 from jac_converge.reconciler.converge import Converger
 from jac_converge.reconciler.kube_cluster import KubeCluster
-from jac_converge.reconciler.objects import ObjectKey
+from jac_converge.reconciler.objects import Object, key_of
 from jac_converge.reconciler.prune import finalizers_of
 from jac_converge.reconciler.render import outcome_json, plan_json, result_line
 from jac_converge.reconciler.snapshot import Policy
@@ -53,7 +53,7 @@ def _end(
     app: App,
     converger: Converger,
     outcome: Outcome,
-    left: tuple[ObjectKey, ...],
+    left: tuple[Object, ...],
     flags: dict[str, Any],
 ) -> int:
     """Say how it ended, to a program in one document; returns the exit code."""
@@ -66,15 +66,14 @@ def _end(
             "plan": plan_json(outcome.plan),
             "steps": outcome_json(outcome),
             "gone": code == CONVERGED,
-            "left": [*map(str, left)],
+            "left": [str(key_of(obj)) for obj in left],
         }
         print(json.dumps(told, indent=2))  # noqa: T201
         return code
     for result in outcome.results:
         print(result_line(result))  # noqa: T201
     if left and not outcome.errors:
-        live = converger.mirror.snapshot()
-        names = ", ".join(f"{key}{finalizers_of(live[key])}" for key in left)
+        names = ", ".join(f"{key_of(obj)}{finalizers_of(obj)}" for obj in left)
         complain(f"still there after {flags['timeout']} s: {names}", FAILED, flags)
     return code
 
@@ -94,7 +93,7 @@ def _confirmed(app: App, cluster: KubeCluster, flags: dict[str, Any]) -> bool:
     return answer.strip().lower() in {"y", "yes"}
 
 
-def _wait_until_gone(converger: Converger, plan: Plan, timeout: float) -> tuple[ObjectKey, ...]:
+def _wait_until_gone(converger: Converger, plan: Plan, timeout: float) -> tuple[Object, ...]:
     """What is still there in the end."""
     # Also what was deleted before, and has not gone since.
     leaving = {step.key for step in (*plan.writes, *plan.holds)}
@@ -102,9 +101,9 @@ def _wait_until_gone(converger: Converger, plan: Plan, timeout: float) -> tuple[
         return ()
     deadline = time.monotonic() + timeout
     converger.read()
-    while left := leaving & converger.mirror.snapshot().keys():
+    while left := converger.still_there(leaving):
         if time.monotonic() >= deadline:
             break
         time.sleep(0.2)
         converger.read()
-    return tuple(sorted(left))
+    return tuple(left.values())

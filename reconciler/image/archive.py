@@ -16,6 +16,7 @@ from typing import BinaryIO, Protocol
 
 from jac_converge.reconciler.errors import Invalid, Missing
 from jac_converge.reconciler.image.blobs import Blobs, chunks_of
+from jac_converge.reconciler.image.disk import disk_refusals
 from jac_converge.reconciler.image.manifest import (
     INDEXES,
     Descriptor,
@@ -94,7 +95,7 @@ def _image(open_: _Layout, platform: str, blobs: Blobs, subject: str) -> Image:
     config = text(json.loads(manifest)["config"]["digest"])
     image = image_from(manifest, config, chosen.media_type)
     for layer in image.layers:
-        if not blobs.path(layer.digest).exists():
+        if not blobs.whole(layer.digest, layer.size):
             with open_(_name(layer.digest)) as content:
                 blobs.keep(layer.digest, chunks_of(content), subject=subject)
     return image
@@ -121,6 +122,9 @@ def write_archive(
         layer: gives the file of a layer.
         out: the file.
         top_only: leave out every layer but the last, for a containerd that has the others.
+
+    Raises:
+        Invalid: there is no room for it.
     """
     config = json.loads(image.manifest)["config"]
     files = {image.digest: image.manifest, config["digest"]: image.config}
@@ -140,7 +144,10 @@ def write_archive(
             "Layers": [_name(descriptor.digest) for descriptor in image.layers],
         }
     ]
-    with tarfile.open(out, "w", format=tarfile.PAX_FORMAT) as tar:
+    with (
+        disk_refusals(f"{name} load", near=out),
+        tarfile.open(out, "w", format=tarfile.PAX_FORMAT) as tar,
+    ):
         _add(tar, "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
         _add(tar, "index.json", json.dumps(index).encode())
         _add(tar, "manifest.json", json.dumps(legacy).encode())

@@ -4,6 +4,7 @@ It changes when base images come from somewhere else.
 """
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ __all__ = ["Base", "base_from_layout", "base_from_registry"]
 _LOOKED_UP_FOR = 86400.0
 """Seconds that a tag is taken to mean what it meant: a run with nothing to do asks nobody."""
 
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
@@ -46,7 +49,8 @@ def base_from_layout(path: Path, platform: str, blobs: Blobs) -> Base:
         ClusterError: there is none.
     """
     image = read_layout(path, platform, blobs)
-    return Base(image=image, layer=lambda layer: blobs.path(layer.digest))
+    subject = f"base image {path} load"
+    return Base(image=image, layer=lambda it: blobs.sound(it.digest, it.size, subject))
 
 
 def base_from_registry(
@@ -61,13 +65,13 @@ def base_from_registry(
     """
     name = f"base-{reference}-{platform}".replace("/", "-").replace(":", "-")
     notes: tuple[str, ...] = ()
-    if known := reference.digest or blobs.noted(name, within=_LOOKED_UP_FOR):
+    if known := reference.digest or _noted(name, blobs, within=_LOOKED_UP_FOR):
         digest = known
     else:
         try:
             found = registry.find(reference.version)
         except Transient as error:
-            known = blobs.noted(name)
+            known = _noted(name, blobs)
             if known is None:
                 raise
             digest, notes = known, (f"{error}; the base image is that of the last time",)
@@ -80,13 +84,18 @@ def base_from_registry(
     image = _image(reference, digest, platform, blobs, registry)
 
     def layer(descriptor: Descriptor) -> Path:
-        path = blobs.path(descriptor.digest)
-        if path.exists():
-            return path
+        if blobs.whole(descriptor.digest, descriptor.size):
+            return blobs.path(descriptor.digest)
         subject = f"{reference} pull"
         return blobs.keep(descriptor.digest, registry.blob(descriptor.digest), subject=subject)
 
     return Base(image=image, layer=layer, origin=reference, notes=notes)
+
+
+def _noted(name: str, blobs: Blobs, *, within: float | None = None) -> str | None:
+    """The digest that a tag had; none where a crash left half a note."""
+    noted = blobs.noted(name, within=within)
+    return noted if noted and _DIGEST.fullmatch(noted) else None
 
 
 def _image(

@@ -10,11 +10,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from jac_converge.reconciler.errors import Invalid
+from jac_converge.reconciler.image.disk import disk_refusals
 
 __all__ = ["Blobs", "cache_folder"]
 
@@ -44,11 +45,32 @@ class Blobs:
         return self.folder / "blobs" / digest.replace(":", "-")
 
     def read(self, digest: str) -> bytes | None:
-        """Give a small blob whole; None if it is not here."""
-        try:
-            return self.path(digest).read_bytes()
-        except FileNotFoundError:
-            return None
+        """Give a small blob whole; None if it is not here, or not what it was."""
+        with self._told():
+            try:
+                content = self.path(digest).read_bytes()
+            except FileNotFoundError:
+                return None
+        return content if digest == f"sha256:{hashlib.sha256(content).hexdigest()}" else None
+
+    def whole(self, digest: str, size: int) -> bool:
+        """Whether a blob is here, and none that a crash or a full disk cut short."""
+        with self._told():
+            try:
+                return self.path(digest).stat().st_size == size
+            except FileNotFoundError:
+                return False
+
+    def sound(self, digest: str, size: int, subject: str) -> Path:
+        """Where a blob is that was here before.
+
+        Raises:
+            Invalid: it is gone, or cut short.
+        """
+        if not self.whole(digest, size):
+            advice = f"delete {self.folder}, which is made anew, and run this again"
+            raise Invalid(subject, f"{self.path(digest)} is not as it was written", advice)
+        return self.path(digest)
 
     def keep(self, digest: str, chunks: Iterable[bytes], *, subject: str) -> Path:
         """Store a blob under the digest that it is said to have.
@@ -73,37 +95,69 @@ class Blobs:
         What is not named is dropped.
         """
         folder = self.folder / "blobs"
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".new-", delete=False) as out:
+        with self._told():
+            folder.mkdir(parents=True, exist_ok=True)
+            new = tempfile.NamedTemporaryFile(  # noqa: SIM115 - closed below
+                dir=folder, prefix=".new-", delete=False
+            )
+        out = Path(new.name)
 
-            def rename(digest: str) -> Path:
-                out.close()
-                Path(out.name).replace(self.path(digest))
-                return self.path(digest)
+        def rename(digest: str) -> Path:
+            with self._told():
+                new.close()
+                out.replace(self.path(digest))
+            return self.path(digest)
 
-            try:
-                yield out, rename  # type: ignore[misc]
-            finally:
-                out.close()
-                Path(out.name).unlink(missing_ok=True)
+        try:
+            yield _Out(new, self._told), rename  # type: ignore[misc, arg-type]
+        finally:
+            # On a full disk the rest of it cannot be written, and is dropped all the same.
+            with suppress(OSError):
+                new.close()
+            out.unlink(missing_ok=True)
 
     def note(self, name: str, text: str) -> None:
         """Remember a small thing under a name."""
         path = self.folder / "notes" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_name(f".{path.name}-{os.getpid()}")
-        new.write_text(text, encoding="utf-8")
-        new.replace(path)
+        with self._told():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                new.write_text(text, encoding="utf-8")
+                new.replace(path)
+            finally:
+                new.unlink(missing_ok=True)
 
     def noted(self, name: str, *, within: float | None = None) -> str | None:
         """What was remembered under it; None: nothing, or not within so many seconds."""
         path = self.folder / "notes" / name
-        try:
-            if within is not None and time.time() - path.stat().st_mtime > within:
+        with self._told():
+            try:
+                if within is not None and time.time() - path.stat().st_mtime > within:
+                    return None
+                return path.read_text(encoding="utf-8")
+            except (FileNotFoundError, UnicodeError):
                 return None
-            return path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return None
+
+    def _told(self) -> AbstractContextManager[None]:
+        advice = f"{self.folder} may be deleted at any time, and XDG_CACHE_HOME names another place"
+        return disk_refusals("image build", near=self.folder, advice=advice)
+
+
+class _Out:
+    """A file of ours that is written: what it refuses is told of it, and not of what is read."""
+
+    def __init__(self, file: BinaryIO, told: Callable[[], AbstractContextManager[None]]) -> None:
+        self._file = file
+        self._told = told
+
+    def write(self, content: bytes) -> int:
+        with self._told():
+            return self._file.write(content)
+
+    def flush(self) -> None:
+        with self._told():
+            self._file.flush()
 
 
 def chunks_of(file: BinaryIO) -> Iterator[bytes]:

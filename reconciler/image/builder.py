@@ -11,11 +11,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from jac_converge.reconciler.errors import Invalid
 from jac_converge.reconciler.image.blobs import Blobs
 from jac_converge.reconciler.image.dependencies import Lock, install
 from jac_converge.reconciler.image.files import entries_of, fingerprint, our_files, place
@@ -35,7 +37,7 @@ _CACHES: Final = f"{_PREFIX}/cache"
 
 _USER: Final = (10001, 10001)
 
-FORM: Final = "2"
+FORM: Final = "3"
 """Goes into every key: what an older version made in another way is not taken."""
 
 
@@ -111,8 +113,10 @@ class _Maker:
 
     def dependencies(self) -> Layer:
         recipe = self._recipe
-
-        def fill(folder: Path) -> None:
+        key = f"{FORM}-dependencies-{recipe.lock.key(recipe.python, recipe.platform)}"
+        if (made := self._made(key)) is not None:
+            return made
+        with _folder() as folder:
             packages = folder / self._libraries.removeprefix(f"{_PREFIX}/")
             packages.mkdir(parents=True)
             install(recipe.lock, python=recipe.python, platform=recipe.platform, target=packages)
@@ -120,51 +124,48 @@ class _Maker:
             self._compile(packages, self._libraries)
             if self._compiles:
                 self._compile_jaclang(packages, folder / "cache")
-
-        key = f"{FORM}-dependencies-{recipe.lock.key(recipe.python, recipe.platform)}"
-        return self._layer(key, fill, _PREFIX)
+            return self._write(key, folder, _PREFIX)
 
     def ours(self) -> Layer:
-        files = our_files()
-
-        def fill(folder: Path) -> None:
-            place(files, folder)
+        with _folder() as folder:
+            copies = place(our_files(), folder)
+            key = f"{FORM}-ours-{fingerprint(copies, self._recipe.python)}"
+            if (made := self._made(key)) is not None:
+                return made
             self._compile(folder, self._libraries)
-
-        key = f"{FORM}-ours-{fingerprint(files, self._recipe.python)}"
-        return self._layer(key, fill, self._libraries)
+            return self._write(key, folder, self._libraries)
 
     def app(self) -> Layer:
-        files = self._recipe.files
-
-        def fill(folder: Path) -> None:
-            place(files, folder)
+        pins = self._recipe.lock.pins
+        compiler = next((pin for pin in pins if pin.startswith("jaclang==")), "")
+        with _folder() as folder:
+            # What is packed is what was hashed, even while somebody writes to the files.
+            copies = place(self._recipe.files, folder)
+            if self._recipe.main not in copies:
+                cause = f"{self._recipe.main} went away while it was copied"
+                raise Invalid("image build", cause, "run this again")
+            key = f"{FORM}-app-{fingerprint(copies, self._recipe.python, compiler)}"
+            if (made := self._made(key)) is not None:
+                return made
             self._compile(folder, APP_FOLDER)
             if self._compiles:
                 self._compile_jac(folder)
+            return self._write(key, folder, APP_FOLDER, folders=(APP_FOLDER, _HOME))
 
-        compiler = next((pin for pin in self._recipe.lock.pins if pin.startswith("jaclang==")), "")
-        key = f"{FORM}-app-{fingerprint(files, self._recipe.python, compiler)}"
-        return self._layer(key, fill, APP_FOLDER, folders=(APP_FOLDER, _HOME))
-
-    def _layer(
-        self,
-        key: str,
-        fill: Callable[[Path], None],
-        prefix: str,
-        folders: Iterable[str] = (),
-    ) -> Layer:
-        """Take a layer that was made before, or make it."""
-        if (noted := self._blobs.noted(key)) is not None:
+    def _made(self, key: str) -> Layer | None:
+        """The layer that was made before, if it is still here."""
+        if (noted := self._blobs.noted(key)) is None:
+            return None
+        try:
             made = Layer(**json.loads(noted))
-            if self._blobs.path(made.digest).exists():
-                return made
-        with tempfile.TemporaryDirectory() as made_in, self._blobs.writing() as (out, rename):
-            folder = Path(made_in).resolve() / "layer"
-            folder.mkdir()
-            fill(folder)
-            entries = entries_of(folder, prefix)
-            layer = write_layer(entries, out, owner=_USER, folders=folders)
+        except (ValueError, TypeError):  # a crash, or a full disk, left half a note
+            return None
+        return made if self._blobs.whole(made.digest, made.size) else None
+
+    def _write(self, key: str, folder: Path, prefix: str, folders: Iterable[str] = ()) -> Layer:
+        """Make a layer of a folder, and note it under a key."""
+        with self._blobs.writing() as (out, rename):
+            layer = write_layer(entries_of(folder, prefix), out, owner=_USER, folders=folders)
             rename(layer.digest)
         self._blobs.note(key, json.dumps(asdict(layer)))
         return layer
@@ -198,6 +199,15 @@ class _Maker:
             last = done.stderr.strip().rpartition("\n")[2]
             self.notes += (f"the app is not compiled ahead, so pods start slower: {last}",)
         self.notes += tuple(f"not compiled ahead: {line}" for line in done.stdout.splitlines())
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder for one layer, gone afterwards."""
+    with tempfile.TemporaryDirectory() as made_in:
+        folder = Path(made_in).resolve() / "layer"
+        folder.mkdir()
+        yield folder
 
 
 def _other_python(its: str, here: str) -> str:

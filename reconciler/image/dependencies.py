@@ -5,6 +5,7 @@ from a lock beside the app, or else are those installed here. It changes when lo
 another form, or pip is asked for the same in another way.
 """
 
+import codecs
 import hashlib
 import json
 import os
@@ -68,7 +69,7 @@ def lock_of(root: Path, *, app: bool = True) -> Lock:
     if not app:
         return Lock(requirements=serving, pins=_pins(serving))
     written = root / "requirements.txt"
-    text = written.read_text(encoding="utf-8") if written.is_file() else ""
+    text = _text(written) if written.is_file() else ""
     if "--hash=" in text:
         return Lock(requirements=serving, hashed=text)
     lines = [line.partition(" #")[0].strip() for line in text.splitlines()]
@@ -80,6 +81,17 @@ def lock_of(root: Path, *, app: bool = True) -> Lock:
     theirs += _in_toml(root / "jac.toml", ("dependencies",))
     wanted = (*serving, *dict.fromkeys(theirs))
     return Lock(requirements=wanted, pins=_pins(wanted))
+
+
+def _text(file: Path) -> str:
+    """Read what an editor or a shell wrote: with a byte order mark, or in UTF-16, as PowerShell."""
+    content = file.read_bytes()
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return content.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeError as exc:
+        message = f"is not UTF-8 ({exc}); save it as UTF-8"
+        raise ConfigError(Problem(file=str(file), line=None, key=None, message=message)) from exc
 
 
 def _serving() -> tuple[str, ...]:
@@ -134,7 +146,7 @@ def _in_toml(file: Path, place: tuple[str, ...]) -> list[str]:
     if not file.is_file():
         return []
     try:
-        value: Any = tomllib.loads(file.read_text(encoding="utf-8"))
+        value: Any = tomllib.loads(_text(file))
     except ValueError as exc:
         message = f"is not TOML: {exc}; fix the syntax"
         raise ConfigError(Problem(file=str(file), line=None, key=None, message=message)) from exc

@@ -4,22 +4,32 @@ Hidden files, caches and environments stay out: what is built here must not depe
 here before, and `.env` is nobody else's. It changes when an app keeps something else beside itself.
 """
 
+import errno
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import BinaryIO
 
+from jac_converge.config.load import ConfigError, Problem
+from jac_converge.reconciler.image.disk import disk_refusals
 from jac_converge.reconciler.image.layer import Entry
 
-__all__ = ["app_files", "entries_of", "fingerprint", "our_files", "place"]
+__all__ = ["app_files", "entries_of", "fingerprint", "our_files", "place", "unreadable"]
 
-_LEFT_OUT = frozenset({"__pycache__", "_precompiled", "node_modules"})
+_LEFT_OUT = re.compile(
+    r"\..*|__pycache__|_precompiled|node_modules|.*\.pyc"
+    # What editors write beside a file, for less than a second or for as long as it is open.
+    r"|.*~|4913|#.*#|.*\.sw[op]|.*\.tmp",
+    re.DOTALL,
+)
 
 _PACKAGES = {
     "jac_converge": "jac_converge",
@@ -44,15 +54,55 @@ def app_files(root: Path, left_out: Collection[Path] = ()) -> dict[str, Path]:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    for entry in sorted(folder.iterdir()):
-        if entry.name.startswith(".") or entry.name in _LEFT_OUT or entry.suffix == ".pyc":
+    for entry in _entries(folder):
+        if _LEFT_OUT.fullmatch(entry.name):
             continue
-        if entry.is_dir():
+        mode = _mode(entry)
+        if S_ISDIR(mode):
             # A virtual environment is of this machine.
-            if not entry.is_symlink() and not (entry / "pyvenv.cfg").exists():
+            environment = os.path.exists(entry / "pyvenv.cfg")  # noqa: PTH110
+            if not entry.is_symlink() and not environment:
                 yield from _walk(entry)
-        elif entry.is_file():
+        elif S_ISREG(mode):
             yield entry
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        found = sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as exc:
+        raise unreadable(folder, exc) from exc
+    for entry in found:
+        try:
+            entry.name.encode()
+        except UnicodeEncodeError as exc:
+            name = ascii(entry.name)
+            message = f"has an entry {name}, whose name is not UTF-8; rename it"
+            raise ConfigError(
+                Problem(file=str(folder), line=None, key=None, message=message)
+            ) from exc
+    return found
+
+
+def _mode(entry: Path) -> int:
+    """What an entry is; 0 for one that went away since it was listed, or leads nowhere."""
+    try:
+        return entry.stat().st_mode
+    except OSError as exc:
+        if exc.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
+            return 0
+        raise unreadable(entry, exc) from exc
+
+
+def unreadable(path: Path, exc: OSError) -> ConfigError:
+    """Say which path it is, and what to do."""
+    message = (
+        f"cannot be read ({exc.strerror}); give the user that runs this the right to it, or keep "
+        "it outside of the folder of the app"
+    )
+    return ConfigError(Problem(file=str(path), line=None, key=None, message=message))
 
 
 def our_files() -> dict[str, Path | bytes]:
@@ -68,27 +118,52 @@ def our_files() -> dict[str, Path | bytes]:
     return found | {f"jac_converge-{ours}.dist-info/METADATA": metadata.encode()}
 
 
-def fingerprint(files: Mapping[str, Path | bytes], *told: str) -> str:
-    """A hash of files and what else matters, equal for equal content."""
+def fingerprint(copies: Mapping[str, Path], *told: str) -> str:
+    """A hash of files that nobody else writes to and of what else matters, equal for equal content.
+
+    Of copies: a file of a person may be another one when it is read again.
+    """
     seen = hashlib.sha256("\0".join((*told, sys.version)).encode())
-    for inside, file in sorted(files.items()):
-        content = file if isinstance(file, bytes) else file.read_bytes()
-        mark = "x" if isinstance(file, Path) and _executable(file) else "-"
+    for inside, file in sorted(copies.items()):
+        content = file.read_bytes()
+        mark = "x" if _executable(file) else "-"
         seen.update(f"{inside}\0{mark}{len(content)}\0".encode())
         seen.update(content)
     return seen.hexdigest()
 
 
-def place(files: Mapping[str, Path | bytes], folder: Path) -> None:
-    """Copy files into a folder of ours."""
+def place(files: Mapping[str, Path | bytes], folder: Path) -> dict[str, Path]:
+    """Copy files into a folder of ours; one that went away meanwhile is not among them.
+
+    Returns:
+        Path below the folder -> the copy.
+
+    Raises:
+        Invalid: one cannot be read, or there is no room for it.
+    """
+    copies = {}
     for inside, file in files.items():
         target = folder / inside
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(file, bytes):
-            target.write_bytes(file)
-        else:
-            shutil.copyfile(file, target)
-            target.chmod(0o755 if _executable(file) else 0o644)
+        with disk_refusals("image build", near=target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(file, bytes):
+                target.write_bytes(file)
+            elif not _copy(file, target):
+                continue
+        copies[inside] = target
+    return copies
+
+
+def _copy(file: Path, target: Path) -> bool:
+    try:
+        mode = 0o755 if _executable(file) else 0o644
+        shutil.copyfile(file, target)
+    except FileNotFoundError as exc:
+        if exc.filename != str(file):
+            raise
+        return False
+    target.chmod(mode)
+    return True
 
 
 def entries_of(folder: Path, prefix: str) -> dict[str, Entry]:

@@ -28,6 +28,7 @@ from jac_converge.reconciler.image.destination import (
     local_cluster,
     local_reference,
 )
+from jac_converge.reconciler.image.disk import disk_refusals
 from jac_converge.reconciler.image.engines import Engine
 from jac_converge.reconciler.image.production import Made, make, pack, sources_of
 from jac_converge.reconciler.image.programs import found, run
@@ -95,8 +96,12 @@ class Imaging:
 
         Raises:
             ConfigError: it cannot be built, or there is nowhere to bring it.
-            ClusterError: the base image, or a package, cannot be had.
+            ClusterError: the base image, or a package, cannot be had; a disk refuses something.
         """
+        with disk_refusals("image build"):
+            return self._built(app)
+
+    def _built(self, app: App) -> App:
         # Before anything slow: what could not be deployed is not built.
         check(_with_image(app, "unbuilt"))
         build = app.settings.kubernetes.image_build
@@ -161,7 +166,8 @@ class Imaging:
             ClusterError: it could not be done.
         """
         if bring := self._to_bring.get(reference):
-            bring(say)
+            with disk_refusals(f"{reference} load"):
+                bring(say)
             self._to_bring[reference] = _nothing
 
     def _builtin(

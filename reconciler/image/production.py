@@ -59,7 +59,7 @@ def sources_of(app: App) -> dict[str, Path]:
     # What holds on this machine alone stays on it.
     left_out = {*manifests, app.root / "jac.local.toml"}
     files = app_files(app.root, left_out)
-    size = sum(file.stat().st_size for file in files.values())
+    size = sum((_stamp(file) or [0, 0])[1] for file in files.values())
     if size > _LARGEST:
         message = (
             f"{app.root} has {len(files)} files of {size / 1e6:.0f} MB, and all of them would go "
@@ -112,14 +112,16 @@ def make(
             port=app.settings.kubernetes.container_port,
         )
         kept = build_image(base.image, recipe, blobs)
-        _keep(key, *kept, blobs)
+        # Packages take minutes, in which somebody may save a file: then this is not its image.
+        if _key(app, platform, base, sources) == key:
+            _keep(key, *kept, blobs)
     image, notes = kept
     ours = {layer.digest for layer in image.layers} - {it.digest for it in base.image.layers}
 
     def layer(descriptor: Descriptor) -> Path:
-        return (
-            blobs.path(descriptor.digest) if descriptor.digest in ours else base.layer(descriptor)
-        )
+        if descriptor.digest not in ours:
+            return base.layer(descriptor)
+        return blobs.sound(descriptor.digest, descriptor.size, "image build")
 
     report = _report(image, base)
     return Made(image=image, layer=layer, base=base.origin, notes=(*base.notes, *notes, report))
@@ -182,11 +184,19 @@ def _base(app: App, platform: str, blobs: Blobs, environ: Mapping[str, str], sto
 def _contents(sources: Mapping[str, Path]) -> dict[str, Path | bytes]:
     """The files, with those of the configuration as pods read them."""
     return {
-        inside: for_pods(file.read_text(encoding="utf-8")).encode()
+        inside: for_pods(_configuration(file)).encode()
         if file.name.startswith("jac.") and file.suffix == ".toml"
         else file
         for inside, file in sources.items()
     }
+
+
+def _configuration(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeError as exc:
+        message = f"is not UTF-8 ({exc}); save it as UTF-8"
+        raise ConfigError(Problem(file=str(file), line=None, key=None, message=message)) from exc
 
 
 def _key(app: App, platform: str, base: Base, sources: Mapping[str, Path]) -> str:
@@ -215,8 +225,12 @@ def _key(app: App, platform: str, base: Base, sources: Mapping[str, Path]) -> st
     return f"image-{hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()}"
 
 
-def _stamp(file: Path) -> list[int]:
-    found = os.stat(file)  # noqa: PTH116 - some hundred of them
+def _stamp(file: Path) -> list[int] | None:
+    """As which version a file is there; None: it went away since it was listed."""
+    try:
+        found = os.stat(file)  # noqa: PTH116 - some hundred of them
+    except FileNotFoundError:
+        return None
     return [found.st_mtime_ns, found.st_size, found.st_mode]
 
 
@@ -231,12 +245,15 @@ def _kept(key: str, blobs: Blobs) -> tuple[Image, tuple[str, ...]] | None:
     """The image that was built under the same circumstances, if all of it is still here."""
     if (noted := blobs.noted(key)) is None:
         return None
-    digest, config, notes = json.loads(noted)
-    manifest, settings = blobs.read(digest), blobs.read(config)
+    try:
+        digest, config, notes = json.loads(noted)
+        manifest, settings = blobs.read(digest), blobs.read(config)
+    except (ValueError, TypeError, AttributeError):  # half a note, of a crash or a full disk
+        return None
     if manifest is None or settings is None:
         return None
     image = image_from(manifest, settings, MANIFESTS[0])
-    if not all(blobs.path(layer.digest).exists() for layer in image.layers[-3:]):
+    if not all(blobs.whole(layer.digest, layer.size) for layer in image.layers[-3:]):
         return None
     return image, tuple(notes)
 

@@ -115,6 +115,20 @@ def test_broken_app_says_so_to_everybody(tmp_path: Path) -> None:
         assert 200 == server.send("GET", "/docs", headers=BROWSER).status
 
 
+def test_error_of_an_imported_module_is_told_with_its_place(tmp_path: Path) -> None:
+    """In the terminal, to a browser, to a client: where the app's own code was last."""
+    source = "import from helper { found }\n"
+    with Reloading(tmp_path, GOOD.format(version=1)) as server:
+        helper = 'def look() -> int {\n    return {}["missing"];\n}\nglob found: int = look();\n'
+        server.file.with_name("helper.jac").write_text(helper)
+        server.save(source + GOOD.format(version=2))
+        wait_until(lambda: is_broken(server), within=30, what="the error")
+        told = "load failed at helper.jac:2 (KeyError)"
+        assert told in server.log_text()
+        assert told in server.call("/function/version").body["error"]["message"]
+        assert told in server.send("GET", "/docs", headers=BROWSER).body.decode()
+
+
 def test_app_that_was_broken_at_the_start_is_mended(tmp_path: Path) -> None:
     """Nothing has been served before; an error in jac.toml counts as one of the app."""
     with Reloading(tmp_path, BROKEN) as server:

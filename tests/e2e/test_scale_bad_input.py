@@ -69,7 +69,7 @@ def kubeconfig_file(folder: Path, server: str) -> Path:
         ),
         pytest.param(
             KUBERNETES + '[converge.storage]\nkind = "disk"\n',
-            ["converge.storage", "pods have no disk", 'kind = "s3" and bucket'],
+            ["converge.storage", "pods have no disk that lasts", 'kind = "s3" and bucket'],
             id="files on the disks of pods",
         ),
         pytest.param("[converge.kubernetes\n", ["jac.toml:1"], id="not TOML"),

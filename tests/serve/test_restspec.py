@@ -251,6 +251,12 @@ def test_upload_has_a_limit_of_its_own(api: JacServer) -> None:
             id="same-path",
         ),
         pytest.param(
+            '@restspec(method="GET", path="/a/{x}")\nwalker:pub one { has x: str; }\n'
+            '@restspec(method="GET", path="/a/{y}")\nwalker:pub two { has y: str; }\n',
+            "GET /a/{y} is wanted by one and by two",
+            id="same-path-but-for-names",
+        ),
+        pytest.param(
             '@restspec(path="a")\nwalker:pub one {}\n', "has to begin with /", id="no-slash"
         ),
         pytest.param(

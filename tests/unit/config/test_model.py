@@ -169,7 +169,7 @@ def test_settings_refuse_a_point_in_every_whole_number(path: tuple[str, ...], va
         f"shop@sha512:{'0' * 128}",
         "localhost:5000/shop",
         f"shop@sha256:{'a' * 64}",
-        f"ghcr.io/team/my__shop:1@sha256:{'0' * 64}",
+        f"registry.example:5000/team/my__shop:1@sha256:{'0' * 64}",
     ],
 )
 def test_settings_accept_image_references(image: str) -> None:

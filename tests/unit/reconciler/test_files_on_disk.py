@@ -5,33 +5,33 @@ from pathlib import Path
 import pytest
 
 from jac_converge.config.load import ConfigError, load_app
-from jac_converge.reconciler.files_on_disk import call_of, refuse_files_on_disk
+from jac_converge.reconciler.files_on_disk import call_of, without_files_on_disk
 
 KEEPS = "walker:pub keep {\n    can go with Root entry { store().delete('a'); }\n}\n"
 
 
-def look(folder: Path, toml: str, code: str = "") -> None:
-    """Look at an app with this jac.toml and this code in a file beside its own."""
+def look(folder: Path, toml: str, code: str = "") -> tuple[str, ...]:
+    """Look at an app with this jac.toml and this code in a file beside its own; its notes."""
     (folder / "app.jac").touch()
     (folder / "photos.jac").write_text(code)
     (folder / "jac.toml").write_text(toml)
-    refuse_files_on_disk(load_app(folder / "app.jac", environ={}))
+    return without_files_on_disk(load_app(folder / "app.jac", environ={})).notes
 
 
-@pytest.mark.parametrize(
-    ("toml", "code", "said"),
-    [
-        ("", KEEPS, "converge.storage: photos.jac:2 calls store()"),
-        ('[converge.storage]\nkind = "disk"\n', "", "it keeps files on disk"),
-        ('[converge.storage]\npath = "data"\n', "", "it keeps files on disk"),
-    ],
-)
-def test_files_on_disk_are_refused(tmp_path: Path, toml: str, code: str, said: str) -> None:
-    """With the key, where it is called, and what to set."""
+@pytest.mark.parametrize("toml", ['kind = "disk"\n', 'path = "data"\n'])
+def test_files_on_disk_are_refused_where_jac_toml_says_so(tmp_path: Path, toml: str) -> None:
+    """With the key, and what to set."""
     with pytest.raises(ConfigError) as raised:
-        look(tmp_path, toml, code)
-    assert said in str(raised.value)
+        look(tmp_path, f"[converge.storage]\n{toml}")
+    assert "converge.storage: keeps files on disk" in str(raised.value)
     assert 'set kind = "s3" and bucket here' in str(raised.value)
+
+
+def test_code_that_may_keep_files_is_told(tmp_path: Path) -> None:
+    """Where it does; somebody may have meant another `store`, so nothing is refused."""
+    (note,) = look(tmp_path, "", KEEPS)
+    assert note.startswith("photos.jac:2 calls store(), but pods have no disk that lasts")
+    assert 'set [converge.storage] kind = "s3" and bucket' in note
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_files_on_disk_are_refused(tmp_path: Path, toml: str, code: str, said: s
 )
 def test_other_apps_are_left_alone(tmp_path: Path, toml: str, code: str) -> None:
     """Most apps keep no files, and say nothing about it."""
-    look(tmp_path, toml, code)
+    assert () == look(tmp_path, toml, code)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The configuration on disk: noticed when it changes, kept when it breaks."""
 
+import dataclasses
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from jac_converge.config.load import App, ConfigError, load_app
-from jac_converge.reconciler.source import STANDS, Source
+from jac_converge.reconciler.images import Images
+from jac_converge.reconciler.source import LONGEST, STANDS, Source
 
 GOOD = "[converge.kubernetes]\nreplicas = 2\n"
 OTHER = "[converge.kubernetes]\nreplicas = 3\n"
@@ -245,4 +247,69 @@ def test_source_notices_a_profile_that_appears(jac_toml: Path) -> None:
     source = source_of(jac_toml, "prod")
     source.poll()
     replace(jac_toml.with_name("jac.prod.toml"), OTHER)
+    assert (True, 3) == (source.poll(), replicas(source))
+
+
+class Building(Images):
+    """Watches a folder, as what builds an image does; its files are what the image is of."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.built_of: list[list[str]] = []
+
+    def built(self, app: App) -> App:
+        """Note which files there are."""
+        files = sorted(file for file in self.folder.iterdir() if file.suffix == ".jac")
+        self.built_of.append([file.read_text() for file in files])
+        return dataclasses.replace(app, files=(*app.files, self.folder, *files))
+
+
+@pytest.fixture
+def building(jac_toml: Path) -> Building:
+    """Sources in a folder beside jac.toml."""
+    folder = jac_toml.parent / "code"
+    folder.mkdir()
+    for name in ("one", "two"):
+        (folder / f"{name}.jac").write_text("a")
+    return Building(folder)
+
+
+def test_source_builds_when_sources_stand_still(jac_toml: Path, building: Building) -> None:
+    """Of many files that change one after the other, as a pull writes them, not half."""
+    clock = Clock()
+    source = source_of(jac_toml, clock=clock)
+    source.build_with(building)
+    source.poll()
+    before = len(building.built_of)
+    for name in ("one", "two", "three"):
+        write(building.folder / f"{name}.jac", "b")
+        clock.now += STANDS * 0.9
+        assert not source.poll()
+    assert before == len(building.built_of)
+    clock.now += STANDS
+    source.poll()
+    assert [["b", "b", "b"]] == building.built_of[before:]
+
+
+def test_source_builds_what_never_stands_still(jac_toml: Path, building: Building) -> None:
+    """An app that writes a log beside itself is deployed all the same."""
+    clock = Clock()
+    source = source_of(jac_toml, clock=clock)
+    source.build_with(building)
+    source.poll()
+    before, started = len(building.built_of), clock.now
+    while len(building.built_of) == before:
+        write(building.folder / "one.jac", str(clock.now))
+        source.poll()
+        clock.now += STANDS / 2
+        assert clock.now < started + 2 * LONGEST
+    assert clock.now > started + LONGEST
+
+
+def test_source_waits_for_sources_only(jac_toml: Path, building: Building) -> None:
+    """An edit of the configuration counts at once, as without them."""
+    source = source_of(jac_toml)
+    source.build_with(building)
+    source.poll()
+    replace(jac_toml, OTHER)
     assert (True, 3) == (source.poll(), replicas(source))

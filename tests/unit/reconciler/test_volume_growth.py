@@ -273,6 +273,47 @@ def test_plan_leaves_a_volume_that_is_being_deleted() -> None:
     assert [] == [*growing_claims((store("9Gi"),), {key_of(leaving): leaving})]
 
 
+def marked_store(storage: str) -> Object:
+    """One whose claims get the labels of the app, as MongoDB's do."""
+    wanted = store(storage)
+    wanted["spec"]["volumeClaimTemplates"][0]["metadata"]["labels"] = labels_of("shop", "mongodb")
+    return wanted
+
+
+@pytest.mark.parametrize(
+    ("claim", "size", "change"),
+    [
+        (volume("8Gi", labels={}), "8Gi", ("metadata.managedFields", None, "jac-converge")),
+        (volume("9Gi", labels={}), "9Gi", ("metadata.managedFields", None, "jac-converge")),
+        (volume("7Gi", labels={}), "8Gi", (SIZE, "7Gi", "8Gi")),
+    ],
+    ids=["the same size", "larger", "smaller"],
+)
+def test_adopt_puts_the_labels_on_a_volume(
+    claim: Object, size: str, change: tuple[str, str | None, str]
+) -> None:
+    """With its size in the same apply, since an apply takes away what it leaves out."""
+    new = marked_store("8Gi")
+    there = asked(new, live(new, ours()), claim, rejected=False)
+    there = replace(there, baselines={key_of(new): Baseline(desired=new, fields=frozenset())})
+    marked = sized(size)
+    marked["metadata"]["labels"] = labels_of("shop", "mongodb")
+    path, before, after = change
+    changes = (Change(path=path, before=before, after=after),)
+    update = Update(desired=marked, live=claim, changes=changes)
+    assert update == steps(new, there, Policy(adopt=True))[0]
+    assert update not in steps(new, there)
+
+
+@pytest.mark.parametrize("app", ["shop", "other"])
+def test_adopt_leaves_a_volume_that_has_labels(app: str) -> None:
+    """Ours, or another app's."""
+    new, claim = marked_store("8Gi"), volume("8Gi", labels=labels_of(app, "mongodb"))
+    there = asked(new, live(new, ours()), claim, rejected=False)
+    there = replace(there, baselines={key_of(new): Baseline(desired=new, fields=frozenset())})
+    assert (Keep(key=key_of(new)),) == steps(new, there, Policy(adopt=True))
+
+
 @pytest.mark.parametrize(
     ("mode", "changes"),
     [("warn", (Change(path=SIZE, before="8Gi", after="9Gi"),)), ("off", ())],

@@ -7,14 +7,17 @@ import tarfile
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from jac_converge.reconciler.image.archive import read_layout, write_archive
 from jac_converge.reconciler.image.blobs import Blobs
-from jac_converge.reconciler.image.builder import Recipe, build_image
+from jac_converge.reconciler.image.builder import FORM, Recipe, build_app, build_image
 from jac_converge.reconciler.image.dependencies import Lock
-from jac_converge.reconciler.image.files import app_files
+from jac_converge.reconciler.image.files import app_files, fingerprint
 from jac_converge.reconciler.image.manifest import Image, image_from
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+ALWAYS_OTHER = Path("/proc/sys/kernel/random/uuid")
 
 
 def base(python: str = HERE) -> Image:
@@ -71,6 +74,21 @@ def test_build_is_reproducible(tmp_path: Path) -> None:
     # A change of the code is a new layer of the app, and no other one.
     same = [a == b for a, b in zip(one.layers, three.layers, strict=True)]
     assert [True, True, False] == same
+
+
+@pytest.mark.skipif(not ALWAYS_OTHER.exists(), reason="a file of Linux")
+def test_layer_is_kept_under_a_hash_of_what_is_in_it(tmp_path: Path) -> None:
+    """Also of a file that is another one whenever it is read, as one that is being saved."""
+    folder, blobs = write_app(tmp_path / "app"), Blobs(tmp_path / "blobs")
+    (folder / "saved.txt").symlink_to(ALWAYS_OTHER)
+    app = recipe(folder)
+    layer, _ = build_app(app, blobs)
+    with tarfile.open(blobs.path(layer.digest)) as tar:
+        tar.extractall(tmp_path / "there", filter="data")
+    packed = {name: tmp_path / "there/app" / name for name in app.files}
+    key = f"{FORM}-app-{fingerprint(packed, HERE, '')}"
+    assert blobs.noted(key) is not None
+    assert 1 == len(list((blobs.folder / "notes").iterdir()))
 
 
 def test_build_lays_out_what_a_pod_needs(tmp_path: Path) -> None:
