@@ -6,6 +6,7 @@ Exit codes: 0 converged, 1 failed, 2 usage or configuration, 3 `--plan` found ch
 import os
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -174,7 +175,11 @@ def _on_cluster(source: Source, parse: Parse, flags: dict[str, Any]) -> int:
     imageless = any(flags[verb] for verb in ("destroy", "status", "history"))
     if not imageless:
         images = Images(
-            partial(platform_of, cluster), context=cluster.target.context, parse=parse, stop=stop
+            partial(platform_of, cluster),
+            context=cluster.target.context,
+            parse=parse,
+            stop=stop,
+            stamp=_stamp(flags),
         )
         try:
             source.build_with(images)
@@ -182,6 +187,15 @@ def _on_cluster(source: Source, parse: Parse, flags: dict[str, Any]) -> int:
             message = "interrupted while the image was built; nothing was changed"
             return complain(message, FAILED, flags)
     return _carry_out(source, cluster, converger, flags)
+
+
+def _stamp(flags: dict[str, Any]) -> Callable[[], str]:
+    """What a line begins with: in a watch with the time of day."""
+    if not flags["watch"]:
+        return str
+    from jac_converge.reconciler.commands.running import time_of_day  # noqa: PLC0415
+
+    return time_of_day
 
 
 def _talk_to_pods(app: App, cluster: KubeCluster, flags: dict[str, Any]) -> int:

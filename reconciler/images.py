@@ -27,15 +27,23 @@ class Images:
         context: of the kubeconfig, as it was pinned.
         parse: finds what is wrong with the app's own file.
         stop: ends every wait.
+        stamp: what each line begins with.
     """
 
     def __init__(
-        self, platform: Callable[[], Platform], *, context: str, parse: Parse, stop: Event
+        self,
+        platform: Callable[[], Platform],
+        *,
+        context: str,
+        parse: Parse,
+        stop: Event,
+        stamp: Callable[[], str] = str,
     ) -> None:
         self._platform = platform
         self._context = context
         self._parse = parse
         self._stop = stop
+        self._stamp = stamp
         self._imaging: Imaging | None = None
 
     def built(self, app: App) -> App:
@@ -51,7 +59,11 @@ class Images:
             from jac_converge.reconciler.image.imaging import Imaging  # noqa: PLC0415 - as said
 
             self._imaging = Imaging(
-                self._platform, context=self._context, parse=self._parse, stop=self._stop
+                self._platform,
+                context=self._context,
+                parse=self._parse,
+                stop=self._stop,
+                stamp=self._stamp,
             )
         return self._imaging.built(app)
 

@@ -69,6 +69,15 @@ def cluster_with_controllers() -> Iterator["ControlPlane"]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def cluster_without_nodes() -> Iterator["ControlPlane"]:
+    """Give a control plane with the controllers real, and no node but what a test makes up."""
+    from tests.servers.control_plane import ControlPlane
+
+    with _have(lambda: ControlPlane(controllers=True)) as server:
+        yield server
+
+
 @pytest.fixture(scope="session")
 def node_cluster(kubectl: Path) -> Iterator["Cluster"]:
     """Give a cluster of two nodes that run real pods."""

@@ -188,6 +188,7 @@ class _Starter:
             context=site.base.target.context,
             parse=self._parse,
             stop=stop,
+            stamp=time_of_day,
         )
         source.build_with(images)
         app = source.app

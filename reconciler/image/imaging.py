@@ -66,6 +66,7 @@ class Imaging:
         context: of the kubeconfig, as it was pinned.
         parse: finds what is wrong with the app's own file.
         stop: ends every wait.
+        stamp: what each line begins with.
         environ: of this process.
     """
 
@@ -76,15 +77,19 @@ class Imaging:
         context: str,
         parse: Callable[[Path], list[Problem]],
         stop: Event,
+        stamp: Callable[[], str] = str,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
         self._platform = platform
         self._context = context
         self._parse = parse
         self._stop = stop
+        self._stamp = stamp
         self._environ = environ
         self._blobs = Blobs(cache_folder(dict(environ)) / "images")
         self._to_bring: dict[str, Callable[[Say], None]] = {}
+        self._packed_of: object = None
+        """The files that were packed last, as they were then."""
 
     def built(self, app: App) -> App:
         """Give an app that names no image one, and watch its sources.
@@ -126,7 +131,11 @@ class Imaging:
     def _packed(self, app: App, runtime: str) -> App:
         """Give an app an image that others made, and its own files beside it."""
         sources = sources_of(app)
-        code, notes = pack(app, sources, self._blobs, parse=self._parse, tell=_tell)
+        states = _states(sources)
+        # What a watch looks at once more is not news.
+        tell = _nothing if states == self._packed_of else self._tell
+        code, notes = pack(app, sources, self._blobs, parse=self._parse, tell=tell)
+        self._packed_of = states
         if len(code) > MOST:
             message = (
                 f"{len(code) / 1e6:.1f} MB of files are too much for ConfigMaps ({MOST / 1e6:.1f} "
@@ -144,6 +153,11 @@ class Imaging:
             files=(*app.files, *_watched(app.root, sources.values())),
             notes=(*app.notes, note, *notes_on_sources(app), *notes),
         )
+
+    def _tell(self, message: str) -> None:
+        """Say what takes a while; not on standard output, which may be for a program."""
+        sys.stderr.write(f"{self._stamp()}{message}\n")
+        sys.stderr.flush()
 
     def _loader(self) -> LocalCluster | None:
         """The cluster of this machine, if its tool is here."""
@@ -171,7 +185,7 @@ class Imaging:
             self._blobs,
             environ=self._environ,
             parse=self._parse,
-            tell=_tell,
+            tell=self._tell,
             stop=self._stop,
         )
         digest = made.image.digest
@@ -281,7 +295,15 @@ def _watched(root: Path, sources: Iterable[Path]) -> tuple[Path, ...]:
     return (*files, *dict.fromkeys((root, *(file.parent for file in files))))
 
 
-def _tell(message: str) -> None:
-    """Say what takes a while; not on standard output, which may be for a program."""
-    sys.stderr.write(f"{message}\n")
-    sys.stderr.flush()
+def _states(sources: Mapping[str, Path]) -> tuple[tuple[str, int, int], ...]:
+    """The files, each with its time and size."""
+    return tuple((name, *_state(file)) for name, file in sources.items())
+
+
+def _state(file: Path) -> tuple[int, int]:
+    try:
+        found = file.stat()
+    except OSError:
+        # It went meanwhile, which packing tells.
+        return (0, 0)
+    return (found.st_mtime_ns, found.st_size)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.image_places import Shop, cache, renamed_context, write_code
+from tests.e2e.scale_command import running_scale
 from tests.servers.control_plane import ControlPlane
 
 TOML = """
@@ -57,7 +58,7 @@ def test_code_goes_into_config_maps_and_rolls_out_and_back(
     """Said aloud; each version has its own, which stays as long as its release."""
     server, namespace = cluster_with_controllers, unused_namespace
     done = shop.scale()
-    assert 0 == done.code, done
+    assert (0, 1) == (done.code, done.err.count("packing shop; ")), done
     assert re.search(r"kB of the app go into ConfigMaps, and are unpacked over registry", done.out)
     ((first, config_map),) = code_in(server, namespace).items()
     assert {"app/shop.jac", "app/jac.toml"} <= files_in(config_map)
@@ -68,7 +69,15 @@ def test_code_goes_into_config_maps_and_rolls_out_and_back(
     now = code_in(server, namespace)
     assert first in now
     assert 2 == len(now)
-    done = shop.scale("--rollback")
+    with running_scale(shop.file, "--watch", kubeconfig=shop.kubeconfig, env=shop.env) as watching:
+        watching.wait_for("Deployment/shop: ready")
+        write_code(shop.file.parent, "good bye, all")
+        watching.wait_for("Deployment/shop .*configured")
+        packed = [line for line in watching.lines if "packing shop; " in line]
+        assert 2 == len(packed)
+        assert all(re.match(r"\d\d:\d\d:\d\d packing", line) for line in packed)
+        assert 0 == watching.end()
+    done = shop.scale("--rollback", "--release", "1")
     assert 0 == done.code, done
     path = f"/apis/apps/v1/namespaces/{namespace}/deployments/shop"
     volumes = server.api.get(path)["spec"]["template"]["spec"]["volumes"]

@@ -239,8 +239,33 @@ def interrupt(shop: Shop, tools: Path) -> None:
     last = running.lines[-1]
     assert "shop stopped: interrupted while jac-converge.local/shop" in last, running.text
     assert "nothing was changed" in last
+    wait_for_the_end_of_the_tool(tools)
+
+
+def wait_for_the_end_of_the_tool(tools: Path) -> None:
+    """Wait until the one that hangs is no process any more."""
     pid = (tools / "pid").read_text().strip()
     wait_until(lambda: not Path("/proc", pid).exists(), within=5, what="the end of the tool")
+
+
+def test_build_that_is_interrupted_leaves_nothing_behind(
+    cluster_with_controllers: ControlPlane, unused_namespace: str, tmp_path: Path
+) -> None:
+    """The builder ends with us; it is said that nothing was changed."""
+    folder, tools = tmp_path / "shop", tmp_path / "tools"
+    file = write_code(folder, "hello")
+    (folder / "Dockerfile").write_text("FROM scratch\n")
+    text = '[converge.kubernetes]\nnamespace = "{}"\nimage_build = {{ builder = "docker" }}\n'
+    (folder / "jac.toml").write_text(text.format(unused_namespace))
+    kubeconfig = renamed_context(cluster_with_controllers.kubeconfig, "kind-dev", tmp_path)
+    install_tool(tools, "kind")
+    env = install_tool(tools, "docker", HANGS)
+    with running_scale(file, kubeconfig=kubeconfig, env=env) as running:
+        wait_until((tools / "pid").is_file, within=20, what="the builder")
+        assert 1 == running.end()
+    said = "jac scale: interrupted while the image was built; nothing was changed"
+    assert [said] == running.lines
+    wait_for_the_end_of_the_tool(tools)
 
 
 def layers_in(archive: Path, name: str) -> dict[str, bool]:
