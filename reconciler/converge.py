@@ -34,6 +34,7 @@ from jac_converge.reconciler.objects import (
     Object,
     ObjectKey,
     key_of,
+    keyed,
     kind_named,
 )
 from jac_converge.reconciler.ownership import owner_of
@@ -163,7 +164,11 @@ class Converger:
         accepted.accept(previews, live)
         settled = frozenset() if complete else accepted.settled(desired, live, policy)
         snapshot = Snapshot(
-            live=live, baselines=accepted.baselines, previews=previews, settled=settled
+            live=live,
+            pods=self.mirror.pods(),
+            baselines=accepted.baselines,
+            previews=previews,
+            settled=settled,
         )
         plan = make_plan(app.name, desired, snapshot, policy)
         accepted.note_what_is_left(plan, previews)
@@ -176,11 +181,11 @@ class Converger:
         namespace = live.get(ObjectKey("Namespace", app.namespace))
         if not (policy.data and namespace and owner_of(namespace, app.name) == "us"):
             self._find_unlabelled(data_keys(app), live)
-        return make_plan(app.name, (), Snapshot(live=live), policy)
+        return make_plan(app.name, (), Snapshot(live=live, pods=self.mirror.pods()), policy)
 
     def still_there(self, keys: Iterable[ObjectKey]) -> dict[ObjectKey, Object]:
         """Which of these objects there still are, labels or not, as of the latest `read`."""
-        live, wanted = self.mirror.snapshot(), {*keys}
+        live, wanted = self.mirror.snapshot() | keyed(self.mirror.pods()), {*keys}
         self._find_unlabelled((key for key in wanted if key.kind == CLAIM), live)
         return {key: live[key] for key in sorted(wanted) if key in live}
 
