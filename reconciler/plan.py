@@ -41,7 +41,7 @@ from jac_converge.reconciler.steps import (
     Step,
     Update,
 )
-from jac_converge.reconciler.volume_growth import adoption_steps, growth_steps, regrown
+from jac_converge.reconciler.volume_growth import adoption_steps, growth_steps, regrown, shrunk
 
 __all__ = ["make_plan", "unsurveyed"]
 
@@ -137,7 +137,11 @@ def _step_for(
         if policy.mode != "heal" and _accepted(obj, snapshot.baselines.get(key)):
             reason = f"it was deleted; {LEFT_ALONE}"
             return Keep(key=key, reason=reason, left=True, told=policy.mode == "warn")
-        return _create(obj, desired, snapshot)
+        # Where it was made so before, it comes back: somebody else made the volume larger.
+        shrinking = (
+            None if _accepted(obj, snapshot.baselines.get(key)) else shrunk(obj, snapshot.live)
+        )
+        return shrinking or _create(obj, desired, snapshot)
     if live["metadata"].get("deletionTimestamp"):
         finalizers = ", ".join(live["metadata"].get("finalizers") or ()) or "none"
         return Hold(key=key, reason=f"it is being deleted (finalizers: {finalizers})")

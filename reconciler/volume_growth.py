@@ -22,6 +22,7 @@ from jac_converge.reconciler.steps import (
     LEFT_ALONE,
     OWNERS,
     VOLUME_SIZE,
+    Hold,
     Keep,
     Recreate,
     Refuse,
@@ -35,6 +36,7 @@ __all__ = [
     "growth_note",
     "growth_steps",
     "regrown",
+    "shrunk",
 ]
 
 _CONDITIONS: Final = (
@@ -109,15 +111,24 @@ def growth_steps(
                 yield Update(desired=wanted, live=live, changes=changes)
 
 
+def shrunk(obj: Object, live: Mapping[ObjectKey, Object]) -> Refuse | None:
+    """Refuse a StatefulSet that is to be made around a volume larger than it says."""
+    if obj["kind"] == "StatefulSet" and (why := next(_too_large(obj, live), "")):
+        return Refuse(key=key_of(obj), reason=f"it finds a volume of before: {why}")
+    return None
+
+
 def regrown(
     app_name: str, obj: Object, live: Object, snapshot: Snapshot, policy: Policy
-) -> Recreate | Refuse | None:
+) -> Recreate | Refuse | Hold | None:
     """Decide about a StatefulSet that cannot change in place; None: not for its volumes' sake."""
     if _names(obj) != _names(live):
         return None
     why = _another_class(obj, live)
     if not why and not _differs_in_size_alone(obj, live):
         return None
+    if (leaving := _leaving(obj, snapshot.live)) and not why:
+        return leaving
     if why := why or next(_obstacles(app_name, obj, live, snapshot, policy), ""):
         reason = f"it holds data and cannot change in place: {why}"
         return Refuse(key=key_of(obj), reason=reason)
@@ -145,6 +156,21 @@ def growth_note(claim: Object) -> str:
             words = cut(condition.get("message", ""))
             return f"{told} ({name}{f': {words}' if words else ''})"
     return told
+
+
+def _leaving(obj: Object, live: Mapping[ObjectKey, Object]) -> Hold | None:
+    """Leave a StatefulSet alone whose pod is the last that holds a volume."""
+    for key in _claims(obj):
+        if (claim := live.get(key)) and claim["metadata"].get("deletionTimestamp"):
+            lost = "and its data goes with the next restart of the pod: dump the database first"
+            return Hold(key=key_of(obj), reason=f"{key} is being deleted, {lost}")
+    return None
+
+
+def _too_large(obj: Object, live: Mapping[ObjectKey, Object]) -> Iterator[str]:
+    for claim, template in _used((obj,), live):
+        if _bytes(size := _size_of(claim)) > _bytes(_size_of(template)):
+            yield f"a volume does not shrink: put storage back to {size!r}"
 
 
 def _obstacles(
