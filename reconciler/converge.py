@@ -113,13 +113,17 @@ class Converger:
         ]
         if refused := self.mirror.blocked.get("Namespace"):
             told.append(f"the namespace is used as it is: {refused.cause}")
-        if self._unreadable:
-            told.append(str(self._unreadable))
+        told += self.unreadable
         if self.stand_in:
             told.append(self.stand_in)
         claims = (it for key, it in self.mirror.snapshot().items() if key.kind == CLAIM)
         told += filter(None, map(growth_note, claims))
         return tuple(told)
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """Of these notes, why the releases are not known."""
+        return (str(self._unreadable),) if self._unreadable else ()
 
     @property
     def stand_in(self) -> str:

@@ -36,6 +36,7 @@ __all__ = [
     "growth_note",
     "growth_steps",
     "regrown",
+    "shrinking",
     "shrunk",
 ]
 
@@ -168,9 +169,20 @@ def _leaving(obj: Object, live: Mapping[ObjectKey, Object]) -> Hold | None:
 
 
 def _too_large(obj: Object, live: Mapping[ObjectKey, Object]) -> Iterator[str]:
-    for claim, template in _used((obj,), live):
-        if _bytes(size := _size_of(claim)) > _bytes(_size_of(template)):
-            yield f"a volume does not shrink: put storage back to {size!r}"
+    found = (shrinking(claim, template) for claim, template in _used((obj,), live))
+    yield from filter(None, found)
+
+
+def shrinking(live: Object, wanted: Object) -> str:
+    """What to do about a claim that is to be smaller than it is; empty where it is not.
+
+    >>> claim = {"spec": {"resources": {"requests": {"storage": "2Gi"}}}}
+    >>> shrinking(claim, claim)
+    ''
+    """
+    if _bytes(size := _size_of(live)) > _bytes(_size_of(wanted)):
+        return f"a volume does not shrink: put storage back to {size!r}"
+    return ""
 
 
 def _obstacles(
@@ -179,13 +191,11 @@ def _obstacles(
     """What keeps a StatefulSet from another size of its volumes, and what to do."""
     templates = {it["metadata"]["name"]: it for it in _templates(live)}
     for template in _templates(obj):
-        wanted = _size_of(template)
         for key in _claims_of_template(obj, template):
-            claim = snapshot.live.get(key)
             # Where there is none yet, its controller may be about to make one of the old size.
-            size = _size_of(claim or templates[template["metadata"]["name"]])
-            if _bytes(size) > _bytes(wanted):
-                yield f"a volume does not shrink: put storage back to {size!r}"
+            there = snapshot.live.get(key) or templates[template["metadata"]["name"]]
+            if why := shrinking(there, template):
+                yield why
     for grown in growing_claims((obj,), snapshot.live):
         key = key_of(grown)
         if obstacle := _claim_obstacle(app_name, key, snapshot, policy):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from jac_converge.reconciler.differences import Change
-from jac_converge.reconciler.errors import Immutable, Refused
+from jac_converge.reconciler.errors import ClusterError, Immutable, Invalid, Refused
 from jac_converge.reconciler.objects import Object, key_of
 from jac_converge.reconciler.ownership import labels_of
 from jac_converge.reconciler.plan import make_plan
@@ -275,6 +275,17 @@ def test_plan_refuses_a_stateful_set_around_a_larger_volume() -> None:
     assert (Refuse(key=key_of(new), reason=why),) == steps(new, there)
     there = replace(there, baselines={key_of(new): Baseline(desired=new, fields=frozenset())})
     assert ["create"] == [it.verb for it in steps(new, there)]
+
+
+@pytest.mark.parametrize("error", [FINAL, Invalid("x", "field can not be less than before")])
+def test_plan_says_what_to_do_about_a_smaller_claim_of_a_manifest(error: ClusterError) -> None:
+    """In the words of the others; Kubernetes names the field alone."""
+    new = {**volume("1Gi"), "metadata": obj("x", "data-shop-mongodb-0")["metadata"]}
+    old = {**volume("2Gi"), "metadata": live(new, ours())["metadata"]}
+    rejected = {key_of(new): Preview(desired=new, answer=None, rejected=error)}
+    there = Snapshot(live={key_of(old): old}, previews=rejected)
+    why = "a volume does not shrink: put storage back to '2Gi'"
+    assert (Refuse(key=key_of(new), reason=why),) == steps(new, there)
 
 
 def test_plan_waits_with_a_stateful_set_whose_volume_is_being_deleted() -> None:
