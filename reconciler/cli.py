@@ -232,7 +232,7 @@ def _carry_out(
         return print_status(app, cluster, converger, flags)
     if flags["history"]:
         history = converger.read_history(app.name)
-        return print_history(app, history, converger.notes, flags)
+        return print_history(app, history, converger.unreadable, flags)
     if flags["destroy"]:
         from jac_converge.reconciler.commands.destroy import destroy  # noqa: PLC0415
 

@@ -34,6 +34,7 @@ from jac_converge.reconciler.objects import (
     Object,
     ObjectKey,
     key_of,
+    keyed,
     kind_named,
 )
 from jac_converge.reconciler.ownership import owner_of
@@ -112,13 +113,17 @@ class Converger:
         ]
         if refused := self.mirror.blocked.get("Namespace"):
             told.append(f"the namespace is used as it is: {refused.cause}")
-        if self._unreadable:
-            told.append(str(self._unreadable))
+        told += self.unreadable
         if self.stand_in:
             told.append(self.stand_in)
         claims = (it for key, it in self.mirror.snapshot().items() if key.kind == CLAIM)
         told += filter(None, map(growth_note, claims))
         return tuple(told)
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """Of these notes, why the releases are not known."""
+        return (str(self._unreadable),) if self._unreadable else ()
 
     @property
     def stand_in(self) -> str:
@@ -163,7 +168,11 @@ class Converger:
         accepted.accept(previews, live)
         settled = frozenset() if complete else accepted.settled(desired, live, policy)
         snapshot = Snapshot(
-            live=live, baselines=accepted.baselines, previews=previews, settled=settled
+            live=live,
+            pods=self.mirror.pods(),
+            baselines=accepted.baselines,
+            previews=previews,
+            settled=settled,
         )
         plan = make_plan(app.name, desired, snapshot, policy)
         accepted.note_what_is_left(plan, previews)
@@ -176,11 +185,11 @@ class Converger:
         namespace = live.get(ObjectKey("Namespace", app.namespace))
         if not (policy.data and namespace and owner_of(namespace, app.name) == "us"):
             self._find_unlabelled(data_keys(app), live)
-        return make_plan(app.name, (), Snapshot(live=live), policy)
+        return make_plan(app.name, (), Snapshot(live=live, pods=self.mirror.pods()), policy)
 
     def still_there(self, keys: Iterable[ObjectKey]) -> dict[ObjectKey, Object]:
         """Which of these objects there still are, labels or not, as of the latest `read`."""
-        live, wanted = self.mirror.snapshot(), {*keys}
+        live, wanted = self.mirror.snapshot() | keyed(self.mirror.pods()), {*keys}
         self._find_unlabelled((key for key in wanted if key.kind == CLAIM), live)
         return {key: live[key] for key in sorted(wanted) if key in live}
 

@@ -6,6 +6,7 @@ state writes nothing and says nothing.
 
 import logging
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import replace
 from threading import Event
 from typing import Final
@@ -52,7 +53,7 @@ HOPELESS: Final = (Held, Invalid, NoCluster, Paused, Refused)
 class Loop:
     """Keeps one app converged."""
 
-    def __init__(self, parts: Parts, *, adopt: bool = False) -> None:
+    def __init__(self, parts: Parts, *, adopt: bool = False, told: Iterable[str] = ()) -> None:
         self._p = parts
         self._adopt = adopt
         self._stop = parts.converger.stop
@@ -71,8 +72,8 @@ class Loop:
         self._pinned = False
         self._carried_out = False
         """Whether that plan left nothing to do: else a good health is that of the state before."""
-        self._standing: list[str] = []
-        """What `_say_what_stands` told."""
+        self._standing = [*told]
+        """What `_say_what_stands` told, or somebody before it."""
         self._lease_wanted = Event()
         self._paused = parts.lease.paused
         """As the loop told it last."""
@@ -282,8 +283,10 @@ class Loop:
 
     def _note_what_was_done(self, outcome: Outcome) -> None:
         for result in outcome.results:
-            change = self._written.discard if result.error else self._written.add
-            change(result.step.key)
+            if result.error:
+                self._written.discard(result.step.key)
+            else:
+                self._written.add(result.step.key)
         for step in (result.step for result in outcome.results if not result.error):
             if isinstance(step, Delete | Recreate):
                 self._known.discard(step.key)

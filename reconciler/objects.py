@@ -126,7 +126,7 @@ KINDS: tuple[Kind, ...] = (
 )
 
 POD = Kind(name="Pod", api_version="v1", plural="pods", rank=8)
-"""Read only, for the reasons why something is not healthy."""
+"""Read for the reasons why something is not healthy; one that no workload has is deleted."""
 
 LEASE = Kind(name="Lease", api_version="coordination.k8s.io/v1", plural="leases", rank=1)
 """Held by the one process that writes; neither watched nor pruned."""
@@ -156,14 +156,14 @@ API_SERVICE = Kind(
     namespaced=False,
 )
 
-_BY_NAME: Mapping[str, Kind] = {kind.name: kind for kind in KINDS}
+_BY_NAME: Mapping[str, Kind] = {kind.name: kind for kind in (*KINDS, POD)}
 
 
 def kind_named(name: str) -> Kind:
     """Look up a kind by its name.
 
     Raises:
-        KeyError: the kind is not one we write.
+        KeyError: the kind is neither one we write, nor Pod.
 
     >>> kind_named("Deployment").plural
     'deployments'

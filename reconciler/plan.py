@@ -24,7 +24,7 @@ from jac_converge.reconciler.drift import (
 from jac_converge.reconciler.errors import ClusterError, Immutable, Invalid, Refused, Unserved
 from jac_converge.reconciler.health import health_of
 from jac_converge.reconciler.ignoring import Rules, is_left
-from jac_converge.reconciler.objects import Object, ObjectKey, key_of, kind_named
+from jac_converge.reconciler.objects import CLAIM, Object, ObjectKey, key_of, kind_named
 from jac_converge.reconciler.ownership import FIELD_MANAGER, order_of, owner_of
 from jac_converge.reconciler.pod_configuration import with_configuration, with_restarts
 from jac_converge.reconciler.prune import prune_steps
@@ -41,7 +41,13 @@ from jac_converge.reconciler.steps import (
     Step,
     Update,
 )
-from jac_converge.reconciler.volume_growth import adoption_steps, growth_steps, regrown
+from jac_converge.reconciler.volume_growth import (
+    adoption_steps,
+    growth_steps,
+    regrown,
+    shrinking,
+    shrunk,
+)
 
 __all__ = ["make_plan", "unsurveyed"]
 
@@ -137,7 +143,11 @@ def _step_for(
         if policy.mode != "heal" and _accepted(obj, snapshot.baselines.get(key)):
             reason = f"it was deleted; {LEFT_ALONE}"
             return Keep(key=key, reason=reason, left=True, told=policy.mode == "warn")
-        return _create(obj, desired, snapshot)
+        # Where it was made so before, it comes back: somebody else made the volume larger.
+        shrinking = (
+            None if _accepted(obj, snapshot.baselines.get(key)) else shrunk(obj, snapshot.live)
+        )
+        return shrinking or _create(obj, desired, snapshot)
     if live["metadata"].get("deletionTimestamp"):
         finalizers = ", ".join(live["metadata"].get("finalizers") or ()) or "none"
         return Hold(key=key, reason=f"it is being deleted (finalizers: {finalizers})")
@@ -346,6 +356,8 @@ def _rejected(obj: Object, live: Object, error: ClusterError | None) -> Step:
     key = key_of(obj)
     if key.kind == "Namespace" and isinstance(error, Refused):
         return Keep(key=key, reason="we may not change it; used as it is")
+    if key.kind == CLAIM and (why := shrinking(live, obj)):
+        return Refuse(key=key, reason=why)
     if not isinstance(error, Immutable):
         return _refused(key, error)
     if key.kind in _RECREATED:

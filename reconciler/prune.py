@@ -3,7 +3,8 @@
 It changes when another kind of object turns out to be worth keeping.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 from jac_converge.reconciler.build.code import CODE, code_of
 from jac_converge.reconciler.build.credentials import secret_name
@@ -14,7 +15,10 @@ from jac_converge.reconciler.releases import history_from, record_key
 from jac_converge.reconciler.snapshot import Policy, Snapshot
 from jac_converge.reconciler.steps import Delete, Hold, Keep, Step
 
-__all__ = ["finalizers_of", "prune_steps"]
+__all__ = ["finalizers_of", "orphans", "prune_steps"]
+
+_MADE: Final = "statefulset.kubernetes.io/pod-name"
+"""Label of each pod that a StatefulSet made."""
 
 
 def prune_steps(
@@ -23,7 +27,10 @@ def prune_steps(
     """Decide about every live object of the app that is not desired."""
     wanted = {key_of(obj) for obj in desired}
     leavers = sorted(
-        (obj for key, obj in snapshot.live.items() if key not in wanted),
+        (
+            *(obj for key, obj in snapshot.live.items() if key not in wanted),
+            *orphans(app_name, desired, snapshot.pods),
+        ),
         key=lambda obj: (order_of(obj), obj["metadata"]["name"]),
         reverse=True,
     )
@@ -49,6 +56,24 @@ def prune_steps(
             yield Keep(key=key, reason=f"{strange[0]} knows no other password, and is not ours")
         else:
             yield Delete(live=obj)
+
+
+def orphans(app_name: str, desired: tuple[Object, ...], pods: Iterable[Object]) -> Iterator[Object]:
+    """The app's pods that no workload has, nor will have: a run died between two of its steps.
+
+    While the app is to stay, only those that a StatefulSet made: others a person has set free, to
+    look at them.
+    """
+    stores = [obj["spec"].get("selector") or {} for obj in desired if obj["kind"] == "StatefulSet"]
+    selecting = [selector.get("matchLabels") or {} for selector in stores]
+    for pod in pods:
+        metadata = pod["metadata"]
+        labels: Mapping[str, str] = metadata.get("labels") or {}
+        controlled = any(it.get("controller") for it in metadata.get("ownerReferences") or ())
+        if controlled or owner_of(pod, app_name) != "us" or (desired and _MADE not in labels):
+            continue
+        if not any(selector.items() <= labels.items() for selector in selecting):
+            yield pod
 
 
 def finalizers_of(obj: Object) -> str:

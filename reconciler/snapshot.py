@@ -35,6 +35,7 @@ class Snapshot:
     """What is known of the cluster at one moment: one app, one namespace."""
 
     live: Mapping[ObjectKey, Object]
+    pods: tuple[Object, ...] = ()
     baselines: Mapping[ObjectKey, Baseline] = field(default_factory=dict)
     previews: Mapping[ObjectKey, Preview] = field(default_factory=dict)
     settled: frozenset[ObjectKey] = frozenset()

@@ -22,6 +22,7 @@ from jac_converge.reconciler.steps import (
     LEFT_ALONE,
     OWNERS,
     VOLUME_SIZE,
+    Hold,
     Keep,
     Recreate,
     Refuse,
@@ -35,6 +36,8 @@ __all__ = [
     "growth_note",
     "growth_steps",
     "regrown",
+    "shrinking",
+    "shrunk",
 ]
 
 _CONDITIONS: Final = (
@@ -109,15 +112,24 @@ def growth_steps(
                 yield Update(desired=wanted, live=live, changes=changes)
 
 
+def shrunk(obj: Object, live: Mapping[ObjectKey, Object]) -> Refuse | None:
+    """Refuse a StatefulSet that is to be made around a volume larger than it says."""
+    if obj["kind"] == "StatefulSet" and (why := next(_too_large(obj, live), "")):
+        return Refuse(key=key_of(obj), reason=f"it finds a volume of before: {why}")
+    return None
+
+
 def regrown(
     app_name: str, obj: Object, live: Object, snapshot: Snapshot, policy: Policy
-) -> Recreate | Refuse | None:
+) -> Recreate | Refuse | Hold | None:
     """Decide about a StatefulSet that cannot change in place; None: not for its volumes' sake."""
     if _names(obj) != _names(live):
         return None
     why = _another_class(obj, live)
     if not why and not _differs_in_size_alone(obj, live):
         return None
+    if (leaving := _leaving(obj, snapshot.live)) and not why:
+        return leaving
     if why := why or next(_obstacles(app_name, obj, live, snapshot, policy), ""):
         reason = f"it holds data and cannot change in place: {why}"
         return Refuse(key=key_of(obj), reason=reason)
@@ -147,19 +159,43 @@ def growth_note(claim: Object) -> str:
     return told
 
 
+def _leaving(obj: Object, live: Mapping[ObjectKey, Object]) -> Hold | None:
+    """Leave a StatefulSet alone whose pod is the last that holds a volume."""
+    for key in _claims(obj):
+        if (claim := live.get(key)) and claim["metadata"].get("deletionTimestamp"):
+            lost = "and its data goes with the next restart of the pod: dump the database first"
+            return Hold(key=key_of(obj), reason=f"{key} is being deleted, {lost}")
+    return None
+
+
+def _too_large(obj: Object, live: Mapping[ObjectKey, Object]) -> Iterator[str]:
+    found = (shrinking(claim, template) for claim, template in _used((obj,), live))
+    yield from filter(None, found)
+
+
+def shrinking(live: Object, wanted: Object) -> str:
+    """What to do about a claim that is to be smaller than it is; empty where it is not.
+
+    >>> claim = {"spec": {"resources": {"requests": {"storage": "2Gi"}}}}
+    >>> shrinking(claim, claim)
+    ''
+    """
+    if _bytes(size := _size_of(live)) > _bytes(_size_of(wanted)):
+        return f"a volume does not shrink: put storage back to {size!r}"
+    return ""
+
+
 def _obstacles(
     app_name: str, obj: Object, live: Object, snapshot: Snapshot, policy: Policy
 ) -> Iterator[str]:
     """What keeps a StatefulSet from another size of its volumes, and what to do."""
     templates = {it["metadata"]["name"]: it for it in _templates(live)}
     for template in _templates(obj):
-        wanted = _size_of(template)
         for key in _claims_of_template(obj, template):
-            claim = snapshot.live.get(key)
             # Where there is none yet, its controller may be about to make one of the old size.
-            size = _size_of(claim or templates[template["metadata"]["name"]])
-            if _bytes(size) > _bytes(wanted):
-                yield f"a volume does not shrink: put storage back to {size!r}"
+            there = snapshot.live.get(key) or templates[template["metadata"]["name"]]
+            if why := shrinking(there, template):
+                yield why
     for grown in growing_claims((obj,), snapshot.live):
         key = key_of(grown)
         if obstacle := _claim_obstacle(app_name, key, snapshot, policy):

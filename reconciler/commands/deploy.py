@@ -46,7 +46,7 @@ def plan_and_apply(
         return print_end(app, converger, flags)
     from jac_converge.reconciler.commands.running import run_loop  # noqa: PLC0415 - not always
 
-    return run_loop(source, cluster, converger, flags)
+    return run_loop(source, cluster, converger, flags, told=converger.notes)
 
 
 def is_converged(converger: Converger, plan: Plan) -> bool:

@@ -25,9 +25,14 @@ __all__ = ["run_loop", "stop_on_signal", "tell_end", "time_of_day"]
 
 
 def run_loop(
-    source: Source, cluster: KubeCluster, converger: Converger, flags: dict[str, Any]
+    source: Source,
+    cluster: KubeCluster,
+    converger: Converger,
+    flags: dict[str, Any],
+    *,
+    told: Iterable[str] = (),
 ) -> int:
-    """Run the loop to its end, or until a signal; returns the exit code."""
+    """Run the loop to its end, or until a signal, with the notes already told; the exit code."""
     app = source.app
     trigger = Trigger(time.monotonic)
     view = _view(app, cluster, flags)
@@ -56,7 +61,7 @@ def run_loop(
         wall=time.time,
         rng=rng,
     )
-    loop = Loop(parts, adopt=flags["adopt"])
+    loop = Loop(parts, adopt=flags["adopt"], told=told)
     signals = stop_on_signal(loop.stop)
     try:
         if flags["watch"]:

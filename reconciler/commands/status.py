@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,9 +11,10 @@ from jac_converge.reconciler.console import CONVERGED, FAILED
 from jac_converge.reconciler.converge import Converger
 from jac_converge.reconciler.errors import Refused
 from jac_converge.reconciler.kube_cluster import KubeCluster
-from jac_converge.reconciler.objects import LEASE, Object, ObjectKey, keyed
+from jac_converge.reconciler.objects import LEASE, Object, ObjectKey, key_of, keyed
 from jac_converge.reconciler.ownership import lease_name
 from jac_converge.reconciler.pause import Pause, pause_of
+from jac_converge.reconciler.prune import orphans
 from jac_converge.reconciler.render import row_json, status_lines, worst
 from jac_converge.reconciler.rows import rows_of
 
@@ -29,7 +31,7 @@ def print_status(
     # Without its Deployment the app is gone, whatever data it left behind.
     rows = rows_of(_wanted(app, converger, deployment) | live, live, converger.mirror.pods())
     rows = rows if deployment else ()
-    health, notes = worst(rows), (*unknown, *converger.notes)
+    health, notes = worst(rows), (*unknown, *converger.notes, *_abandoned(app, live, converger))
     if flags["json"]:
         told = {
             "app": app.name,
@@ -44,7 +46,8 @@ def print_status(
         for line in (*pauses, *notes, *status_lines(rows)):
             print(line)  # noqa: T201
     else:
-        print(f"{app.name} is not deployed in namespace {app.namespace}")  # noqa: T201
+        for line in (*notes, f"{app.name} is not deployed in namespace {app.namespace}"):
+            print(line)  # noqa: T201
     return CONVERGED if rows and not health else FAILED
 
 
@@ -54,6 +57,12 @@ def _paused(app: App, cluster: KubeCluster) -> tuple[Pause | None, tuple[str, ..
         return pause_of(cluster.get(LEASE, lease_name(app.name)), time.time()), ()
     except Refused as error:
         return None, (f"whether {app.name} is paused is not known: {error.cause}",)
+
+
+def _abandoned(app: App, live: Mapping[ObjectKey, Object], converger: Converger) -> Iterator[str]:
+    """Tell of pods that no workload has: a command that goes on from there is what they need."""
+    for pod in orphans(app.name, tuple(live.values()), converger.mirror.pods()):
+        yield f"{key_of(pod)} belongs to no workload; jac scale or --destroy goes on from there"
 
 
 def _wanted(app: App, converger: Converger, deployment: Object | None) -> dict[ObjectKey, Object]:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster.foreign_edits import path_of
-from tests.cluster.shop_with_volume import CLAIM, FIXED, Shop
+from tests.cluster.running_loop import wait_until
+from tests.cluster.shop_with_volume import CLAIM, FIXED, POD, STORE, Shop
 from tests.e2e.scale_command import Done, run_scale
 from tests.servers.control_plane import ControlPlane
 
@@ -85,6 +86,47 @@ def test_destroy_keeps_the_password_of_a_volume_that_is_not_ours(shop: Shop) -> 
     shop.api.delete(path_of("PersistentVolumeClaim", NAMESPACE, CLAIM))
     assert 0 == scale(shop, "--destroy", "--data", "--yes").code
     assert set() == names(shop, "Secret")
+
+
+def test_pod_that_lost_its_stateful_set_is_named_and_goes(shop: Shop) -> None:
+    """As a run leaves it that dies between two steps of a growth."""
+    toml = shop.file.with_name("jac.toml").read_text()
+    assert 0 == scale(shop).code
+    set_free(shop)
+    done = scale(shop, "--status")
+    assert f"Pod/{POD} belongs to no workload" in done.out, done
+    elsewhere = '[converge.database]\nmongodb_uri = "mongodb://db.example:27017/shop"\n'
+    shop.file.with_name("jac.toml").write_text(toml + elsewhere)
+    done = scale(shop)
+    assert (0, True) == (done.code, f"- delete   Pod/{POD}" in done.out), done
+    assert POD not in pods(shop)
+
+    shop.file.with_name("jac.toml").write_text(toml)
+    assert 0 == scale(shop).code
+    set_free(shop)
+    # As a destroy of before left it: the claim waits for its pod, and its password is gone.
+    shop.api.delete(path_of("PersistentVolumeClaim", NAMESPACE, CLAIM))
+    for secret in names(shop, "Secret"):
+        shop.api.delete(path_of("Secret", NAMESPACE, secret))
+    done = scale(shop, "--destroy", "--data", "--yes")
+    assert 0 == done.code, done
+    assert POD not in pods(shop)
+    assert set() == names(shop, "PersistentVolumeClaim")
+
+
+def set_free(shop: Shop) -> None:
+    """Take the StatefulSet away from its pod, and wait until the pod knows."""
+    path = path_of("StatefulSet", NAMESPACE, STORE)
+    shop.api.delete(path, {"propagationPolicy": "Orphan"})
+    wait_until(
+        lambda: not shop.pod.get("ownerReferences") and STORE not in names(shop, "StatefulSet")
+    )
+
+
+def pods(shop: Shop) -> set[str]:
+    """The names of those that there are."""
+    listed = shop.api.get(f"/api/v1/namespaces/{NAMESPACE}/pods")["items"]
+    return {pod["metadata"]["name"] for pod in listed}
 
 
 def strip(shop: Shop) -> None:

@@ -73,9 +73,13 @@ def test_watch_grows_a_volume_around_its_pod(shop: Shop) -> None:
         shop.api.patch(path, {"status": {"conditions": [condition]}})
         wait_until(lambda: f"{told} (FileSystemResizePending: wait)" in running.view.messages)
         assert [] == running.view.heals
-    for _ in range(2):
-        done = run_scale(shop.file, "--plan", kubeconfig=shop.kubeconfig)
-        assert (0, True) == (done.code, "nothing to do" in done.out), done
+    done = run_scale(shop.file, "--plan", kubeconfig=shop.kubeconfig)
+    assert (0, True) == (done.code, "nothing to do" in done.out), done
+    shop.says("9Gi", replicas=2)
+    done = run_scale(shop.file, kubeconfig=shop.kubeconfig)
+    assert (0, 1) == (done.code, done.out.count(told)), done
+    done = run_scale(shop.file, "--history", kubeconfig=shop.kubeconfig)
+    assert (0, "") == (done.code, done.err), done
     assert uids == shop.uids
 
 

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from jac_converge.reconciler.differences import Change
-from jac_converge.reconciler.errors import Immutable, Refused
+from jac_converge.reconciler.errors import ClusterError, Immutable, Invalid, Refused
 from jac_converge.reconciler.objects import Object, key_of
 from jac_converge.reconciler.ownership import labels_of
 from jac_converge.reconciler.plan import make_plan
 from jac_converge.reconciler.snapshot import Baseline, Policy, Preview, Snapshot
-from jac_converge.reconciler.steps import Keep, Recreate, Refuse, Step, Update
+from jac_converge.reconciler.steps import Hold, Keep, Recreate, Refuse, Step, Update
 from jac_converge.reconciler.volume_growth import claims_of, growing_claims, growth_note
 from tests.unit.reconciler.live_objects import entry, live, obj, ours
 
@@ -265,6 +265,39 @@ def test_plan_leaves_volumes_that_no_pod_uses(names: tuple[str, ...]) -> None:
     others = [volume("1Gi", name=name) for name in names]
     assert (around(new, old),) == steps(new, asked(new, old, *others))
     assert [volume("8Gi")["metadata"]["name"]] == [key.name for key in claims_of((new,))]
+
+
+def test_plan_refuses_a_stateful_set_around_a_larger_volume() -> None:
+    """From an earlier life of the app; but one that was there with that size comes back."""
+    new = store("5Gi")
+    there = asked(new, volume("10Gi"), rejected=False)
+    why = "it finds a volume of before: a volume does not shrink: put storage back to '10Gi'"
+    assert (Refuse(key=key_of(new), reason=why),) == steps(new, there)
+    there = replace(there, baselines={key_of(new): Baseline(desired=new, fields=frozenset())})
+    assert ["create"] == [it.verb for it in steps(new, there)]
+
+
+@pytest.mark.parametrize("error", [FINAL, Invalid("x", "field can not be less than before")])
+def test_plan_says_what_to_do_about_a_smaller_claim_of_a_manifest(error: ClusterError) -> None:
+    """In the words of the others; Kubernetes names the field alone."""
+    new = {**volume("1Gi"), "metadata": obj("x", "data-shop-mongodb-0")["metadata"]}
+    old = {**volume("2Gi"), "metadata": live(new, ours())["metadata"]}
+    rejected = {key_of(new): Preview(desired=new, answer=None, rejected=error)}
+    there = Snapshot(live={key_of(old): old}, previews=rejected)
+    why = "a volume does not shrink: put storage back to '2Gi'"
+    assert (Refuse(key=key_of(new), reason=why),) == steps(new, there)
+
+
+def test_plan_waits_with_a_stateful_set_whose_volume_is_being_deleted() -> None:
+    """No step of ours ends the pod that still holds it."""
+    leaving = volume("8Gi", deletionTimestamp="2026-01-02T03:04:05Z")
+    new, old = store("9Gi"), live(store("8Gi"), ours())
+    (hold,) = steps(new, asked(new, old, leaving))
+    assert isinstance(hold, Hold)
+    assert hold.reason == (
+        "PersistentVolumeClaim/data-shop-mongodb-0 is being deleted, and its data goes with the "
+        "next restart of the pod: dump the database first"
+    )
 
 
 def test_plan_leaves_a_volume_that_is_being_deleted() -> None:
