@@ -6,12 +6,14 @@ does, so that whoever caches commits sees these as well. It changes with the for
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import IO, Any
 
 from jac_converge.app_runtime.stores import Document, DocumentStore, WriteBatch
+from jac_converge.app_runtime.stores.text import body_from, text_of
 
 __all__ = ["BadFile", "NotEmpty", "documents", "dump", "load", "told"]
 
@@ -21,6 +23,7 @@ PAGE_BYTES = 4 << 20  # and the size of their lines: a message to MongoDB has 48
 INTERNAL = frozenset({"cache"})
 """Kinds that mean something to the store that made them alone."""
 FIELDS = {"id": str, "kind": str, "group": str, "stamp": int, "body": dict}
+_NOT_ASCII = re.compile("[^\x00-\x7f]+")
 LOOK_AT = 1000  # documents of a store that is not empty; enough to tell whose it is
 
 
@@ -121,7 +124,11 @@ def _made_at_start(store: DocumentStore) -> dict[str, int]:
 
 
 def _write(file: IO[str], line: dict[str, Any]) -> None:
-    file.write(json.dumps(line, separators=(",", ":")) + "\n")
+    try:
+        text = json.dumps(line, separators=(",", ":"))
+    except ValueError:  # a number of more digits than Python turns into text
+        text = _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text_of(line))
+    file.write(text + "\n")
 
 
 def _read(file: Iterable[str]) -> Iterator[tuple[Document, int]]:
@@ -153,7 +160,7 @@ def _read(file: Iterable[str]) -> Iterator[tuple[Document, int]]:
 
 def _parse(line: str, number: int) -> dict[str, Any]:
     try:
-        value = json.loads(line)
+        value = body_from(line)
     except ValueError as error:
         raise BadFile(f"line {number}: {error}") from error
     if not isinstance(value, dict):

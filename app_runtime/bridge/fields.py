@@ -21,6 +21,7 @@ from jac_converge.app_runtime.bridge.values import (
     encode_value,
     same,
     same_by_name,
+    too_deep,
 )
 
 __all__ = ["ATTIC", "Layout", "layout_of"]
@@ -63,7 +64,10 @@ class Layout:
             if value is MISSING:
                 continue  # younger than the document and without a default, so without a value
             if type(value) not in PLAIN:
-                value = encode_value(value, self._places[name], seen, _parts_of)
+                try:
+                    value = encode_value(value, self._places[name], seen, _parts_of)
+                except RecursionError as error:
+                    raise too_deep(self._places[name]) from error
             out[name] = value
         return out
 
@@ -78,10 +82,13 @@ class Layout:
             if name not in held or name not in stored:
                 return same_by_name(self.stored(archetype), stored)
             value, before = held[name], stored[name]
-            if type(value) not in PLAIN:
-                value = encode_value(value, self._places[name], (), _parts_of)
-            if value is not before and not same(value, before):
-                return False
+            try:
+                if type(value) not in PLAIN:
+                    value = encode_value(value, self._places[name], (), _parts_of)
+                if value is not before and not same(value, before):
+                    return False
+            except RecursionError as error:
+                raise too_deep(self._places[name]) from error
         return True
 
     def attic(self, attic: Any) -> Any:

@@ -29,8 +29,16 @@ from starlette.datastructures import UploadFile
 __all__ = ["CannotSend", "shown_fields", "to_text", "to_wire"]
 
 
+DEEPEST = 200
+"""Levels of a result; a text of JSON may have 254, and what is around a result takes some."""
+
+
 class CannotSend(Exception):
     """A result that has no form as JSON."""
+
+
+class _TooDeep(CannotSend):
+    """What is around it is named once, and not at each level."""
 
 
 def to_text(value: Any) -> bytes:
@@ -49,7 +57,7 @@ def to_wire(value: Any, _inside: tuple[int, ...] = ()) -> Any:
     """Return JSON for a value; numbers that are not finite are left for `to_text`.
 
     Raises:
-        CannotSend: it contains itself, or has no form.
+        CannotSend: it contains itself, has no form, or is too deep.
     """
     if type(value) in _PLAIN:
         return value
@@ -57,6 +65,8 @@ def to_wire(value: Any, _inside: tuple[int, ...] = ()) -> Any:
         return to_wire(value.value)
     if id(value) in _inside:
         raise CannotSend(f"a {type(value).__name__} that contains itself cannot be sent")
+    if len(_inside) == DEEPEST:
+        raise _TooDeep(f"a value that is more than {DEEPEST} levels deep cannot be sent")
     inside = (*_inside, id(value))
     if isinstance(value, Mapping):
         return {_key(key): to_wire(item, inside) for key, item in value.items()}
@@ -91,6 +101,8 @@ def _field(cls: type, name: str, item: Any, inside: tuple[int, ...]) -> Any:
     try:
         return to_wire(item, inside)
     except CannotSend as error:
+        if isinstance(error, _TooDeep) and len(inside) > 1:
+            raise
         raise CannotSend(f"{cls.__name__}.{name}: {error}") from error
 
 

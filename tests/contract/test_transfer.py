@@ -69,6 +69,23 @@ def test_everything_arrives_in_a_store_of_the_other_make(
     ) == arrived["0000"]  # fmt: skip
 
 
+def test_number_and_depth_of_an_earlier_version_arrive(
+    store: DocumentStore, other: DocumentStore
+) -> None:
+    """Larger and deeper than what is stored today."""
+    deep: Any = "\u00fc"
+    for _ in range(400):
+        deep = [deep]
+    large = {"n": 10**5000 + 7, "text": '\u00fc\u2028\U0001f600"'}
+    old = {"deep": {"v": deep}, "large": large}
+    creates = tuple(Document(id=id_, kind="node", body=body) for id_, body in old.items())
+    store.commit(WriteBatch(creates=creates))
+    text = exported(store)
+    assert text.isascii()
+    assert {"node": 2} == load(other, io.StringIO(text))
+    assert old == {document.id: document.body for document in documents(other)}
+
+
 def test_what_a_store_keeps_for_itself_stays_there(store: DocumentStore) -> None:
     """What a cache writes down means nothing elsewhere, and makes no store full."""
     internal = [Document(id=kind, kind=kind, body={}) for kind in ("cache",)]

@@ -27,13 +27,15 @@ def openapi(server: JacServer) -> dict[str, Any]:
     return described
 
 
-@pytest.mark.parametrize("kind", ["function", "ring", "half", "half_key", "file"])
+@pytest.mark.parametrize("kind", ["function", "ring", "half", "half_key", "file", "deep", "tree"])
 def test_report_without_a_form_is_refused_and_nothing_stored(server: JacServer, kind: str) -> None:
     """The answer is made before the commit."""
     before = server.call("/walker/notes").reports
     answer = server.call("/walker/odd_report", kind=kind)
     assert (500, "UNSUPPORTED_VALUE") == (answer.status, answer.code)
-    assert "0x" not in answer.body["error"]["message"]
+    message = answer.body["error"]["message"]
+    assert "0x" not in message
+    assert (kind in ("deep", "tree")) == ("more than 200 levels deep cannot be sent" in message)
     assert before == server.call("/walker/notes").reports
 
 
