@@ -19,6 +19,7 @@ from jac_converge.app_runtime.bridge.values import (
     PLAIN,
     decode_value,
     encode_value,
+    is_typed_dict,
     same,
     same_by_name,
     too_deep,
@@ -196,8 +197,11 @@ def _fit(value: Any, target: Any) -> Any:
     if target is Any or value is None:
         return value
     origin = get_origin(target) or target
+    arguments = get_args(target)
+    if is_typed_dict(origin) or any(map(is_typed_dict, arguments)):
+        return value  # `isinstance` with such a class raises, in coerce as well
     if isinstance(origin, type) and origin is not Any and isinstance(value, origin):
         return value
-    if any(argument is Any for argument in get_args(target)):
+    if any(argument is Any for argument in arguments):
         return value  # jaclang 0.16: coerce raises on typing.Any
     return Serializer.coerce(value, target)[0]

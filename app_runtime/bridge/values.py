@@ -34,6 +34,7 @@ __all__ = [
     "decode_value",
     "encode_value",
     "is_named_tuple",
+    "is_typed_dict",
     "same",
     "same_by_name",
     "too_deep",
@@ -119,6 +120,11 @@ def encode_value(value: Any, where: str, seen: tuple[int, ...], parts_of: PartsO
 def is_named_tuple(cls: type) -> bool:
     """Say whether it is a class of tuples with names for their items."""
     return issubclass(cls, tuple) and hasattr(cls, "_make") and hasattr(cls, "_fields")
+
+
+def is_typed_dict(cls: Any) -> bool:
+    """Say whether it is a `TypedDict`, of `typing` or `typing_extensions`; its values are dicts."""
+    return isinstance(cls, type) and issubclass(cls, dict) and hasattr(cls, "__required_keys__")
 
 
 def decode_value(value: Any, object_from: ObjectFrom) -> Any:
