@@ -23,6 +23,7 @@ from jaclang.jac0core.archetype import (
     NodeArchetype,
     WalkerArchetype,
 )
+from pydantic import BaseModel
 from pydantic_core import to_json, to_jsonable_python
 from starlette.datastructures import UploadFile
 
@@ -78,7 +79,17 @@ def to_wire(value: Any, _inside: tuple[int, ...] = ()) -> Any:
         return _archetype(value, inside)
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_wire(getattr(value, field.name), inside) for field in fields(value)}
+    if isinstance(value, BaseModel):
+        return to_wire(_dumped(value), inside)
     return _scalar(value)
+
+
+def _dumped(model: BaseModel) -> Any:
+    """Return a model as it would be sent back: by its aliases, with its own serializers."""
+    try:
+        return model.model_dump(mode="json", by_alias=True)
+    except ValueError as error:  # bytes that are no text, or a value that pydantic has no form for
+        raise CannotSend(f"a {type(model).__name__} cannot be sent: {error}") from error
 
 
 def _archetype(value: Any, inside: tuple[int, ...]) -> dict[str, Any]:

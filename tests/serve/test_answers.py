@@ -112,6 +112,22 @@ def test_function_in_a_field_is_left_out(server: JacServer) -> None:
     assert "act" not in answer.result
 
 
+def test_model_of_pydantic_is_sent_as_it_is_taken(server: JacServer) -> None:
+    """In a field, in a list, and in a report; a secret in it stays one."""
+    line = {"price": "1.50", "day": "2030-01-02"}
+    order = {"orderNumber": 7, "lines": [line], "code": "**********"}
+    answer = server.call("/walker/takes_model")
+    assert [[line], order] == answer.reports
+    assert (order, []) == (answer.result["order"], answer.result["orders"])
+    answer = server.call("/walker/takes_model", order=order, orders=[{"orderNumber": 8}])
+    assert [order, 7, 8] == [
+        answer.result["order"],
+        answer.reports[1]["orderNumber"],
+        answer.result["orders"][0]["orderNumber"],
+    ]
+    assert 422 == server.call("/walker/takes_model", order={"orderNumber": "none"}).status
+
+
 def test_object_in_a_field_is_the_same_each_time(server: JacServer) -> None:
     """It has no id of its own, unlike the node it is in."""
     first, second = (server.call("/walker/wholes").reports[0] for _ in range(2))
