@@ -24,7 +24,7 @@ from jac_converge.app_runtime.bridge.program import AppBroken, Program, new_root
 from jac_converge.app_runtime.files import FilesDown
 from jac_converge.app_runtime.files.keys import own_folder
 from jac_converge.app_runtime.files.opening import open_files
-from jac_converge.app_runtime.stores import Conflict, DocumentStore, StoreError
+from jac_converge.app_runtime.stores import Conflict, DocumentStore, StoreError, Unreadable
 from jac_converge.app_runtime.tiers import open_memory, shelf_file
 from jac_converge.app_runtime.transfer import BadFile, NotEmpty, documents, dump, load, told
 from jac_converge.config.load import App
@@ -45,16 +45,21 @@ def export_data(app: App, target: str) -> str:
     """Write all data of an app to a file, or to standard output; returns what to tell.
 
     Raises:
-        JobFailed: the file is not written, or what came out of standard output is not whole.
+        JobFailed: the file is not written, or what came out of standard output is not whole. Or all
+            is written but what cannot be read, which the text names.
     """
+    lost: list[Unreadable] = []
     with _store(app, "export", must_be_there=True) as store:
         if target == STANDARD:
-            kinds = dump(store, sys.stdout, app=app.name)
+            kinds = dump(store, sys.stdout, app=app.name, skip=lost.append)
             sys.stdout.flush()
         else:
             with _replacing(Path(target)) as file:
-                kinds = dump(store, file, app=app.name)
-    return f"exported {kinds.total()} documents ({told(kinds)})"
+                kinds = dump(store, file, app=app.name, skip=lost.append)
+    text = f"exported {kinds.total()} documents ({told(kinds)})"
+    if lost:
+        raise JobFailed("\n".join([f"{text}, all but {len(lost)}:", *map(str, lost)]))
+    return text
 
 
 def import_data(app: App, source: str) -> str:

@@ -6,12 +6,14 @@ does, so that whoever caches commits sees these as well. It changes with the for
 """
 
 import json
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import IO, Any
 
-from jac_converge.app_runtime.stores import Document, DocumentStore, WriteBatch
+from jac_converge.app_runtime.stores import Document, DocumentStore, Unreadable, WriteBatch
+from jac_converge.app_runtime.stores.text import body_from, text_of
 
 __all__ = ["BadFile", "NotEmpty", "documents", "dump", "load", "told"]
 
@@ -21,6 +23,7 @@ PAGE_BYTES = 4 << 20  # and the size of their lines: a message to MongoDB has 48
 INTERNAL = frozenset({"cache"})
 """Kinds that mean something to the store that made them alone."""
 FIELDS = {"id": str, "kind": str, "group": str, "stamp": int, "body": dict}
+_NOT_ASCII = re.compile("[^\x00-\x7f]+")
 LOOK_AT = 1000  # documents of a store that is not empty; enough to tell whose it is
 
 
@@ -32,10 +35,33 @@ class NotEmpty(Exception):
     """The store has documents already; the text says which."""
 
 
-def documents(store: DocumentStore) -> Iterator[Document]:
-    """Read every document that is not a store's own business, in the order of their ids."""
-    after = ""
-    while page := store.scan(after, PAGE):
+def documents(
+    store: DocumentStore, skip: Callable[[Unreadable], None] | None = None
+) -> Iterator[Document]:
+    """Read every document that is not a store's own business, in the order of their ids.
+
+    Args:
+        store: of any make.
+        skip: called for each document that cannot be read, which is left out.
+
+    Raises:
+        Unreadable: there is one, and no `skip`.
+    """
+    after, limit = "", PAGE
+    while True:
+        try:
+            page = store.scan(after, limit)
+        except Unreadable as error:
+            if skip is None:
+                raise
+            if limit == 1:
+                skip(error)
+                after, limit = error.id, PAGE
+            else:  # one by one, up to the one that it is
+                limit = 1
+            continue
+        if not page:
+            return
         yield from (document for document in page if document.kind not in INTERNAL)
         after = page[-1].id
 
@@ -45,7 +71,13 @@ def told(kinds: Counter[str]) -> str:
     return ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items())) or "nothing"
 
 
-def dump(store: DocumentStore, file: IO[str], *, app: str) -> Counter[str]:
+def dump(
+    store: DocumentStore,
+    file: IO[str],
+    *,
+    app: str,
+    skip: Callable[[Unreadable], None] | None = None,
+) -> Counter[str]:
     """Write every document of a store; returns how many of each kind.
 
     Args:
@@ -53,13 +85,14 @@ def dump(store: DocumentStore, file: IO[str], *, app: str) -> Counter[str]:
             file in part.
         file: for lines of ASCII.
         app: its name, for whoever finds the file.
+        skip: called for each document that cannot be read, which is left out.
 
     Raises:
         StoreError: the store does not answer; the file is not whole.
     """
     kinds: Counter[str] = Counter()
     _write(file, {"jac-converge": "export", "format": FORMAT, "app": app})
-    for document in documents(store):
+    for document in documents(store, skip):
         _write(file, {name: getattr(document, name) for name in FIELDS})
         kinds[document.kind] += 1
     _write(file, {"documents": kinds.total(), "kinds": dict(sorted(kinds.items()))})
@@ -121,7 +154,11 @@ def _made_at_start(store: DocumentStore) -> dict[str, int]:
 
 
 def _write(file: IO[str], line: dict[str, Any]) -> None:
-    file.write(json.dumps(line, separators=(",", ":")) + "\n")
+    try:
+        text = json.dumps(line, separators=(",", ":"))
+    except ValueError:  # a number of more digits than Python turns into text
+        text = _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text_of(line))
+    file.write(text + "\n")
 
 
 def _read(file: Iterable[str]) -> Iterator[tuple[Document, int]]:
@@ -153,7 +190,7 @@ def _read(file: Iterable[str]) -> Iterator[tuple[Document, int]]:
 
 def _parse(line: str, number: int) -> dict[str, Any]:
     try:
-        value = json.loads(line)
+        value = body_from(line)
     except ValueError as error:
         raise BadFile(f"line {number}: {error}") from error
     if not isinstance(value, dict):

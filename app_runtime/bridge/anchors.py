@@ -20,6 +20,7 @@ from jaclang.jac0core.archetype import (
 )
 from jaclang.runtimelib.serializer import Serializer
 
+from jac_converge.app_runtime.bridge.bounds import check_fields
 from jac_converge.app_runtime.bridge.edges import EdgeList, Pages, hex_of
 from jac_converge.app_runtime.bridge.fields import ATTIC, Layout, layout_of
 from jac_converge.app_runtime.bridge.values import CannotStore, ClassGone, same_by_name
@@ -181,7 +182,11 @@ def kind_of(anchor: Anchor) -> str:
 
 
 def fill(anchor: Any, document: Document, known: Known) -> bool:
-    """Fill a known anchor from its document; False where the app lacks a class it is made of."""
+    """Fill a known anchor from its document; False where the app lacks a class it is made of.
+
+    Raises:
+        CannotStore: it was stored before there was a limit, and is too deep to be read.
+    """
     body = document.body
     layout = _layout(body["class"])
     if layout is None:
@@ -190,6 +195,9 @@ def fill(anchor: Any, document: Document, known: Known) -> bool:
         archetype, exact = layout.build(body.get("fields", _NOTHING), body.get("attic"))
     except ClassGone:
         return False
+    except RecursionError:
+        _check_read(document, layout)  # the walker itself may be what goes too deep
+        raise
     held = anchor.__dict__
     owner = body.get("owner")
     held["root"] = known.uuid(owner) if owner else None
@@ -213,6 +221,14 @@ def fill(anchor: Any, document: Document, known: Known) -> bool:
     same = exact and layout.label == body["class"]
     held["baseline"] = body if same else body_of(anchor)
     return True
+
+
+def _check_read(document: Document, layout: Layout) -> None:
+    try:
+        check_fields(document.body.get("fields", _NOTHING), layout.cls.__name__)
+    except CannotStore as error:
+        text = f"{document.kind} {document.id}, stored by an earlier version, cannot be read"
+        raise CannotStore(f"{text}: {error}") from error
 
 
 def as_stored(anchor: Any) -> Any:

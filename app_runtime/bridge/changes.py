@@ -15,6 +15,7 @@ from jaclang.jac0core.archetype import Anchor, EdgeAnchor, NodeAnchor, Root
 from jaclang.jac0core.runtime import JacRuntimeInterface as Jac
 
 from jac_converge.app_runtime.bridge.anchors import body_of, kind_of, own_edges, unchanged
+from jac_converge.app_runtime.bridge.bounds import check_fields
 from jac_converge.app_runtime.bridge.edges import (
     INLINE,
     EdgeList,
@@ -132,7 +133,7 @@ def _create(new: list[Anchor], changes: Changes) -> None:
     stamp = time.time_ns() // 1000
     for number, anchor in enumerate(new):
         id_ = hex_of(anchor)
-        body = body_of(anchor)
+        body = _checked_body(anchor)
         pages: Pages = {}
         if isinstance(anchor, NodeAnchor):
             edges = own_edges(anchor)
@@ -173,12 +174,23 @@ def _compare(anchor: Any, document: Document, changes: Changes, reader: Reader) 
     changes.update(anchor, document._replace(body=body))
 
 
+def _checked_body(anchor: Any) -> dict[str, Any]:
+    """Return the body of an anchor that is to be stored, without its edges.
+
+    Raises:
+        CannotStore: a field holds what no document can, or what could not be read again.
+    """
+    body = body_of(anchor)
+    check_fields(body.get("fields", {}), type(anchor.archetype).__name__)
+    return body
+
+
 def _changed_body(anchor: Any, document: Document) -> dict[str, Any]:
     """Return the body of a stored anchor with its edges as they were.
 
     Only the owner may make somebody else the owner.
     """
-    body, before = body_of(anchor), document.body
+    body, before = _checked_body(anchor), document.body
     kept = ["edges", "pages"]
     if body.get("owner") != before.get("owner") and not owns(document):
         body.pop("owner", None)

@@ -19,8 +19,10 @@ from jac_converge.app_runtime.bridge.values import (
     PLAIN,
     decode_value,
     encode_value,
+    is_typed_dict,
     same,
     same_by_name,
+    too_deep,
 )
 
 __all__ = ["ATTIC", "Layout", "layout_of"]
@@ -63,7 +65,10 @@ class Layout:
             if value is MISSING:
                 continue  # younger than the document and without a default, so without a value
             if type(value) not in PLAIN:
-                value = encode_value(value, self._places[name], seen, _parts_of)
+                try:
+                    value = encode_value(value, self._places[name], seen, _parts_of)
+                except RecursionError as error:
+                    raise too_deep(self._places[name]) from error
             out[name] = value
         return out
 
@@ -78,10 +83,13 @@ class Layout:
             if name not in held or name not in stored:
                 return same_by_name(self.stored(archetype), stored)
             value, before = held[name], stored[name]
-            if type(value) not in PLAIN:
-                value = encode_value(value, self._places[name], (), _parts_of)
-            if value is not before and not same(value, before):
-                return False
+            try:
+                if type(value) not in PLAIN:
+                    value = encode_value(value, self._places[name], (), _parts_of)
+                if value is not before and not same(value, before):
+                    return False
+            except RecursionError as error:
+                raise too_deep(self._places[name]) from error
         return True
 
     def attic(self, attic: Any) -> Any:
@@ -189,8 +197,11 @@ def _fit(value: Any, target: Any) -> Any:
     if target is Any or value is None:
         return value
     origin = get_origin(target) or target
+    arguments = get_args(target)
+    if is_typed_dict(origin) or any(map(is_typed_dict, arguments)):
+        return value  # `isinstance` with such a class raises, in coerce as well
     if isinstance(origin, type) and origin is not Any and isinstance(value, origin):
         return value
-    if any(argument is Any for argument in get_args(target)):
+    if any(argument is Any for argument in arguments):
         return value  # jaclang 0.16: coerce raises on typing.Any
     return Serializer.coerce(value, target)[0]

@@ -10,18 +10,19 @@ import typing
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from types import UnionType
+from types import BuiltinFunctionType, FunctionType, UnionType
 from typing import Any
 
 from jaclang.jac0core.archetype import Archetype, EdgeArchetype, NodeArchetype
 
-from jac_converge.app_runtime.bridge.values import STORED, is_named_tuple
+from jac_converge.app_runtime.bridge.values import STORED, is_named_tuple, is_typed_dict
 
 __all__ = ["unstorable"]
 
 _RUNNING = (
     collections.abc.Callable, collections.abc.Generator, collections.abc.AsyncGenerator,
-    collections.abc.Coroutine, collections.abc.Awaitable, collections.abc.AsyncIterator, type,
+    collections.abc.Coroutine, collections.abc.Awaitable, collections.abc.AsyncIterator,
+    collections.abc.Iterator, type,
 )  # fmt: skip
 
 
@@ -77,6 +78,8 @@ def _wrong_in(annotation: Any) -> Any:
     if inspect.isclass(origin) and _is_stored(origin):
         found = (_wrong_in(one) for one in variants if one is not ...)
         return next((one for one in found if one is not None), None)
+    if isinstance(annotation, FunctionType | BuiltinFunctionType):
+        return annotation  # `callable`, and what makes a lock up to Python 3.12
     if origin is not None or not inspect.isclass(annotation):
         return None
     if _is_stored(annotation) or is_dataclass(annotation) or annotation is object:
@@ -86,4 +89,9 @@ def _wrong_in(annotation: Any) -> Any:
 
 
 def _is_stored(cls: type) -> bool:
-    return cls in STORED or issubclass(cls, Enum | Archetype) or is_named_tuple(cls)
+    return (
+        cls in STORED
+        or issubclass(cls, Enum | Archetype)
+        or is_named_tuple(cls)
+        or is_typed_dict(cls)
+    )

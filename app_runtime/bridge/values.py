@@ -24,6 +24,9 @@ from jaclang.runtimelib.serializer import Serializer
 from jac_converge.app_runtime.stores.text import text_of
 
 __all__ = [
+    "DEEPEST",
+    "LEAVES",
+    "PAIRS",
     "PLAIN",
     "STORED",
     "CannotStore",
@@ -31,12 +34,18 @@ __all__ = [
     "decode_value",
     "encode_value",
     "is_named_tuple",
+    "is_typed_dict",
     "same",
     "same_by_name",
+    "too_deep",
 ]
 
 PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 """Types whose values are the same in a field and in JSON."""
+
+DEEPEST: Final = 100
+"""Levels of lists, dicts, objects and the like in one field. To build a level again takes up to
+four of the 1,000 calls that Python allows inside each other, and a walker has calls of its own."""
 
 # Objects inside a field are made of fields themselves: `fields.py` knows how.
 type PartsOf = Callable[[Any, tuple[int, ...]], dict[str, Any]]
@@ -45,6 +54,13 @@ type ObjectFrom = Callable[[type, Mapping[str, Any]], Any]
 
 class CannotStore(Exception):
     """A field holds what no document can; the text names field and type."""
+
+
+def too_deep(where: str) -> CannotStore:
+    """Make the error of a field with more levels than are read again."""
+    return CannotStore(
+        f"{where} cannot be stored: it is more than {DEEPEST} levels deep; connect nodes by edges"
+    )
 
 
 class ClassGone(Exception):
@@ -106,6 +122,11 @@ def is_named_tuple(cls: type) -> bool:
     return issubclass(cls, tuple) and hasattr(cls, "_make") and hasattr(cls, "_fields")
 
 
+def is_typed_dict(cls: Any) -> bool:
+    """Say whether it is a `TypedDict`, of `typing` or `typing_extensions`; its values are dicts."""
+    return isinstance(cls, type) and issubclass(cls, dict) and hasattr(cls, "__required_keys__")
+
+
 def decode_value(value: Any, object_from: ObjectFrom) -> Any:
     """Build a value from its JSON; never the same list or dict, which a walker may change.
 
@@ -138,7 +159,7 @@ def decode_value(value: Any, object_from: ObjectFrom) -> Any:
         return _named_from(_class(value["c"]), [inner(item) for item in held])
     if tag in _CONTAINERS:
         return _CONTAINERS[tag](inner(item) for item in held)
-    if tag in _MAPPINGS.values():
+    if tag in PAIRS:
         return _mapping_from(tag, value, {inner(key): inner(item) for key, item in held})
     return _CODECS[tag][1](held)
 
@@ -296,5 +317,9 @@ _TAGS = {
     datetime: "datetime", date: "date", time: "time", timedelta: "timedelta", UUID: "uuid",
     Decimal: "decimal", bytes: "bytes", complex: "complex",
 }  # fmt: skip
+PAIRS: Final = frozenset(_MAPPINGS.values())
+"""Tags of what is stored as pairs of a key and a value."""
+LEAVES: Final = _CODECS.keys() | {"enum", "flag"}
+"""Tags of what holds no other values."""
 STORED: Final = PLAIN | _TAGS.keys() | _MAPPINGS.keys() | _SEQUENCES.keys()
 """Types whose values come back as what they were; not those of their subclasses."""

@@ -23,14 +23,23 @@ from jaclang.jac0core.archetype import (
     NodeArchetype,
     WalkerArchetype,
 )
+from pydantic import BaseModel
 from pydantic_core import to_json, to_jsonable_python
 from starlette.datastructures import UploadFile
 
 __all__ = ["CannotSend", "shown_fields", "to_text", "to_wire"]
 
 
+DEEPEST = 200
+"""Levels of a result; a text of JSON may have 254, and what is around a result takes some."""
+
+
 class CannotSend(Exception):
     """A result that has no form as JSON."""
+
+
+class _TooDeep(CannotSend):
+    """What is around it is named once, and not at each level."""
 
 
 def to_text(value: Any) -> bytes:
@@ -49,7 +58,7 @@ def to_wire(value: Any, _inside: tuple[int, ...] = ()) -> Any:
     """Return JSON for a value; numbers that are not finite are left for `to_text`.
 
     Raises:
-        CannotSend: it contains itself, or has no form.
+        CannotSend: it contains itself, has no form, or is too deep.
     """
     if type(value) in _PLAIN:
         return value
@@ -57,6 +66,8 @@ def to_wire(value: Any, _inside: tuple[int, ...] = ()) -> Any:
         return to_wire(value.value)
     if id(value) in _inside:
         raise CannotSend(f"a {type(value).__name__} that contains itself cannot be sent")
+    if len(_inside) == DEEPEST:
+        raise _TooDeep(f"a value that is more than {DEEPEST} levels deep cannot be sent")
     inside = (*_inside, id(value))
     if isinstance(value, Mapping):
         return {_key(key): to_wire(item, inside) for key, item in value.items()}
@@ -68,7 +79,17 @@ def to_wire(value: Any, _inside: tuple[int, ...] = ()) -> Any:
         return _archetype(value, inside)
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_wire(getattr(value, field.name), inside) for field in fields(value)}
+    if isinstance(value, BaseModel):
+        return to_wire(_dumped(value), inside)
     return _scalar(value)
+
+
+def _dumped(model: BaseModel) -> Any:
+    """Return a model as it would be sent back: by its aliases, with its own serializers."""
+    try:
+        return model.model_dump(mode="json", by_alias=True)
+    except ValueError as error:  # bytes that are no text, or a value that pydantic has no form for
+        raise CannotSend(f"a {type(model).__name__} cannot be sent: {error}") from error
 
 
 def _archetype(value: Any, inside: tuple[int, ...]) -> dict[str, Any]:
@@ -91,6 +112,8 @@ def _field(cls: type, name: str, item: Any, inside: tuple[int, ...]) -> Any:
     try:
         return to_wire(item, inside)
     except CannotSend as error:
+        if isinstance(error, _TooDeep) and len(inside) > 1:
+            raise
         raise CannotSend(f"{cls.__name__}.{name}: {error}") from error
 
 

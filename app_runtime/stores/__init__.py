@@ -9,6 +9,7 @@ from jac_converge.app_runtime.stores.document import (
     TooLarge,
     Unavailable,
     UnknownOutcome,
+    Unreadable,
     WriteBatch,
 )
 
@@ -21,5 +22,6 @@ __all__ = [
     "TooLarge",
     "Unavailable",
     "UnknownOutcome",
+    "Unreadable",
     "WriteBatch",
 ]

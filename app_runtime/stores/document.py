@@ -3,6 +3,7 @@
     StoreError
     |- Conflict      somebody else changed a document first; run the work again on fresh documents
     |- TooLarge      no store of this kind can hold that; nothing was stored
+    |- Unreadable    a document is stored whose body is no JSON
     `- Unavailable   the store cannot be asked now; nothing was stored
        `- UnknownOutcome   unless this says that nobody knows
 
@@ -23,6 +24,7 @@ __all__ = [
     "TooLarge",
     "Unavailable",
     "UnknownOutcome",
+    "Unreadable",
     "WriteBatch",
 ]
 
@@ -41,6 +43,14 @@ class Conflict(StoreError):
 
 class TooLarge(StoreError):
     """Nothing was written: it is more than the store can hold in one document or one commit."""
+
+
+class Unreadable(StoreError):
+    """What is stored under an id is no body of a document; it was damaged, or written by hand."""
+
+    def __init__(self, kind: str, id_: str, cause: str) -> None:
+        super().__init__(f"{kind} {id_} cannot be read: {cause}")
+        self.id = id_
 
 
 class Unavailable(StoreError):

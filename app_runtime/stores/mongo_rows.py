@@ -21,7 +21,7 @@ import secrets
 from collections.abc import Iterable
 from typing import Any
 
-from jac_converge.app_runtime.stores.document import Document
+from jac_converge.app_runtime.stores.document import Document, Unreadable
 from jac_converge.app_runtime.stores.text import body_from, text_of
 
 __all__ = [
@@ -91,11 +91,15 @@ def changed(row: Row) -> Document | None:
 
 
 def _document(row: Row, version: int, body: str) -> Document:
+    try:
+        read = body_from(body)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(row["kind"], row["_id"], str(error)) from error
     return Document(
         id=row["_id"],
         kind=row["kind"],
         version=version,
-        body=body_from(body),
+        body=read,
         group=row.get("g", ""),
         stamp=row["s"] if "s" in row else row.get("t", 0),
     )

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Collection
 from pathlib import Path
 
-from jac_converge.app_runtime.stores.document import Conflict, Document, WriteBatch
+from jac_converge.app_runtime.stores.document import Conflict, Document, Unreadable, WriteBatch
 from jac_converge.app_runtime.stores.text import body_from, text_of
 
 __all__ = ["SCHEMA", "WAIT_FOR_WRITER", "connect", "find", "near", "read", "scan", "write"]
@@ -121,7 +121,10 @@ def scan(connection: sqlite3.Connection, after: str, limit: int) -> list[Documen
 
 def _document(row: tuple[str, str, int, bytes, str, int]) -> Document:
     id_, kind, version, body, group, stamp = row
-    return Document(id_, kind, body_from(body), version, group, stamp)
+    try:
+        return Document(id_, kind, body_from(body), version, group, stamp)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(kind, id_, str(error)) from error
 
 
 def write(connection: sqlite3.Connection, batch: WriteBatch) -> None:

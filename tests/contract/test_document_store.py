@@ -62,6 +62,14 @@ def test_document_is_read_as_it_was_created(store: DocumentStore) -> None:
     assert expected == store.get(["a", "missing"])
 
 
+def test_whole_numbers_are_read_as_they_were_created(store: DocumentStore) -> None:
+    """Beyond what a number of MongoDB or a float can hold, up to what a field takes."""
+    body = {"n": [2**63, -(2**64), 10**400 + 1, 10**4300 - 1, 1 - 10**4300]}
+    store.commit(WriteBatch(creates=(Document(id="large", kind="note", body=body),)))
+    for _ in range(2):  # the second time from the cache, where there is one
+        assert body == store.get(["large"])["large"].body
+
+
 def test_create_conflicts_when_the_id_is_taken(store: DocumentStore) -> None:
     """The first stays, and nothing else of the batch is written."""
     store.commit(WriteBatch(creates=(note("a", "first"),)))

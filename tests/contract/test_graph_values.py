@@ -32,6 +32,7 @@ import value_kinds;
 
 enum Color { RED = 1, BLUE = 2 }
 obj Point { has x: any = 0, y: any = 0; }
+obj Tree { has t: Tree | None = None; }
 node Box { has held: any = None, number: float = 0.0, maybe: int | None = None; }
 
 node Late { has made: dict = value_kinds.made(); }
@@ -350,6 +351,80 @@ def test_lost_class_is_skipped(boxes: Boxes, place: str) -> None:
     """Its module, itself, or the member that was stored is not there any more."""
     boxes.rewrite(held={"$": "enum", "c": place, "v": "BLUE"})
     assert boxes._run("look", {}) is None
+
+
+LARGEST = 10**4300 - 1
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda n: n, lambda n: [n, ""], lambda n: {n: {1}}, lambda n: [n]]
+)
+def test_large_number_is_stored_and_a_larger_one_refused(boxes: Boxes, wrap: Any) -> None:
+    """Whatever it lies in; one digit more could be written, and never be read again."""
+    from jac_converge.app_runtime.bridge.values import CannotStore  # noqa: PLC0415
+
+    for number in (LARGEST, -LARGEST):
+        boxes.put(held=wrap(number))
+        assert wrap(number) == boxes.get("held")
+        larger = number + (1 if number > 0 else -1)
+        with pytest.raises(CannotStore, match=r"Box\.held cannot be stored: .* 4300 digits"):
+            boxes.put(held=wrap(larger))
+        assert wrap(number) == boxes.get("held")
+
+
+@pytest.mark.parametrize("wrap", [lambda n: n, lambda n: ["\u00fc", [n]]])
+def test_larger_number_of_an_earlier_version_is_read(boxes: Boxes, wrap: Any) -> None:
+    """Exactly, so that a walker can put it right; other fields may not change before."""
+    boxes.rewrite(held=wrap(12345))
+    boxes.rewrite(held=wrap(-(10**4321) - 7))
+    assert wrap(-(10**4321) - 7) == boxes.get("held")
+    boxes.put(held=1)
+    assert 1 == boxes.get("held")
+
+
+def nested(levels: int, wrap: Any) -> Any:
+    """Return a value of that many levels."""
+    value: Any = None
+    for _ in range(levels):
+        value = wrap(value)
+    return value
+
+
+@pytest.mark.parametrize("kind", ["list", "dict", "keys", "object"])
+def test_deep_value_is_stored_and_a_deeper_one_refused(
+    boxes: Boxes, program: "Program", kind: str
+) -> None:
+    """However deep it is; what is stored is read with half of the stack taken."""
+    from jac_converge.app_runtime.bridge.values import CannotStore  # noqa: PLC0415
+
+    tree = program_class(program, "Tree")
+    wraps: dict[str, Any] = {
+        "list": lambda value: [value], "dict": lambda value: {"a": value},
+        "keys": lambda value: {1: value}, "object": lambda value: tree(t=value),
+    }  # fmt: skip
+    boxes.put(held=nested(100, wraps[kind]))
+    for levels in (101, 330, 900):
+        with pytest.raises(CannotStore, match=r"(Box\.held|Tree\.t) .* more than 100 levels deep"):
+            boxes.put(held=nested(levels, wraps[kind]))
+    assert repr(nested(100, wraps[kind])) == repr(at_depth(400, lambda: boxes.get("held")))
+    boxes.put(held=1, number=0.5)
+    assert 1 == boxes.get("held")
+
+
+def at_depth(calls: int, do: Any) -> Any:
+    """Do something from within that many calls."""
+    return at_depth(calls - 1, do) if calls else do()
+
+
+def test_deeper_value_of_an_earlier_version_is_told(boxes: Boxes) -> None:
+    """It is read as long as the stack allows, and told with document and field from then on."""
+    from jac_converge.app_runtime.bridge.values import CannotStore  # noqa: PLC0415
+
+    boxes.rewrite(held=nested(150, lambda value: [value]))
+    assert nested(150, lambda value: [value]) == boxes.get("held")
+    boxes.rewrite(held=nested(800, lambda value: [value]))
+    with pytest.raises(CannotStore, match=r"node [0-9a-f]{32}, .* cannot be read: Box\.held"):
+        boxes.get("held")
 
 
 def program_class(program: "Program", name: str) -> Any:

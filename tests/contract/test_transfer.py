@@ -2,13 +2,16 @@
 
 import io
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pymongo
 import pytest
 
-from jac_converge.app_runtime.stores import Document, DocumentStore, WriteBatch
+from jac_converge.app_runtime.stores import Document, DocumentStore, Unreadable, WriteBatch
 from jac_converge.app_runtime.stores.mongo import Mongo
 from jac_converge.app_runtime.stores.shelf import Shelf
 from jac_converge.app_runtime.transfer import PAGE, BadFile, NotEmpty, documents, dump, load
@@ -67,6 +70,43 @@ def test_everything_arrives_in_a_store_of_the_other_make(
     assert Document(
         id="0000", kind="node", body={"n": "changed"}, version=1, group="g", stamp=0
     ) == arrived["0000"]  # fmt: skip
+
+
+def test_number_and_depth_of_an_earlier_version_arrive(
+    store: DocumentStore, other: DocumentStore
+) -> None:
+    """Larger and deeper than what is stored today."""
+    deep: Any = "\u00fc"
+    for _ in range(400):
+        deep = [deep]
+    large = {"n": 10**5000 + 7, "text": '\u00fc\u2028\U0001f600"'}
+    old = {"deep": {"v": deep}, "large": large}
+    creates = tuple(Document(id=id_, kind="node", body=body) for id_, body in old.items())
+    store.commit(WriteBatch(creates=creates))
+    text = exported(store)
+    assert text.isascii()
+    assert {"node": 2} == load(other, io.StringIO(text))
+    assert old == {document.id: document.body for document in documents(other)}
+
+
+def test_damaged_documents_are_skipped_and_told(mongo_server: MongoServer, tmp_path: Path) -> None:
+    """Of both stores; the others around them are there."""
+    mongo = Mongo.open(mongo_server.url, database="damaged")
+    shelf = Shelf(tmp_path / "damaged.db")
+    for store in (mongo, shelf):
+        fill(store, 20)
+    with pymongo.MongoClient[dict[str, Any]](mongo_server.url) as client:
+        rows = client["damaged"]["documents"]
+        rows.update_many({"_id": {"$in": ["0003", "0019"]}}, {"$set": {"body": "{"}})
+    with closing(sqlite3.connect(tmp_path / "damaged.db")) as file, file:
+        file.execute("UPDATE documents SET body = '{' WHERE id IN ('0003', '0019')")
+    for store in (mongo, shelf):
+        lost: list[Unreadable] = []
+        kinds = dump(store, io.StringIO(), app="test", skip=lost.append)
+        assert ({"node": 18, "name": 1}, ["0003", "0019"]) == (kinds, [one.id for one in lost])
+        with pytest.raises(Unreadable, match="node 0003 cannot be read"):
+            exported(store)
+        store.close()
 
 
 def test_what_a_store_keeps_for_itself_stays_there(store: DocumentStore) -> None:

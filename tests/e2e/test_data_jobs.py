@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,20 @@ def test_import_into_data_is_refused(planted: JacServer, tmp_path: Path) -> None
     cut.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))
     ended = run(tmp_path / "new", "--import", str(cut))
     assert (1, True) == (ended.returncode, "cut off" in ended.stderr)
+    assert 0 == run(tmp_path / "new", "--import", str(file)).returncode
+
+
+def test_export_leaves_out_what_is_damaged_and_names_it(planted: JacServer, tmp_path: Path) -> None:
+    """All else is in the file, which is whole; the exit code says that something is not."""
+    folder, file = planted.file.parent, tmp_path / "rest.jsonl"
+    with closing(sqlite3.connect(shelf(folder))) as connection, connection:
+        ids = [row[0] for row in connection.execute("SELECT id FROM documents WHERE kind='node'")]
+        connection.execute("UPDATE documents SET body = '{' WHERE id = ?", (ids[1],))
+    ended = run(folder, "--export", str(file))
+    assert 1 == ended.returncode
+    assert "exported 14 documents" in ended.stderr
+    assert f"node {ids[1]} cannot be read" in ended.stderr
+    assert "Traceback" not in ended.stderr
     assert 0 == run(tmp_path / "new", "--import", str(file)).returncode
 
 

@@ -27,13 +27,15 @@ def openapi(server: JacServer) -> dict[str, Any]:
     return described
 
 
-@pytest.mark.parametrize("kind", ["function", "ring", "half", "half_key", "file"])
+@pytest.mark.parametrize("kind", ["function", "ring", "half", "half_key", "file", "deep", "tree"])
 def test_report_without_a_form_is_refused_and_nothing_stored(server: JacServer, kind: str) -> None:
     """The answer is made before the commit."""
     before = server.call("/walker/notes").reports
     answer = server.call("/walker/odd_report", kind=kind)
     assert (500, "UNSUPPORTED_VALUE") == (answer.status, answer.code)
-    assert "0x" not in answer.body["error"]["message"]
+    message = answer.body["error"]["message"]
+    assert "0x" not in message
+    assert (kind in ("deep", "tree")) == ("more than 200 levels deep cannot be sent" in message)
     assert before == server.call("/walker/notes").reports
 
 
@@ -108,6 +110,22 @@ def test_function_in_a_field_is_left_out(server: JacServer) -> None:
     answer = server.call("/walker/callbacks")
     assert ["done"] == answer.reports
     assert "act" not in answer.result
+
+
+def test_model_of_pydantic_is_sent_as_it_is_taken(server: JacServer) -> None:
+    """In a field, in a list, and in a report; a secret in it stays one."""
+    line = {"price": "1.50", "day": "2030-01-02"}
+    order = {"orderNumber": 7, "lines": [line], "code": "**********"}
+    answer = server.call("/walker/takes_model")
+    assert [[line], order] == answer.reports
+    assert (order, []) == (answer.result["order"], answer.result["orders"])
+    answer = server.call("/walker/takes_model", order=order, orders=[{"orderNumber": 8}])
+    assert [order, 7, 8] == [
+        answer.result["order"],
+        answer.reports[1]["orderNumber"],
+        answer.result["orders"][0]["orderNumber"],
+    ]
+    assert 422 == server.call("/walker/takes_model", order={"orderNumber": "none"}).status
 
 
 def test_object_in_a_field_is_the_same_each_time(server: JacServer) -> None:

@@ -45,6 +45,9 @@ def test_field_that_holds_what_it_was_not_declared_for_survives(server: JacServe
         ("dict[str, Lock] | None = None", "Lock has no form"),
         ("deque | None = None", "deque has no form"),
         ("Name | None = None", "Name has no form"),
+        ("threading.Lock", "field held of Bad cannot be stored"),
+        ("callable", "field held of Bad cannot be stored: callable has no form"),
+        ("Iterator[int] | None = None", "field held of Bad cannot be stored: Iterator has no form"),
         ("Inner | None = None", "field file of Inner cannot be stored: TextIOWrapper has no form"),
     ],
 )
@@ -55,7 +58,8 @@ def test_field_that_cannot_be_stored_is_named_at_the_start(
     app = tmp_path / "bad.jac"
     app.write_text(
         "import from collections { deque }\n"
-        "import from collections.abc { Callable }\n"
+        "import from collections.abc { Callable, Iterator }\n"
+        "import threading;\n"
         "import from io { TextIOWrapper }\n"
         "import from multiprocessing.synchronize { Lock }\n"
         "class Name(str) {}\n"
