@@ -123,9 +123,9 @@ def create_app(app: App, program: Program, memory: Memory, *, reload: bool = Fal
     probes.install(api, api.state.health)
     if settings.server.docs_enabled:
         docs_pages.install(api)
-    pages = _pages(app, program, reload=reload)
+    pages, trouble = _pages(app, program, reload=reload)
     if pages is None or not pages.at_start:
-        _add_index(api, app, program)
+        _add_index(api, app, program, trouble)
     routes.refuse_shadows(api, program)
     shown = settings.server.graph_shown(reload=reload)
     if shown != "off":
@@ -139,11 +139,11 @@ def create_app(app: App, program: Program, memory: Memory, *, reload: bool = Fal
     return api
 
 
-def _pages(app: App, program: Program, *, reload: bool) -> "ClientPages | None":
-    """Return the pages of the app, if it has some that are built, or can be."""
+def _pages(app: App, program: Program, *, reload: bool) -> "tuple[ClientPages | None, str]":
+    """Return the pages of the app, if some are built or can be, and what a browser is told."""
     client = program.client
     if client is None:
-        return None
+        return None, ""
     from jac_converge.app_runtime.bridge.client_side import NotBuilt  # noqa: PLC0415 - few need it
     from jac_converge.app_runtime.client_pages import ClientPages  # noqa: PLC0415
 
@@ -157,7 +157,8 @@ def _pages(app: App, program: Program, *, reload: bool) -> "ClientPages | None":
         trouble = f"the pages of {app.file.name} are {state}: {error}"
         logger.warning("%s", trouble)
     # To whoever works on the app, and to nobody else: it names files of this machine.
-    return None if script is None else ClientPages(client, script, trouble if reload else "")
+    trouble = trouble if reload else ""
+    return None if script is None else ClientPages(client, script, trouble), trouble
 
 
 def _empty(app: App, memory: Memory, calls: Calls) -> FastAPI:
@@ -363,9 +364,14 @@ def _path_of(spec: WalkerSpec) -> str:
     return own if spec.rest.protocol == "http" else spec.rest.path or own
 
 
-def _add_index(api: FastAPI, app: App, program: Program) -> None:
+def _add_index(api: FastAPI, app: App, program: Program, trouble: str) -> None:
     async def index(request: Request) -> Response:
         """Tell what is served here."""
+        if trouble:
+            from jac_converge.app_runtime.client_pages import unbuilt  # noqa: PLC0415 - few need it
+
+            if (page := unbuilt(request, trouble)) is not None:
+                return page
         prefix = request.scope.get("root_path", "")
         walkers = sorted(program.walkers.items())
         paths = [f"{prefix}{_path_of(spec)}" for _, spec in walkers]

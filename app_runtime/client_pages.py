@@ -25,7 +25,7 @@ from jac_converge.app_runtime.problems import Problem, answer
 from jac_converge.app_runtime.static_files import ASKED_AGAIN, FOR_EVER, send_file
 from jac_converge.app_runtime.trouble import plain
 
-__all__ = ["ClientPages"]
+__all__ = ["ClientPages", "unbuilt"]
 
 logger = logging.getLogger(__name__)
 
@@ -199,6 +199,15 @@ class ClientPages:
         ]
         logger.warning("error in a browser: %s", " ".join(told))
         return answer({"ok": True})
+
+
+def unbuilt(request: Request, trouble: str) -> Response | None:
+    """Tell a browser why there are no pages at all; None: to nobody else."""
+    if "text/html" not in request.headers.get("accept", ""):
+        return None
+    shown = TROUBLE.format(text=html.escape(plain(trouble)))
+    page = f'<!doctype html>\n<html lang="en">\n<title>no pages</title>\n{shown}</html>\n'
+    return HTMLResponse(page, 503, ASKED_AGAIN)
 
 
 class _Otherwise:

@@ -338,7 +338,7 @@ def _problem(error: BaseException) -> Problem:
         case Problem():
             return error
         case RequestValidationError():
-            return unfit(error)
+            return unfit(error, body="message")
         case HTTPException():
             return Problem(error.status_code, str(error.detail))
     raise error

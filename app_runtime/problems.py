@@ -161,8 +161,8 @@ def too_large(what: str, error: TooLarge) -> Problem:
     return Problem(413, f"{what}: {error}; nothing was stored", code="TOO_LARGE")
 
 
-def unfit(error: RequestValidationError) -> Problem:
-    """Say where a request does not fit."""
+def unfit(error: RequestValidationError, *, body: str = "body") -> Problem:
+    """Say where a request does not fit, whose body may be called something else."""
     found = error.errors()
     details = [
         {"loc": [_short(part) for part in item["loc"]], "msg": item["msg"], "type": item["type"]}
@@ -170,9 +170,11 @@ def unfit(error: RequestValidationError) -> Problem:
     ]
     kinds = {(item["type"], tuple(item["loc"])) for item in details}
     if any(kind == "json_invalid" for kind, _ in kinds):
-        text = f"the body is not valid JSON: {details[0]['msg']}"
+        text = f"the {body} is not valid JSON: {details[0]['msg']}"
     elif kinds & {("model_type", ("body",)), ("model_attributes_type", ("body",))}:
-        text = "the body must be a JSON object, sent with Content-Type: application/json"
+        text = f"the {body} must be a JSON object"
+        if body == "body":
+            text += ", sent with Content-Type: application/json"
     else:
         places = ", ".join(sorted({".".join(map(str, item["loc"])) for item in details}))
         text = f"the request does not fit: {places}"

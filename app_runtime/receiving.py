@@ -101,27 +101,41 @@ class Receiver:
             return Received(signature=self._signature, text=raw, body=body)
         values: dict[str, Any] = {}
         files: dict[str, Any] = {}
+        wrong: list[dict[str, Any]] = []
         form = None
         if "file" in self._sources:
             form = await self._form(request)
         try:
             if form is not None:
                 files = self._files(form)
-                self._take(values, "body", form)
+                self._take(values, "body", form, wrong)
             elif request.method == "GET":
-                self._take(values, "query", request.query_params)
+                self._take(values, "query", request.query_params, wrong)
             else:
                 values |= self._body(request, await request.body())
             for name, one in self._parameters.items():
                 if one.source == "path":
-                    values[name] = self._read("path", name, one, str(request.path_params[name]))
+                    sent = str(request.path_params[name])
+                    self._read(values, ("path", name), one, sent, wrong)
             text = to_json(values)
-            body = model_from(self._signature.body, text, self._place)
+            body = self._model(text, wrong)
         except BaseException:
             if form is not None:
                 await form.close()
             raise
         return Received(signature=self._signature, text=text, body=body, files=files, form=form)
+
+    def _model(self, text: bytes, wrong: list[dict[str, Any]]) -> BaseModel:
+        """Validate the fields; what is wrong before that is told with what is wrong in them."""
+        try:
+            body = model_from(self._signature.body, text, self._place)
+        except RequestValidationError as error:
+            told = {one["loc"] for one in wrong}  # and not there, so that they seem to be missing
+            wrong = [*wrong, *(one for one in error.errors() if one["loc"] not in told)]
+            raise RequestValidationError(wrong) from error
+        if wrong:
+            raise RequestValidationError(wrong)
+        return body
 
     async def _form(self, request: Request) -> FormData:
         if media_type(request) not in ("multipart/form-data", "application/x-www-form-urlencoded"):
@@ -148,31 +162,42 @@ class Receiver:
         return files
 
     def _take(
-        self, values: dict[str, Any], place: str, given: ImmutableMultiDict[str, Any]
+        self,
+        values: dict[str, Any],
+        place: str,
+        given: ImmutableMultiDict[str, Any],
+        wrong: list[dict[str, Any]],
     ) -> None:
-        """Take what is there of the fields that are text."""
+        """Take what is there of the fields that are text; what is wrong of it is added."""
         for name, one in self._parameters.items():
             if one.source not in ("query", "body") or name not in given:
                 continue
             sent = given.getlist(name)
             if not all(isinstance(item, str) for item in sent):
-                raise _wrong("string_type", (place, name), "a text is needed, not a file")
-            values[name] = sent if one.form == "texts" else self._read(place, name, one, sent[-1])
+                wrong.append(_error("string_type", (place, name), "a text is needed, not a file"))
+            elif one.form == "texts":
+                values[name] = sent
+            else:
+                self._read(values, (place, name), one, sent[-1], wrong)
         if SPAWN_NODE in given and isinstance(self._spec, WalkerSpec):
             values[SPAWN_NODE] = str(given[SPAWN_NODE])
         if place == "body":
-            for name in given:
-                if name not in self._parameters and name != SPAWN_NODE:
-                    raise _wrong("extra_forbidden", (place, name), "there is no such field")
+            odd = [name for name in given if name not in self._parameters and name != SPAWN_NODE]
+            text = "there is no such field"
+            wrong += [_error("extra_forbidden", (place, name), text) for name in odd]
 
-    def _read(self, place: str, name: str, one: Parameter, text: str) -> Any:
-        if one.form != "json":
-            return text
+    def _read(
+        self,
+        values: dict[str, Any],
+        place: tuple[str, str],
+        one: Parameter,
+        text: str,
+        wrong: list[dict[str, Any]],
+    ) -> None:
         try:
-            return from_json(text, allow_inf_nan=False)
+            values[place[1]] = from_json(text, allow_inf_nan=False) if one.form == "json" else text
         except ValueError as error:
-            message = f"JSON is needed: {error}"
-            raise _wrong("json_text", (place, name), message) from error
+            wrong.append(_error("json_text", place, f"JSON is needed: {error}"))
 
     def _body(self, request: Request, raw: bytes) -> dict[str, Any]:
         sent = checked_object(request, raw)
@@ -188,4 +213,8 @@ class Receiver:
 
 
 def _wrong(kind: str, place: tuple[str, ...], text: str) -> RequestValidationError:
-    return RequestValidationError([{"loc": place, "type": kind, "msg": text}])
+    return RequestValidationError([_error(kind, place, text)])
+
+
+def _error(kind: str, place: tuple[str, ...], text: str) -> dict[str, Any]:
+    return {"loc": place, "type": kind, "msg": text}

@@ -153,6 +153,9 @@ class _Routes:
         if spec.roles:
             text = f"Needs the role {' or '.join(spec.roles)}."
             description = f"{description}\n\n{text}" if description else text
+        extra: dict[str, Any] = {"x-roles": list(spec.roles)} if spec.roles else {}
+        if spec.public:
+            extra["security"] = [{}]  # beside the ways to say who one is, which FastAPI adds
         responses: dict[int | str, dict[str, Any]] = {code: {"model": Failure} for code in FAILURES}
         if isinstance(spec, FunctionSpec) and spec.streams:
             text = "Server-sent events, one for each item, and `end` after the last."
@@ -165,7 +168,7 @@ class _Routes:
             summary=summary,
             operation_id=id_,
             description=description or None,
-            openapi_extra={"x-roles": list(spec.roles)} if spec.roles else None,
+            openapi_extra=extra or None,
             response_model=endpoint.signature.response,
             responses=responses,
             route_class_override=straight(endpoint.answer, spec),

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI, Request
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -42,13 +43,19 @@ def straight(answer: Answer, what: object = None) -> type[APIRoute]:
 
         async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
             if scope["method"] not in (self.methods or ()):
-                await super().handle(scope, receive, send)
-                return
+                raise HTTPException(405, headers={"Allow": ", ".join(_allowed(scope))})
             request = Request(scope, receive)
             response = await answer(request)
             await response(scope, receive, send)
 
     return Route
+
+
+def _allowed(scope: Scope) -> list[str]:
+    """Return the methods of a path, of which each is a route."""
+    routes: list[BaseRoute] = scope["app"].routes
+    found = [route for route in routes if route.matches(scope)[0] is not Match.NONE]
+    return sorted({method for route in found for method in getattr(route, "methods", None) or ()})
 
 
 class Shortcut:

@@ -76,8 +76,7 @@ class Trouble:
         """
         text = plain(text)
         told = {HEADER: "1", "Retry-After": "1", **NO_STORE}
-        problem = Problem(503, f"{name} does not start: {text}", code=CODE, headers=told)
-        self._envelope = refusal(problem)
+        self._problem = Problem(503, f"{name} does not start: {text}", code=CODE, headers=told)
         page = PAGE.format(
             name=html.escape(name), text=html.escape(text), style=STYLE, script=SCRIPT
         )
@@ -94,4 +93,4 @@ class Trouble:
     def _answer(self, scope: Scope) -> Response:
         accepted = dict(scope["headers"]).get(b"accept", b"")
         browser = b"text/html" in accepted and scope["method"] in ("GET", "HEAD")
-        return self._page if browser else self._envelope
+        return self._page if browser else refusal(self._problem)

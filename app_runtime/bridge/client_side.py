@@ -24,6 +24,7 @@ from jaclang.project.config import get_config
 from jaclang.runtimelib.client_bundle import ClientBundleError, _ensure_js_generated
 
 from jac_converge.app_runtime.bridge.loading import import_module
+from jac_converge.app_runtime.bridge.replacing import is_half_written, replacing
 from jac_converge.app_runtime.sources_watch import CLIENT, assets_of, files_below
 
 __all__ = ["ClientSide", "NotBuilt", "client_side_of"]
@@ -99,17 +100,20 @@ class ClientSide:
         # jaclang 0.16.7: what came from its cache of bytecode has to be compiled before the runtime
         # of the client is, or its calls of builtins have no JavaScript.
         _compiled(self.file)
-        with _tools(self.folder.parent):
+        dist = self.folder / "dist"
+        with _tools(self.folder.parent), replacing(dist):
             try:
                 Jac.build_client_bundle(self.module, force=True)
             except ClientBundleError as error:
                 raise NotBuilt(str(error)) from error
-        built = self.bundle()
-        if built is None:
-            raise NotBuilt(f"Vite left no client.*.js in {self.folder / 'dist'}")
+            built = self.bundle()
+            if built is None:
+                raise NotBuilt(f"Vite left no client.*.js in {dist}")
         return built
 
     def _fresh(self) -> Path | None:
+        if is_half_written(self.folder / "dist"):
+            return None
         built = self.bundle()
         return built if built and built.stat().st_mtime >= _newest(self.project) else None
 

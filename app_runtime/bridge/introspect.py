@@ -253,8 +253,11 @@ def _walker(name: str, cls: type, *, public: bool) -> WalkerSpec:
     specs: list[FieldSpec] = []
     nodes: dict[str, tuple[type, ...]] = {}
     for field in dataclasses.fields(cls):
-        if not field.init or field.name == "reports" or field.name.startswith("_"):
+        if not field.init or field.name.startswith("_"):
             continue
+        if field.name == "reports":  # that of jaclang is none of `__init__`
+            text = "what a walker reports is kept there; give it another name"
+            raise BadDeclaration(f"walker {name} cannot have a field called reports: {text}")
         annotation, classes = _wire_type(hints.get(field.name, Any))
         if classes:
             nodes[field.name] = classes

@@ -105,6 +105,7 @@ def test_broken_app_says_so_to_everybody(tmp_path: Path) -> None:
         assert "waiting for the next save" in server.log_text()
         answer = server.call("/function/version")
         assert ("APP_BROKEN", "1") == (answer.code, answer.headers["Retry-After"])
+        assert answer.headers["X-Request-Id"] == answer.body["meta"]["extra"]["request_id"]
         assert "tiny.jac:2:11" in answer.body["error"]["message"]
         page = server.send("GET", "/docs", headers=BROWSER)
         assert (503, "text/html") == (page.status, page.headers.get_content_type())

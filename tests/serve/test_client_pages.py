@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 from tests.serve.conformance import EVERYWHERE, ask_everything
 from tests.servers.browser import Browser
 from tests.servers.jac_server import Answer, JacServer
+from tests.servers.process import wait_until
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "fullstack"
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -20,6 +21,7 @@ BUNDLE = 'document.getElementById("root").textContent = "here";\n'
 BUNDLER = """#!/bin/sh
 # Fails as Vite does.
 [ "$1" = x ] || exit 0
+rm -rf dist/* && mkdir -p dist && echo half >dist/client.half.js
 echo "look.css: $(cat ../../look.css)" >&2
 exit 1
 """
@@ -142,6 +144,14 @@ def test_pages_that_cannot_be_built_say_so(folder: Folder, browser: Browser) -> 
         assert "served as they were built before: " in server.log_text()
         assert "look.css: broken <b>" in server.log_text()
         assert 200 == server.call("/walker/entries").status
+        assert ["client.before.js"] == [path.name for path in dist.iterdir()]
+        # And where there are none of before: a browser gets it in their place.
+        shutil.rmtree(dist)
+        (server.file.with_name("look.css")).write_text("broken <i>")
+        wait_until(lambda: navigate(server, "/").status == 503, within=120, what="the error")
+        page.reload()
+        expect(page.get_by_role("alert")).to_contain_text("look.css: broken <i>")
+        assert 200 == server.get("/").status
 
 
 @pytest.mark.parametrize("path", ["/", "/cl/app", "/books/7", "/books/7?page=2"])

@@ -126,6 +126,7 @@ def test_slash_at_the_end_changes_nothing(api: JacServer) -> None:
     assert 401 == api.call("/walker/mine/").status
     assert 200 == api.get("/walkers/").status
     assert 405 == api.send("PUT", "/walker/spell/", {}).status
+    assert "GET, POST" == api.send("PUT", "/walker/spell", {}).headers["Allow"]
     assert [404, 404] == [api.call(path).status for path in ("/walker/spell//", "/walker/none/")]
 
 

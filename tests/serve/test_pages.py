@@ -61,6 +61,13 @@ def test_openapi_describes_each_walker_by_its_fields(server: JacServer) -> None:
     assert {"200"} | failures == call["responses"].keys()
 
 
+def test_openapi_says_that_public_calls_need_no_login(server: JacServer) -> None:
+    """They may have one all the same."""
+    call = server.get("/openapi.json").body["paths"]["/function/priorities"]["post"]
+    ways = sorted(map(str, call["security"]))
+    assert ["{'APIKeyHeader': []}", "{'HTTPBearer': []}", "{}"] == ways
+
+
 def test_function_result_is_typed(server: JacServer) -> None:
     """OpenAPI knows what a function returns."""
     schemas = server.get("/openapi.json").body["components"]["schemas"]

@@ -71,6 +71,18 @@ def test_wrong_query_is_refused_with_its_place(api: JacServer, path: str, place:
     )
 
 
+def test_all_that_is_wrong_is_told_at_once(api: JacServer) -> None:
+    """What is no JSON, and what does not fit."""
+    answer = api.get("/users/ann/orders?near=%7B&limit=many")
+    places = sorted(detail["loc"][1] for detail in answer.body["error"]["details"])
+    assert ["limit", "near"] == places
+    form = send_form(
+        api, "/walker/upload", part("file", b"x", "a"), part("at", b"{"), part("other", b"x")
+    )
+    places = sorted(detail["loc"][1] for detail in form.body["error"]["details"])
+    assert ["at", "other"] == places
+
+
 def test_path_and_body_make_one_call(api: JacServer) -> None:
     """A number in a path is a number; what is in the path is not in the body."""
     put = api.send("PUT", "/shelves/a/books/7", {"title": "Emma"})
@@ -255,6 +267,11 @@ def test_upload_has_a_limit_of_its_own(api: JacServer) -> None:
             '@restspec(method="GET", path="/a/{y}")\nwalker:pub two { has y: str; }\n',
             "GET /a/{y} is wanted by one and by two",
             id="same-path-but-for-names",
+        ),
+        pytest.param(
+            "walker:pub base { has reports: list = []; }\nwalker:pub one(base) {}\n",
+            "walker base cannot have a field called reports",
+            id="reports",
         ),
         pytest.param(
             '@restspec(path="a")\nwalker:pub one {}\n', "has to begin with /", id="no-slash"

@@ -92,6 +92,7 @@ def test_message_that_does_not_fit_is_refused_and_the_next_is_heard(
         refusal = said(client)
         assert "VALIDATION_ERROR" == refusal["error"]["code"]
         assert 422 == refusal["meta"]["extra"]["http_status"]
+        assert "Content-Type" not in refusal["error"]["message"]
         assert ["still here"] == ask(client, text="still here")["data"]["reports"]
 
 
