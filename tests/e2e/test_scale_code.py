@@ -74,7 +74,7 @@ def test_code_goes_into_config_maps_and_rolls_out_and_back(
         write_code(shop.file.parent, "good bye, all")
         watching.wait_for("Deployment/shop .*configured")
         packed = [line for line in watching.lines if "packing shop; " in line]
-        assert 2 == len(packed)
+        assert len(packed) >= 2  # a look may come between the two steps of that save
         assert all(re.match(r"\d\d:\d\d:\d\d packing", line) for line in packed)
         assert 0 == watching.end()
     done = shop.scale("--rollback", "--release", "1")
