@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from jac_converge.reconciler.objects import Object
 
-__all__ = ["Change", "changes_between"]
+__all__ = ["Change", "changes_between", "covers"]
 
 REVISION: Final = "deployment.kubernetes.io/revision"
 """Annotation in which the controller of a Deployment counts roll-outs."""
@@ -36,6 +36,15 @@ def changes_between(live: Object, desired: Object) -> tuple[Change, ...]:
         desired: what a dry-run apply answers, so that defaults are filled in on both sides.
     """
     return tuple(_differences("", _comparable(live), _comparable(desired)))
+
+
+def covers(whole: Any, part: Any) -> bool:
+    """Whether everything in `part` is in `whole` too; admission only ever adds."""
+    if isinstance(whole, dict) and isinstance(part, dict):
+        return all(key in whole and covers(whole[key], value) for key, value in part.items())
+    if isinstance(whole, list) and isinstance(part, list):
+        return all(any(covers(there, here) for there in whole) for here in part)
+    return bool(whole == part)
 
 
 def _comparable(obj: Object) -> Object:

@@ -7,13 +7,12 @@ that died halfway is finished by the next one. It changes when Kubernetes does a
 (KEP-4650).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from jac_converge.config.quantity import memory_bytes
-from jac_converge.reconciler.differences import Change
+from jac_converge.reconciler.differences import Change, covers
 from jac_converge.reconciler.drift import additions
-from jac_converge.reconciler.health import covers
 from jac_converge.reconciler.objects import CLAIM, Object, ObjectKey, key_of
 from jac_converge.reconciler.ownership import FIELD_MANAGER, owner_of
 from jac_converge.reconciler.pod_trouble import condition_of, cut
@@ -35,6 +34,7 @@ __all__ = [
     "growing_claims",
     "growth_note",
     "growth_steps",
+    "is_premature",
     "regrown",
     "shrinking",
     "shrunk",
@@ -136,6 +136,16 @@ def regrown(
     pods = "its pods roll to what else changed" if _rolls(obj, live) else "no pod restarts"
     reason = f"the size of its volumes does not change in place; volumes stay, {pods}"
     return Recreate(desired=obj, live=live, reason=reason, leaves_pods=True)
+
+
+def is_premature(step: Recreate, failed: Collection[ObjectKey]) -> bool:
+    """Whether a StatefulSet waits for a volume of its own that did not grow; the next plan tries.
+
+    Args:
+        step: what is to be done to it.
+        failed: objects of the steps before that failed.
+    """
+    return step.leaves_pods and any(key in failed for key in _claims(step.desired))
 
 
 def growth_note(claim: Object) -> str:

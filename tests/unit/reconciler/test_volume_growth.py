@@ -7,12 +7,17 @@ import pytest
 
 from jac_converge.reconciler.differences import Change
 from jac_converge.reconciler.errors import ClusterError, Immutable, Invalid, Refused
-from jac_converge.reconciler.objects import Object, key_of
+from jac_converge.reconciler.objects import Object, ObjectKey, key_of
 from jac_converge.reconciler.ownership import labels_of
 from jac_converge.reconciler.plan import make_plan
 from jac_converge.reconciler.snapshot import Baseline, Policy, Preview, Snapshot
 from jac_converge.reconciler.steps import Hold, Keep, Recreate, Refuse, Step, Update
-from jac_converge.reconciler.volume_growth import claims_of, growing_claims, growth_note
+from jac_converge.reconciler.volume_growth import (
+    claims_of,
+    growing_claims,
+    growth_note,
+    is_premature,
+)
 from tests.unit.reconciler.live_objects import entry, live, obj, ours
 
 SIZE = "spec.resources.requests.storage"
@@ -366,6 +371,16 @@ def test_plan_leaves_a_volume_that_somebody_else_made_smaller(
     left = Keep(key=key_of(claim), reason=reason, left=True, changes=changes, told=told)
     assert left == kept
     assert grown(claim, "9Gi") == steps(new, there)[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "waits"), [("data-shop-mongodb-0", True), ("uploads", False)], ids=["own", "other"]
+)
+def test_stateful_set_waits_for_its_own_volumes_alone(name: str, *, waits: bool) -> None:
+    """A manifest's claim that cannot grow is nothing to it."""
+    new = store("9Gi")
+    step = around(new, live(store("8Gi"), ours()))
+    assert waits == is_premature(step, {ObjectKey("PersistentVolumeClaim", name)})
 
 
 def pending(*conditions: tuple[str, str, str]) -> Object:
