@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from jac_converge.reconciler.objects import Object
 
-__all__ = ["Change", "changes_between", "covers"]
+__all__ = ["Change", "changes_asked", "changes_between", "covers"]
 
 REVISION: Final = "deployment.kubernetes.io/revision"
 """Annotation in which the controller of a Deployment counts roll-outs."""
@@ -45,6 +45,23 @@ def covers(whole: Any, part: Any) -> bool:
     if isinstance(whole, list) and isinstance(part, list):
         return all(any(covers(there, here) for there in whole) for here in part)
     return bool(whole == part)
+
+
+def changes_asked(path: str, live: Any, desired: Any) -> Iterator[Change]:
+    """Where `desired` is not covered; for what no server has filled the defaults in.
+
+    >>> [it.path for it in changes_asked("spec", {"a": 1, "default": 2}, {"a": 3})]
+    ['spec.a']
+    """
+    if isinstance(live, dict) and isinstance(desired, dict):
+        for key in sorted(desired):
+            yield from changes_asked(f"{path}.{key}", live.get(key), desired[key])
+    elif isinstance(live, list) and isinstance(desired, list) and _named(live) and _named(desired):
+        before = {item["name"]: item for item in live}
+        for item in desired:
+            yield from changes_asked(f"{path}[{item['name']}]", before.get(item["name"]), item)
+    elif not covers(live, desired):
+        yield Change(path=path, before=live, after=desired)
 
 
 def _comparable(obj: Object) -> Object:

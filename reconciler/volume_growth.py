@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from jac_converge.config.quantity import memory_bytes
-from jac_converge.reconciler.differences import Change, covers
-from jac_converge.reconciler.drift import additions
+from jac_converge.reconciler.differences import Change, changes_asked, covers
+from jac_converge.reconciler.drift import additions, readable, value_at
 from jac_converge.reconciler.objects import CLAIM, Object, ObjectKey, key_of
 from jac_converge.reconciler.ownership import FIELD_MANAGER, owner_of
 from jac_converge.reconciler.pod_trouble import condition_of, cut
@@ -135,7 +135,8 @@ def regrown(
         return Refuse(key=key_of(obj), reason=reason)
     pods = "its pods roll to what else changed" if _rolls(obj, live) else "no pod restarts"
     reason = f"the size of its volumes does not change in place; volumes stay, {pods}"
-    return Recreate(desired=obj, live=live, reason=reason, leaves_pods=True)
+    changes = tuple(_template_changes(obj, live))
+    return Recreate(desired=obj, live=live, reason=reason, leaves_pods=True, changes=changes)
 
 
 def is_premature(step: Recreate, failed: Collection[ObjectKey]) -> bool:
@@ -272,6 +273,15 @@ def _used(
                 claim = live.get(key)
                 if claim is not None and not claim["metadata"].get("deletionTimestamp"):
                     yield claim, template
+
+
+def _template_changes(obj: Object, live: Object) -> Iterator[Change]:
+    path = "spec.template"
+    yield from changes_asked(path, live["spec"].get("template"), obj["spec"].get("template"))
+    for _, paths in additions(live):
+        for added in paths:
+            if added[:2] == ("f:spec", "f:template"):
+                yield Change(path=readable(added), before=value_at(live, added), after=None)
 
 
 def _claims(obj: Object) -> dict[ObjectKey, str]:

@@ -10,8 +10,9 @@ from jac_converge.reconciler.errors import ClusterError, Immutable, Invalid, Ref
 from jac_converge.reconciler.objects import Object, ObjectKey, key_of
 from jac_converge.reconciler.ownership import labels_of
 from jac_converge.reconciler.plan import make_plan
+from jac_converge.reconciler.render import plan_lines, step_json
 from jac_converge.reconciler.snapshot import Baseline, Policy, Preview, Snapshot
-from jac_converge.reconciler.steps import Hold, Keep, Recreate, Refuse, Step, Update
+from jac_converge.reconciler.steps import Hold, Keep, Plan, Recreate, Refuse, Step, Update
 from jac_converge.reconciler.volume_growth import (
     claims_of,
     growing_claims,
@@ -145,7 +146,14 @@ def test_plan_says_that_pods_roll_when_more_than_the_size_changes(
     """A person decides by that whether now is a good time."""
     old, new = live(store("8Gi"), ours(), *entries), store("9Gi", template)
     pods = "its pods roll to what else changed"
-    assert around(new, old, pods) == steps(new, asked(new, old, volume("8Gi")))[-1]
+    step = steps(new, asked(new, old, volume("8Gi")))[-1]
+    assert isinstance(step, Recreate)
+    assert around(new, old, pods) == replace(step, changes=())
+    paths = ["spec.template.x"] if entries else ["spec.template.spec"]
+    assert paths == [change.path for change in step.changes]
+    told = plan_lines(Plan(steps=(step,)))[1]
+    assert told.startswith(f"             {paths[0]}: ")
+    assert paths == [change["path"] for change in step_json(step)["changes"]]
 
 
 @pytest.mark.parametrize(
