@@ -13,12 +13,13 @@ from jac_converge.reconciler.cluster import Cluster
 from jac_converge.reconciler.drift import additions, owned_fields, readable, taken_over
 from jac_converge.reconciler.errors import ClusterError, Conflict, Invalid, Unreachable
 from jac_converge.reconciler.ignoring import Rules, is_left
-from jac_converge.reconciler.objects import CLAIM, Object, ObjectKey, key_of, kind_named
+from jac_converge.reconciler.objects import Object, ObjectKey, key_of, kind_named
 from jac_converge.reconciler.ownership import HANDOVER_MANAGER
 from jac_converge.reconciler.removal import removal_of
 from jac_converge.reconciler.retry import retried
 from jac_converge.reconciler.snapshot import Baseline
 from jac_converge.reconciler.steps import Create, Delete, Plan, Recreate, Update
+from jac_converge.reconciler.volume_growth import is_premature
 
 __all__ = ["Outcome", "Result", "Write", "apply_plan"]
 
@@ -79,7 +80,8 @@ def apply_plan(
     for step in plan.writes:
         if stop.is_set():
             break
-        if _is_premature(step, results):
+        failed = {result.step.key for result in results if result.error}
+        if isinstance(step, Recreate) and is_premature(step, failed):
             continue
         error: ClusterError | None = None
         try:
@@ -97,15 +99,6 @@ def apply_plan(
         if error and not allowed():
             break
     return Outcome(plan=plan, results=tuple(results), baselines=baselines)
-
-
-def _is_premature(step: Write, results: list[Result]) -> bool:
-    """Whether a StatefulSet waits for a volume that did not grow; the next plan tries both."""
-    return (
-        isinstance(step, Recreate)
-        and step.leaves_pods
-        and any(it.error and it.step.key.kind == CLAIM for it in results)
-    )
 
 
 def _take_if(allowed: Callable[[], bool], step: Write, cluster: Cluster) -> Object | None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from jac_converge.reconciler.objects import Object
 
-__all__ = ["Change", "changes_between"]
+__all__ = ["Change", "changes_asked", "changes_between", "covers"]
 
 REVISION: Final = "deployment.kubernetes.io/revision"
 """Annotation in which the controller of a Deployment counts roll-outs."""
@@ -36,6 +36,32 @@ def changes_between(live: Object, desired: Object) -> tuple[Change, ...]:
         desired: what a dry-run apply answers, so that defaults are filled in on both sides.
     """
     return tuple(_differences("", _comparable(live), _comparable(desired)))
+
+
+def covers(whole: Any, part: Any) -> bool:
+    """Whether everything in `part` is in `whole` too; admission only ever adds."""
+    if isinstance(whole, dict) and isinstance(part, dict):
+        return all(key in whole and covers(whole[key], value) for key, value in part.items())
+    if isinstance(whole, list) and isinstance(part, list):
+        return all(any(covers(there, here) for there in whole) for here in part)
+    return bool(whole == part)
+
+
+def changes_asked(path: str, live: Any, desired: Any) -> Iterator[Change]:
+    """Where `desired` is not covered; for what no server has filled the defaults in.
+
+    >>> [it.path for it in changes_asked("spec", {"a": 1, "default": 2}, {"a": 3})]
+    ['spec.a']
+    """
+    if isinstance(live, dict) and isinstance(desired, dict):
+        for key in sorted(desired):
+            yield from changes_asked(f"{path}.{key}", live.get(key), desired[key])
+    elif isinstance(live, list) and isinstance(desired, list) and _named(live) and _named(desired):
+        before = {item["name"]: item for item in live}
+        for item in desired:
+            yield from changes_asked(f"{path}[{item['name']}]", before.get(item["name"]), item)
+    elif not covers(live, desired):
+        yield Change(path=path, before=live, after=desired)
 
 
 def _comparable(obj: Object) -> Object:

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from jac_converge.reconciler.differences import covers
 from jac_converge.reconciler.objects import Object
 from jac_converge.reconciler.pod_trouble import Trouble, condition_of, cut, trouble_of
 
-__all__ = ["Health", "covers", "health_of"]
+__all__ = ["Health", "health_of"]
 
 type State = Literal["current", "progressing", "failed"]
 
@@ -109,15 +110,6 @@ def _is_made_from(template: Mapping[str, Any], pod: Object) -> bool:
         covers(pod["metadata"].get(key) or {}, marks.get(key) or {})
         for key in ("labels", "annotations")
     )
-
-
-def covers(whole: Any, part: Any) -> bool:
-    """Whether everything in `part` is in `whole` too; admission only ever adds."""
-    if isinstance(whole, dict) and isinstance(part, dict):
-        return all(key in whole and covers(whole[key], value) for key, value in part.items())
-    if isinstance(whole, list) and isinstance(part, list):
-        return all(any(covers(there, here) for there in whole) for here in part)
-    return bool(whole == part)
 
 
 def _stateful_set(obj: Object, pods: tuple[Object, ...]) -> Health:

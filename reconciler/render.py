@@ -103,7 +103,7 @@ def plan_lines(plan: Plan) -> list[str]:
         if isinstance(step, Update) and step.takes_over:
             continue
         lines.append(f"{SIGNS[step.verb]} {step.verb:<8} {step.key}{_remark(step)}")
-        if isinstance(step, Update):
+        if isinstance(step, Update | Recreate):
             shown = step.changes[:SHOWN_CHANGES]
             lines += [f"             {_change_line(step.key, c, mask)}" for c in shown]
             if more := len(step.changes) - len(shown):
@@ -247,6 +247,7 @@ def step_json(step: Step, mask: "_Mask | None" = None) -> dict[str, Any]:
         told["reason"] = step.reason
     if isinstance(step, Update):
         told["effect"] = step.effect
+    if isinstance(step, Update) or (isinstance(step, Recreate) and step.changes):
         told["changes"] = [
             {
                 "path": change.path,

@@ -111,6 +111,8 @@ class Recreate:
     reason: str
     leaves_pods: bool = False
     """Whether only the object itself goes, and finds its pods and volumes again."""
+    changes: tuple[Change, ...] = ()
+    """What becomes of the pods' template, where those are left."""
 
     @property
     def key(self) -> ObjectKey:

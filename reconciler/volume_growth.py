@@ -7,13 +7,12 @@ that died halfway is finished by the next one. It changes when Kubernetes does a
 (KEP-4650).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from jac_converge.config.quantity import memory_bytes
-from jac_converge.reconciler.differences import Change
-from jac_converge.reconciler.drift import additions
-from jac_converge.reconciler.health import covers
+from jac_converge.reconciler.differences import Change, changes_asked, covers
+from jac_converge.reconciler.drift import additions, readable, value_at
 from jac_converge.reconciler.objects import CLAIM, Object, ObjectKey, key_of
 from jac_converge.reconciler.ownership import FIELD_MANAGER, owner_of
 from jac_converge.reconciler.pod_trouble import condition_of, cut
@@ -35,6 +34,7 @@ __all__ = [
     "growing_claims",
     "growth_note",
     "growth_steps",
+    "is_premature",
     "regrown",
     "shrinking",
     "shrunk",
@@ -135,7 +135,18 @@ def regrown(
         return Refuse(key=key_of(obj), reason=reason)
     pods = "its pods roll to what else changed" if _rolls(obj, live) else "no pod restarts"
     reason = f"the size of its volumes does not change in place; volumes stay, {pods}"
-    return Recreate(desired=obj, live=live, reason=reason, leaves_pods=True)
+    changes = tuple(_template_changes(obj, live))
+    return Recreate(desired=obj, live=live, reason=reason, leaves_pods=True, changes=changes)
+
+
+def is_premature(step: Recreate, failed: Collection[ObjectKey]) -> bool:
+    """Whether a StatefulSet waits for a volume of its own that did not grow; the next plan tries.
+
+    Args:
+        step: what is to be done to it.
+        failed: objects of the steps before that failed.
+    """
+    return step.leaves_pods and any(key in failed for key in _claims(step.desired))
 
 
 def growth_note(claim: Object) -> str:
@@ -262,6 +273,15 @@ def _used(
                 claim = live.get(key)
                 if claim is not None and not claim["metadata"].get("deletionTimestamp"):
                     yield claim, template
+
+
+def _template_changes(obj: Object, live: Object) -> Iterator[Change]:
+    path = "spec.template"
+    yield from changes_asked(path, live["spec"].get("template"), obj["spec"].get("template"))
+    for _, paths in additions(live):
+        for added in paths:
+            if added[:2] == ("f:spec", "f:template"):
+                yield Change(path=readable(added), before=value_at(live, added), after=None)
 
 
 def _claims(obj: Object) -> dict[ObjectKey, str]:

@@ -7,12 +7,18 @@ import pytest
 
 from jac_converge.reconciler.differences import Change
 from jac_converge.reconciler.errors import ClusterError, Immutable, Invalid, Refused
-from jac_converge.reconciler.objects import Object, key_of
+from jac_converge.reconciler.objects import Object, ObjectKey, key_of
 from jac_converge.reconciler.ownership import labels_of
 from jac_converge.reconciler.plan import make_plan
+from jac_converge.reconciler.render import plan_lines, step_json
 from jac_converge.reconciler.snapshot import Baseline, Policy, Preview, Snapshot
-from jac_converge.reconciler.steps import Hold, Keep, Recreate, Refuse, Step, Update
-from jac_converge.reconciler.volume_growth import claims_of, growing_claims, growth_note
+from jac_converge.reconciler.steps import Hold, Keep, Plan, Recreate, Refuse, Step, Update
+from jac_converge.reconciler.volume_growth import (
+    claims_of,
+    growing_claims,
+    growth_note,
+    is_premature,
+)
 from tests.unit.reconciler.live_objects import entry, live, obj, ours
 
 SIZE = "spec.resources.requests.storage"
@@ -140,7 +146,14 @@ def test_plan_says_that_pods_roll_when_more_than_the_size_changes(
     """A person decides by that whether now is a good time."""
     old, new = live(store("8Gi"), ours(), *entries), store("9Gi", template)
     pods = "its pods roll to what else changed"
-    assert around(new, old, pods) == steps(new, asked(new, old, volume("8Gi")))[-1]
+    step = steps(new, asked(new, old, volume("8Gi")))[-1]
+    assert isinstance(step, Recreate)
+    assert around(new, old, pods) == replace(step, changes=())
+    paths = ["spec.template.x"] if entries else ["spec.template.spec"]
+    assert paths == [change.path for change in step.changes]
+    told = plan_lines(Plan(steps=(step,)))[1]
+    assert told.startswith(f"             {paths[0]}: ")
+    assert paths == [change["path"] for change in step_json(step)["changes"]]
 
 
 @pytest.mark.parametrize(
@@ -366,6 +379,16 @@ def test_plan_leaves_a_volume_that_somebody_else_made_smaller(
     left = Keep(key=key_of(claim), reason=reason, left=True, changes=changes, told=told)
     assert left == kept
     assert grown(claim, "9Gi") == steps(new, there)[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "waits"), [("data-shop-mongodb-0", True), ("uploads", False)], ids=["own", "other"]
+)
+def test_stateful_set_waits_for_its_own_volumes_alone(name: str, *, waits: bool) -> None:
+    """A manifest's claim that cannot grow is nothing to it."""
+    new = store("9Gi")
+    step = around(new, live(store("8Gi"), ours()))
+    assert waits == is_premature(step, {ObjectKey("PersistentVolumeClaim", name)})
 
 
 def pending(*conditions: tuple[str, str, str]) -> Object:
