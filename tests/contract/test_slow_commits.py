@@ -86,11 +86,19 @@ def test_record_of_a_slow_writer_that_was_killed_is_cleared(
     """Its lease is longer then, and over all the same."""
     shape = SHAPES["parts"]
     slow = {"lease": 0.0, "longest_lease": 2.0}
-    with committer(proxy.url, shape.batch, patience=slow, parts=shape.parts) as child:
+    renewed = {"kind": "commit", "state": "pending", "lease": {"$exists": True}}
+    with (
+        pymongo.MongoClient[dict[str, Any]](mongo_server.url) as client,
+        committer(proxy.url, shape.batch, patience=slow, parts=shape.parts) as child,
+    ):
+        rows = client[DATABASE]["documents"]
         proxy.reset()
-        proxy.before(9, child.kill)
+        # How many writes come before depends on how long each takes.
+        for write in range(1, 20):
+            proxy.before(write, lambda: rows.count_documents(renewed) and child.kill())
         print(file=child.stdin, flush=True)
         assert -9 == child.wait(timeout=30)
+        assert 1 == rows.count_documents(renewed)
     with opened(mongo_server.url, replace(SHORT, longest_lease=2.0)) as store:
         assert not happened(store, shape)
         change_all(store)
