@@ -92,10 +92,15 @@ def test_record_of_a_slow_writer_that_was_killed_is_cleared(
         committer(proxy.url, shape.batch, patience=slow, parts=shape.parts) as child,
     ):
         rows = client[DATABASE]["documents"]
+
+        def kill() -> None:
+            if rows.count_documents(renewed):
+                child.kill()
+
         proxy.reset()
         # How many writes come before depends on how long each takes.
         for write in range(1, 20):
-            proxy.before(write, lambda: rows.count_documents(renewed) and child.kill())
+            proxy.before(write, kill)
         print(file=child.stdin, flush=True)
         assert -9 == child.wait(timeout=30)
         assert 1 == rows.count_documents(renewed)
