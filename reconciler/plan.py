@@ -28,7 +28,7 @@ from jac_converge.reconciler.objects import CLAIM, Object, ObjectKey, key_of, ki
 from jac_converge.reconciler.ownership import FIELD_MANAGER, order_of, owner_of
 from jac_converge.reconciler.pod_configuration import with_configuration, with_restarts
 from jac_converge.reconciler.prune import prune_steps
-from jac_converge.reconciler.snapshot import Baseline, Policy, Snapshot
+from jac_converge.reconciler.snapshot import Policy, Snapshot
 from jac_converge.reconciler.steps import (
     LEFT_ALONE,
     OWNERS,
@@ -40,6 +40,7 @@ from jac_converge.reconciler.steps import (
     Refuse,
     Step,
     Update,
+    left_alone,
 )
 from jac_converge.reconciler.volume_growth import (
     adoption_steps,
@@ -78,9 +79,7 @@ _RECREATED = frozenset(
 def unsurveyed(desired: Iterable[Object], snapshot: Snapshot) -> tuple[Object, ...]:
     """The desired objects that exist, but were not yet compared by the server with what we want."""
     return tuple(
-        obj
-        for obj in desired
-        if (key := key_of(obj)) in snapshot.live and not _accepted(obj, snapshot.baselines.get(key))
+        obj for obj in desired if key_of(obj) in snapshot.live and not snapshot.accepted(obj)
     )
 
 
@@ -140,13 +139,11 @@ def _step_for(
         # Told before anything is written, so that nothing is left half applied.
         if preview and preview.answer is None:
             return _refused(key, preview.rejected)
-        if policy.mode != "heal" and _accepted(obj, snapshot.baselines.get(key)):
+        if policy.mode != "heal" and snapshot.accepted(obj):
             reason = f"it was deleted; {LEFT_ALONE}"
             return Keep(key=key, reason=reason, left=True, told=policy.mode == "warn")
         # Where it was made so before, it comes back: somebody else made the volume larger.
-        shrinking = (
-            None if _accepted(obj, snapshot.baselines.get(key)) else shrunk(obj, snapshot.live)
-        )
+        shrinking = None if snapshot.accepted(obj) else shrunk(obj, snapshot.live)
         return shrinking or _create(obj, desired, snapshot)
     if live["metadata"].get("deletionTimestamp"):
         finalizers = ", ".join(live["metadata"].get("finalizers") or ()) or "none"
@@ -155,7 +152,7 @@ def _step_for(
         return obstacle
     changes, drift, edits = _compare(obj, live, snapshot, policy.ignore)
     if changes and policy.mode != "heal" and _is_drift_alone(obj, live, snapshot):
-        return _left(key, changes, drift, policy)
+        return left_alone(key, changes, drift, told=policy.mode == "warn")
     if preview and preview.answer is None and not _is_in_the_way(drift, preview.rejected):
         if isinstance(preview.rejected, Invalid) and not live["metadata"].get("managedFields"):
             return _ask_who_owns_what(obj, live)
@@ -180,12 +177,6 @@ def _step_for(
     )
 
 
-def _left(key: ObjectKey, changes: tuple[Change, ...], drift: Drift | None, policy: Policy) -> Keep:
-    if policy.mode == "off":
-        return Keep(key=key, reason=LEFT_ALONE, left=True)
-    return Keep(key=key, reason=LEFT_ALONE, left=True, changes=changes, drift=drift, told=True)
-
-
 def _is_drift_alone(obj: Object, live: Object, snapshot: Snapshot) -> bool:
     """Whether jac.toml has no part in a difference.
 
@@ -194,8 +185,8 @@ def _is_drift_alone(obj: Object, live: Object, snapshot: Snapshot) -> bool:
     nobody owns is taken for a field that jac.toml gained. Nothing of ours: it is to be taken over.
     """
     key = key_of(obj)
-    if (baseline := snapshot.baselines.get(key)) is not None:
-        return _accepted(obj, baseline)
+    if key in snapshot.baselines:
+        return snapshot.accepted(obj)
     preview = snapshot.previews.get(key)
     if preview is None or preview.answer is None:
         return False
@@ -223,7 +214,7 @@ def _compare(
     key = key_of(obj)
     baseline, preview = snapshot.baselines.get(key), snapshot.previews.get(key)
     answer = preview.answer if preview else None
-    accepted = baseline if _accepted(obj, baseline) else None
+    accepted = baseline if snapshot.accepted(obj) else None
     if answer is not None:
         expected = owned_fields(answer)
     else:
@@ -267,11 +258,6 @@ def _handed_over(changes: tuple[Change, ...]) -> tuple[Change, ...]:
         replace(change, after="as the autoscaler decides") if change.path == _COUNT else change
         for change in changes
     )
-
-
-def _accepted(obj: Object, baseline: Baseline | None) -> bool:
-    # Most often it is the very same one, and need not be compared value by value.
-    return baseline is not None and (baseline.desired is obj or baseline.desired == obj)
 
 
 def _obstacle(app_name: str, key: ObjectKey, live: Object, policy: Policy) -> Step | None:

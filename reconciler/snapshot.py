@@ -7,7 +7,7 @@ from typing import Literal
 from jac_converge.reconciler.drift import FieldPath
 from jac_converge.reconciler.errors import ClusterError
 from jac_converge.reconciler.ignoring import Rules
-from jac_converge.reconciler.objects import Object, ObjectKey
+from jac_converge.reconciler.objects import Object, ObjectKey, key_of
 
 __all__ = ["Baseline", "Policy", "Preview", "Snapshot"]
 
@@ -40,6 +40,12 @@ class Snapshot:
     previews: Mapping[ObjectKey, Preview] = field(default_factory=dict)
     settled: frozenset[ObjectKey] = frozenset()
     """Objects that an earlier plan kept as they are, and nothing about them is another now."""
+
+    def accepted(self, obj: Object) -> bool:
+        """Whether the server took this from us before: then jac.toml says what it said."""
+        baseline = self.baselines.get(key_of(obj))
+        # Most often it is the very same one, and need not be compared value by value.
+        return baseline is not None and (baseline.desired is obj or baseline.desired == obj)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ __all__ = [
     "Step",
     "Update",
     "Verdict",
+    "left_alone",
 ]
 
 type Verdict = Literal["converged", "failed", "stopped"]
@@ -191,3 +192,12 @@ class Plan:
     def holds(self) -> tuple[Hold, ...]:
         """The steps that wait for something."""
         return tuple(step for step in self.steps if isinstance(step, Hold))
+
+
+def left_alone(
+    key: ObjectKey, changes: tuple[Change, ...], drift: Drift | None = None, *, told: bool
+) -> Keep:
+    """Leave drift to whoever made it; what it is shows only where it is told."""
+    if not told:
+        return Keep(key=key, reason=LEFT_ALONE, left=True)
+    return Keep(key=key, reason=LEFT_ALONE, left=True, changes=changes, drift=drift, told=True)

@@ -18,7 +18,6 @@ from jac_converge.reconciler.ownership import FIELD_MANAGER, owner_of
 from jac_converge.reconciler.pod_trouble import condition_of, cut
 from jac_converge.reconciler.snapshot import Policy, Snapshot
 from jac_converge.reconciler.steps import (
-    LEFT_ALONE,
     OWNERS,
     VOLUME_SIZE,
     Hold,
@@ -26,6 +25,7 @@ from jac_converge.reconciler.steps import (
     Recreate,
     Refuse,
     Update,
+    left_alone,
 )
 
 __all__ = [
@@ -94,18 +94,15 @@ def growth_steps(
         policy: what the plan may do.
     """
     for obj in desired:
-        accepted = snapshot.baselines.get(key_of(obj))
         # Where jac.toml says what it said before, somebody else made the difference.
-        left = policy.mode != "heal" and accepted is not None and accepted.desired == obj
+        left = policy.mode != "heal" and snapshot.accepted(obj)
         for wanted in growing_claims((obj,), snapshot.live):
             key = key_of(wanted)
             live = snapshot.live[key]
             before, after = _size_of(live), _size_of(wanted)
             changes = (Change(path=VOLUME_SIZE, before=before, after=after),)
             if left:
-                told = policy.mode == "warn"
-                shown = changes if told else ()
-                yield Keep(key=key, reason=LEFT_ALONE, left=True, changes=shown, told=told)
+                yield left_alone(key, changes, told=policy.mode == "warn")
             elif obstacle := _claim_obstacle(app_name, key, snapshot, policy):
                 yield Keep(key=key, reason=f"it stays at {before}: {obstacle}")
             else:
