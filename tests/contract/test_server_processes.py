@@ -151,3 +151,12 @@ def test_process_knows_its_own_port(tmp_path: Path) -> None:
     with process, sleeper(tmp_path) as other:
         assert (True, False) == (process.listens_on(port), other.listens_on(port))
         assert process.rss_bytes() > os.sysconf("SC_PAGE_SIZE")
+
+
+def test_two_processes_of_tests_choose_from_ports_of_their_own() -> None:
+    """Nobody listens on any of them, and yet they are not the same."""
+    choose = "from tests.servers.process import *; print(*(free_port() for _ in range(300)))"
+    done = subprocess.run([sys.executable, "-c", choose], stdout=subprocess.PIPE, check=True)
+    theirs = {int(port) for port in done.stdout.split()}
+    ours = {free_port() for _ in range(300)}
+    assert (300, 300, set()) == (len(theirs), len(ours), theirs & ours)

@@ -1,6 +1,9 @@
 """One process of a test: started, waited for, hurt on purpose, and surely gone at the end."""
 
 import contextlib
+import fcntl
+import functools
+import itertools
 import os
 import secrets
 import shutil
@@ -9,7 +12,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +25,9 @@ POLL = 0.02  # s
 # port inside it can be taken by any client while the server is down, even by a client that dials
 # that very port and so ends up talking to itself.
 PORTS = range(15000, 32000)
+# Each process of tests has some of them for itself: what one chose is not yet listened on, or for a
+# while no more, when another one looks.
+SHARE = 500
 
 # PR_SET_PDEATHSIG fires when the *thread* that started the child ends. A test may restart a server
 # from a thread of its own, so every child is started by this one, which lives as long as we do.
@@ -32,10 +38,28 @@ class ServerFailed(Exception):
     """A server ended or did not answer in time; the text has the end of its log."""
 
 
+@functools.cache
+def _own_ports() -> Iterator[int]:
+    """The ports that no other process of tests chooses while this one lives, again and again."""
+    folder = Path(tempfile.gettempdir(), f"jac-converge-ports-{os.getuid()}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    shares = [PORTS[start : start + SHARE] for start in range(0, len(PORTS), SHARE)]
+    secrets.SystemRandom().shuffle(shares)
+    for share in shares:
+        lock = os.open(folder / str(share.start), os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+        else:
+            return itertools.cycle(share)  # and the lock stays until we end
+    raise RuntimeError(f"{len(shares)} processes of tests have all the ports; end some")
+
+
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on now."""
+    """Return a port of 127.0.0.1 that nobody listens on, nor any other test is about to."""
     while True:
-        port = PORTS[secrets.randbelow(len(PORTS))]
+        port = next(_own_ports())
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
