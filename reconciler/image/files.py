@@ -1,7 +1,8 @@
 """Which files of this machine go into an image: those of the app, and our own.
 
-Hidden files, caches and environments stay out: what is built here must not depend on what was run
-here before, and `.env` is nobody else's. It changes when an app keeps something else beside itself.
+Hidden files, caches, environments and what users stored stay out: what is built here must not
+depend on what was run here before, and `.env` is nobody else's. It changes when an app keeps
+something else beside itself.
 """
 
 import errno
@@ -38,6 +39,10 @@ _LEFT_OUT = re.compile(
     r"|.*~|4913|#.*#|.*\.sw[op]|.*\.tmp",
     re.DOTALL,
 )
+
+_MARKS = ("pyvenv.cfg", ".parts")
+"""What a folder has that is of this machine alone: a virtual environment, and one in which `store()`
+keeps files on disk."""
 
 _PACKAGES = {
     "jac_converge": "jac_converge",
@@ -77,8 +82,7 @@ def _walk(folder: Path) -> Iterator[tuple[Path, bool]]:
             continue
         mode = _mode(entry)
         if S_ISDIR(mode):
-            # A virtual environment is of this machine.
-            if os.path.exists(entry / "pyvenv.cfg"):  # noqa: PTH110 - never raises
+            if any(os.path.exists(entry / mark) for mark in _MARKS):  # noqa: PTH110 - never raises
                 continue
             if entry.is_symlink():
                 yield entry, True

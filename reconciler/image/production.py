@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -57,12 +57,20 @@ def sources_of(app: App) -> dict[str, Path]:
     """
     manifests = {file for file in app.files if file.suffix in {".yaml", ".yml"}}
     # What holds on this machine alone stays on it.
-    left_out = {*manifests, app.root / "jac.local.toml"}
+    left_out = {*manifests, app.root / "jac.local.toml", *_shelf(app)}
     files = app_files(app.root, left_out)
     size = sum(map(_size, files.values()))
     if size > _LARGEST:
         raise ConfigError(_too_much(app.root, files, size))
     return files
+
+
+def _shelf(app: App) -> Iterator[Path]:
+    """What `jac serve` keeps here: the documents, and the secret that it signs tokens with."""
+    shelf = app.root / os.path.normpath(app.settings.database.shelf_db_path)
+    yield from (shelf.with_name(f"{shelf.name}{end}") for end in ("", "-wal", "-shm", "-journal"))
+    # Drafts of the secret, too.
+    yield from shelf.parent.glob("jwt-secret*")
 
 
 def notes_on_sources(app: App) -> tuple[str, ...]:
