@@ -41,8 +41,7 @@ _LEFT_OUT = re.compile(
 )
 
 _MARKS = ("pyvenv.cfg", ".parts")
-"""What a folder has that is of this machine alone: a virtual environment, and one in which `store()`
-keeps files on disk."""
+"""What a folder has that is of this machine alone: a virtual environment, or files of `store()`."""
 
 _PACKAGES = {
     "jac_converge": "jac_converge",
