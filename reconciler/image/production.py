@@ -134,14 +134,8 @@ def make(
         if problems := parse(app.file):
             raise ConfigError(*problems)
         tell(f"building the image of {app.name}; what was built before is taken as it is")
-        recipe = Recipe(
-            files=_contents(sources),
-            main=app.file.relative_to(app.root).as_posix(),
-            lock=lock_of(app.root),
-            python=python_of(base.image) or _here(),
-            platform=platform,
-            port=app.settings.kubernetes.container_port,
-        )
+        python = python_of(base.image) or _here()
+        recipe = _recipe(app, sources, python=python, platform=platform)
         kept = build_image(base.image, recipe, blobs)
         # Packages take minutes, in which somebody may save a file: then this is not its image.
         if _key(app, platform, base, sources) == key:
@@ -184,16 +178,20 @@ def pack(
     if problems := parse(app.file):
         raise ConfigError(*problems)
     tell(f"packing {app.name}; what was built before is taken as it is")
-    recipe = Recipe(
+    recipe = _recipe(app, sources, python=_here(), platform="")
+    layer, notes = build_app(recipe, blobs)
+    return blobs.path(layer.digest).read_bytes(), notes
+
+
+def _recipe(app: App, sources: Mapping[str, Path], *, python: str, platform: str) -> Recipe:
+    return Recipe(
         files=_contents(sources),
         main=app.file.relative_to(app.root).as_posix(),
         lock=lock_of(app.root),
-        python=_here(),
-        platform="",
+        python=python,
+        platform=platform,
         port=app.settings.kubernetes.container_port,
     )
-    layer, notes = build_app(recipe, blobs)
-    return blobs.path(layer.digest).read_bytes(), notes
 
 
 def _here() -> str:
