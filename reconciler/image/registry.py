@@ -18,6 +18,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 from urllib3 import BaseHTTPResponse, PoolManager, Retry, Timeout
 from urllib3.exceptions import HTTPError, LocationParseError
 
+from jac_converge.reconciler.errors import Invalid
 from jac_converge.reconciler.image.authorization import Authorization
 from jac_converge.reconciler.image.logins import Login, find_login, login_files
 from jac_converge.reconciler.image.manifest import (
@@ -211,7 +212,9 @@ class Registry:
         answer = self._send(
             "POST", urljoin(self._url, "blobs/uploads/"), subject, {}, b"", ok=(202,)
         )
-        return urljoin(self._url, answer.headers["Location"])
+        if not (place := answer.headers.get("Location")):
+            raise Invalid(subject, "the registry does not say where an upload goes")
+        return urljoin(self._url, place)
 
     def _cancel(self, url: str, subject: str) -> None:
         self._send("DELETE", url, subject, {}, b"", ok=range(200, 500))
