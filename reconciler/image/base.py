@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from jac_converge.reconciler.errors import Invalid, Missing, Transient
@@ -93,7 +94,7 @@ def base_from_registry(
         if blobs.whole(descriptor.digest, descriptor.size):
             return blobs.path(descriptor.digest)
         subject = f"{reference} pull"
-        return blobs.keep(descriptor.digest, registry.blob(descriptor.digest), subject=subject)
+        return _download(descriptor.digest, blobs, registry, subject)
 
     return Base(image=image, layer=layer, origin=reference, notes=notes)
 
@@ -122,12 +123,15 @@ def _pulled(digest: str, platform: str, blobs: Blobs, registry: Registry, subjec
     config = json.loads(manifest)["config"]["digest"]
     content = blobs.read(config)
     if content is None:
-        blobs.keep(config, registry.blob(config), subject=subject)
-        content = blobs.path(config).read_bytes()
+        content = _download(config, blobs, registry, subject).read_bytes()
     image = image_from(manifest, content, media_type)
     # Charts and other artifacts look like images up to here.
     _ = image.settings["rootfs"]["diff_ids"]
     return image
+
+
+def _download(digest: str, blobs: Blobs, registry: Registry, subject: str) -> Path:
+    return registry.download(digest, partial(blobs.keep, digest, subject=subject))
 
 
 def _fitting(image: Image, platform: str, subject: str) -> Image:

@@ -26,8 +26,14 @@ PAGE: Answer = (200, {"Content-Type": "text/html"}, b"<html>please log in</html>
 
 
 @contextmanager
-def answering(answers: Mapping[str, Answer]) -> Iterator[str]:
-    """Serve answers by what is in the path; yields host and port."""
+def answering(answers: Mapping[str, Answer], *, breaks: bool = False) -> Iterator[str]:
+    """Serve answers by what is in the path; yields host and port.
+
+    Args:
+        answers: part of a path -> what is said to it.
+        breaks: break off in the middle of each blob, the first time.
+    """
+    asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -36,13 +42,16 @@ def answering(answers: Mapping[str, Answer]) -> Iterator[str]:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             found = (answer for part, answer in answers.items() if part in self.path)
             status, headers, body = next(found, (404, {}, b""))
+            asked.append(self.path)
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value.replace("HOST", f"127.0.0.1:{server.server_port}"))
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(body)
+                cut = breaks and asked.count(self.path) == 1 and "blobs/" in self.path
+                self.wfile.write(body[:1] if cut else body)
+                self.close_connection = self.close_connection or cut
 
         do_GET = do_HEAD = do_POST = do_PUT = answer  # noqa: N815 - as http.server wants it
 
@@ -110,6 +119,22 @@ def test_base_that_is_no_image_is_told(
     assert [] == [*tmp_path.glob("notes/*")]
     assert str(raised.value).startswith(f"base image {host}/python:3 pull failed (Invalid): ")
     assert str(raised.value).endswith("; choose another base")
+
+
+def test_download_that_breaks_off_is_begun_anew(tmp_path: Path) -> None:
+    """As an upload is: what came of a layer is no reason to end."""
+    settings = b'{"architecture": "amd64", "os": "linux", "rootfs": {"diff_ids": []}}'
+    config, layer = descriptor_of("", settings), descriptor_of("", b"hello")
+    image = IMAGE | {"config": config.json, "layers": [layer.json]}
+    answers = {
+        "manifests/": as_json(image),
+        config.digest: (200, {}, settings),
+        layer.digest: (200, {}, b"hello"),
+    }
+    with answering(answers, breaks=True) as host:
+        reference, registry = Reference.parse(f"{host}/python:3"), registry_at(host)
+        base = base_from_registry(reference, "linux/amd64", Blobs(tmp_path), registry)
+        assert b"hello" == base.layer(layer).read_bytes()
 
 
 @pytest.mark.parametrize("answer", [PAGE, as_json([]), as_json({"expires_in": 3})])
