@@ -202,7 +202,7 @@ class ExposureSettings(_Table):
     """Class of the Ingress; none: the cluster's default one."""
 
     annotations: dict[Annotation, str] = {}
-    """Annotations of the object that is reached: NodePort or balanced Service, Ingress, route."""
+    """Annotations of what is reached: Service (NodePort, LoadBalancer), Ingress, route."""
 
     node_port: Given[Port] = None
     """Port on every node; none: the cluster picks one, usually of 30000-32767."""
