@@ -18,6 +18,7 @@ from jac_converge.reconciler.image.base import Base, base_from_layout, base_from
 from jac_converge.reconciler.image.blobs import Blobs
 from jac_converge.reconciler.image.builder import FORM, Recipe, build_app, build_image
 from jac_converge.reconciler.image.dependencies import lock_of
+from jac_converge.reconciler.image.excluding import Exclusion
 from jac_converge.reconciler.image.files import app_files, linked_folders, our_files
 from jac_converge.reconciler.image.manifest import (
     MANIFESTS,
@@ -53,16 +54,27 @@ def sources_of(app: App) -> dict[str, Path]:
     """List the files that go into an app's image.
 
     Raises:
-        ConfigError: there is more than an app can be.
+        ConfigError: there is more than an app can be, or less.
     """
     manifests = {file for file in app.files if file.suffix in {".yaml", ".yml"}}
     # What holds on this machine alone stays on it.
     left_out = {*manifests, app.root / "jac.local.toml", *_shelf(app)}
-    files = app_files(app.root, left_out)
+    exclude = app.settings.kubernetes.image_build.exclude
+    files = app_files(app.root, left_out, Exclusion(exclude))
+    if exclude:
+        _check_whole(app, files)
     size = sum(map(_size, files.values()))
     if size > _LARGEST:
         raise ConfigError(_too_much(app.root, files, size))
     return files
+
+
+def _check_whole(app: App, files: Mapping[str, Path]) -> None:
+    there = set(files.values())
+    for needed in (app.file, *app.files[:1]):
+        if needed.is_file() and needed not in there:
+            message = f"leaves out {needed.name}, without which no pod starts"
+            raise ConfigError(app.problem("converge.kubernetes.image_build.exclude", message))
 
 
 def _shelf(app: App) -> Iterator[Path]:
@@ -74,15 +86,18 @@ def _shelf(app: App) -> Iterator[Path]:
 
 
 def notes_on_sources(app: App) -> tuple[str, ...]:
-    """Tell what looks like a part of an app and is none of its files."""
-    links = linked_folders(app.root)
-    if not links:
-        return ()
-    note = (
-        f"left out of the image, since links lead there: {', '.join(links)}; put the folders "
-        "themselves there, if the app needs them"
-    )
-    return (note,)
+    """Tell what looks like a part of an app and is none of its files, and what excludes nothing."""
+    exclusion = Exclusion(app.settings.kubernetes.image_build.exclude)
+    notes = []
+    if links := linked_folders(app.root, exclusion):
+        notes.append(
+            f"left out of the image, since links lead there: {', '.join(links)}; put the folders "
+            "themselves there, if the app needs them"
+        )
+    if unused := exclusion.unused:
+        names = ", ".join(unused)
+        notes.append(f"[converge.kubernetes.image_build] exclude: nothing here matches {names}")
+    return tuple(notes)
 
 
 def _too_much(root: Path, files: Mapping[str, Path], size: int) -> Problem:
@@ -90,8 +105,8 @@ def _too_much(root: Path, files: Mapping[str, Path], size: int) -> Problem:
     largest = ", ".join(f"{inside} ({its / 1e6:.0f} MB)" for its, inside in sizes[:3])
     message = (
         f"has {len(files)} files of {size / 1e6:.0f} MB, and an image takes "
-        f"{_LARGEST / 1e6:.0f} MB of an app; the largest are {largest}: keep them elsewhere, or "
-        "the app in a folder of its own, with a jac.toml in it"
+        f"{_LARGEST / 1e6:.0f} MB of an app; the largest are {largest}: name what pods do not "
+        "need in [converge.kubernetes.image_build] exclude, or keep it elsewhere"
     )
     return Problem(file=str(root.resolve()), line=None, key=None, message=message)
 
