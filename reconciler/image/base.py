@@ -59,11 +59,23 @@ def base_from_layout(path: Path, platform: str, blobs: Blobs) -> Base:
 
 
 def base_from_registry(
-    reference: Reference, platform: str, blobs: Blobs, registry: Registry
+    reference: Reference,
+    platform: str,
+    blobs: Blobs,
+    registry: Registry,
+    *,
+    tell: Callable[[str], None],
 ) -> Base:
     """Look the base up, at most once a day, and read its manifest and configuration.
 
     Where the registry cannot be reached, the version that it had the last time stands in for it.
+
+    Args:
+        reference: names it.
+        platform: `linux/amd64`.
+        blobs: everything that was downloaded before.
+        registry: where it is.
+        tell: says what takes a while.
 
     Raises:
         ClusterError: there is none, or none of this platform.
@@ -93,6 +105,7 @@ def base_from_registry(
     def layer(descriptor: Descriptor) -> Path:
         if blobs.whole(descriptor.digest, descriptor.size):
             return blobs.path(descriptor.digest)
+        tell(f"pulling a layer of {descriptor.size / 1e6:.1f} MB from {reference.registry}")
         subject = f"{reference} pull"
         return _download(descriptor.digest, blobs, registry, subject)
 

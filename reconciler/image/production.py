@@ -142,7 +142,7 @@ def make(
         ConfigError: the app cannot be parsed, or its dependencies cannot be read.
         ClusterError: there is no base, or no package.
     """
-    base = _base(app, platform, blobs, environ, stop)
+    base = _base(app, platform, blobs, environ, tell=tell, stop=stop)
     key = _key(app, platform, base, sources)
     kept = _kept(key, blobs)
     if kept is None:
@@ -213,7 +213,15 @@ def _here() -> str:
     return f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
-def _base(app: App, platform: str, blobs: Blobs, environ: Mapping[str, str], stop: Event) -> Base:
+def _base(
+    app: App,
+    platform: str,
+    blobs: Blobs,
+    environ: Mapping[str, str],
+    *,
+    tell: Callable[[str], None],
+    stop: Event,
+) -> Base:
     settings = app.settings.kubernetes.image_build
     named = settings.base or f"python:{_here()}-slim-bookworm"
     if named.startswith((".", "/", "\\")) or named[1:3] in {":\\", ":/"}:
@@ -226,7 +234,7 @@ def _base(app: App, platform: str, blobs: Blobs, environ: Mapping[str, str], sto
     ours = Reference.parse(settings.repository).registry if settings.repository else ""
     plain = settings.plain_http and reference.registry == ours
     registry = open_registry(reference, environ, plain_http=plain, stop=stop)
-    return base_from_registry(reference, platform, blobs, registry)
+    return base_from_registry(reference, platform, blobs, registry, tell=tell)
 
 
 def _python_note(base: Image) -> tuple[str, ...]:

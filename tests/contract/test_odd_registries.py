@@ -115,7 +115,7 @@ def test_base_that_is_no_image_is_told(
     with answering(answers) as host:
         reference, registry = Reference.parse(f"{host}/python:3"), registry_at(host)
         with pytest.raises(Invalid, match=re.escape(told)) as raised:
-            base_from_registry(reference, "linux/amd64", Blobs(tmp_path), registry)
+            base_from_registry(reference, "linux/amd64", Blobs(tmp_path), registry, tell=print)
     assert [] == [*tmp_path.glob("notes/*")]
     assert str(raised.value).startswith(f"base image {host}/python:3 pull failed (Invalid): ")
     assert str(raised.value).endswith("; choose another base")
@@ -133,7 +133,8 @@ def test_download_that_breaks_off_is_begun_anew(tmp_path: Path) -> None:
     }
     with answering(answers, breaks=True) as host:
         reference, registry = Reference.parse(f"{host}/python:3"), registry_at(host)
-        base = base_from_registry(reference, "linux/amd64", Blobs(tmp_path), registry)
+        blobs = Blobs(tmp_path)
+        base = base_from_registry(reference, "linux/amd64", blobs, registry, tell=print)
         assert b"hello" == base.layer(layer).read_bytes()
 
 
