@@ -127,7 +127,7 @@ class Imaging:
         states = _states(sources)
         # What a watch looks at once more is not news.
         tell = _nothing if states == self._packed_of else self._tell
-        code, notes = pack(app, sources, self._blobs, parse=self._parse, tell=tell)
+        code, notes = pack(app, sources, self._blobs, parse=self._parse, tell=tell, stop=self._stop)
         self._packed_of = states
         if len(code) > MOST:
             message = (

@@ -136,7 +136,7 @@ def make(
         environ: of this process.
         parse: finds what is wrong with the app's own file; called before something is built.
         tell: says what takes a while.
-        stop: ends every wait.
+        stop: ends every wait, and what is run.
 
     Raises:
         ConfigError: the app cannot be parsed, or its dependencies cannot be read.
@@ -151,7 +151,7 @@ def make(
         tell(f"building the image of {app.name}; what was built before is taken as it is")
         python = python_of(base.image) or _here()
         recipe = _recipe(app, sources, python=python, platform=platform)
-        kept = build_image(base.image, recipe, blobs)
+        kept = build_image(base.image, recipe, blobs, stop=stop)
         # Packages take minutes, in which somebody may save a file: then this is not its image.
         if _key(app, platform, base, sources) == key:
             _keep(key, *kept, blobs)
@@ -174,6 +174,7 @@ def pack(
     *,
     parse: Callable[[Path], list[Problem]],
     tell: Callable[[str], None],
+    stop: Event,
 ) -> tuple[bytes, tuple[str, ...]]:
     """Pack the files of an app, compiled, without anything that they are run by.
 
@@ -183,6 +184,7 @@ def pack(
         blobs: everything that was built before.
         parse: finds what is wrong with the app's own file.
         tell: says what takes a while.
+        stop: ends it.
 
     Returns:
         A tar that was gzipped, and what the user should know about it.
@@ -194,7 +196,7 @@ def pack(
         raise ConfigError(*problems)
     tell(f"packing {app.name}; what was built before is taken as it is")
     recipe = _recipe(app, sources, python=_here(), platform="")
-    layer, notes = build_app(recipe, blobs)
+    layer, notes = build_app(recipe, blobs, stop=stop)
     return blobs.path(layer.digest).read_bytes(), notes
 
 
