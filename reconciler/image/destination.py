@@ -42,6 +42,9 @@ _IN_A_VM: Final = (
 )
 """MicroK8s where it is no Linux: its program hands words on to a virtual machine, but no files."""
 
+_FAILURES: Final = {"k3d": "failed to import images in node"}
+"""What a tool says that ends with 0 even then: k3d 5, where a node takes no image."""
+
 _CONTAINERD: Final = frozenset({"kind", "microk8s"})
 """Their tools hand an archive to `ctr image import`, and fail when it does."""
 
@@ -54,6 +57,8 @@ class LocalCluster:
     """As people call it: `kind cluster "dev"`."""
     commands: tuple[tuple[str, ...], ...]
     """Load the archive that stands for `ARCHIVE`, one after the other."""
+    failure: str = ""
+    """What they say of a failure that no exit code tells."""
     cleanup: tuple[tuple[str, ...], ...] = ()
     """To be run afterwards, whatever became of those."""
     install: str
@@ -102,6 +107,7 @@ def local_cluster(platform: Platform, system: str) -> LocalCluster | None:
         commands=tuple(_words(it, platform) for it in commands),
         cleanup=(_words(last, platform),) if last else (),
         install=install,
+        failure=_FAILURES.get(platform.kind, ""),
         adds_layers=platform.kind in _CONTAINERD,
         notes=tuple(_notes(platform, command)),
     )

@@ -73,7 +73,7 @@ def load_archive(
         write(archive)
         try:
             for command in local.loading(archive):
-                run(command, subject, stop=stop)
+                run(command, subject, stop=stop, failure=local.failure)
         finally:
             for command in local.cleaning(archive):
                 # What went wrong before is worth telling; what is left here goes with a restart.

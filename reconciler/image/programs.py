@@ -33,7 +33,14 @@ def found(program: str) -> str | None:
     return shutil.which(program)
 
 
-def run(command: Iterable[str], subject: str, *, stop: Event, folder: Path | None = None) -> str:
+def run(
+    command: Iterable[str],
+    subject: str,
+    *,
+    stop: Event,
+    folder: Path | None = None,
+    failure: str = "",
+) -> str:
     """Run a program to its end; returns what it printed.
 
     Args:
@@ -41,6 +48,7 @@ def run(command: Iterable[str], subject: str, *, stop: Event, folder: Path | Non
         subject: what for, in messages.
         stop: ends it.
         folder: where it runs.
+        failure: what it says of a failure for which it ends with 0 all the same.
 
     Raises:
         Invalid: it is not there, or failed.
@@ -55,6 +63,9 @@ def run(command: Iterable[str], subject: str, *, stop: Event, folder: Path | Non
         said = " ".join((done.stderr.strip() or done.stdout.strip()).split())
         cause = f"{name} ended with {done.returncode}: {said[-_LAST_WORDS:]}"
         raise Invalid(subject, cause)
+    for line in (done.stderr + done.stdout).splitlines() if failure else ():
+        if failure in line:
+            raise Invalid(subject, f"{name}: {' '.join(line.split())[:_LAST_WORDS]}")
     return done.stdout.strip()
 
 
