@@ -29,7 +29,7 @@ _TOOLS: Final = {
     # Its nodes and its engine share their images.
     "docker-desktop": ("docker load --input {archive}", "https://docs.docker.com/desktop"),
     "minikube": (
-        "minikube image load {archive} --profile {cluster}",
+        "minikube image load {archive} --profile {cluster} --alsologtostderr",
         "https://minikube.sigs.k8s.io",
     ),
 }
@@ -42,8 +42,11 @@ _IN_A_VM: Final = (
 )
 """MicroK8s where it is no Linux: its program hands words on to a virtual machine, but no files."""
 
-_FAILURES: Final = {"k3d": "failed to import images in node"}
-"""What a tool says that ends with 0 even then: k3d 5, where a node takes no image."""
+_FAILURES: Final = {
+    "k3d": "failed to import images in node",
+    "minikube": "Failed to load cached images",
+}
+"""What a tool says that ends with 0 even where a node takes no image; minikube only to its log."""
 
 _CONTAINERD: Final = frozenset({"kind", "microk8s"})
 """Their tools hand an archive to `ctr image import`, and fail when it does."""

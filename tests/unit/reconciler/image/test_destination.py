@@ -15,7 +15,7 @@ from jac_converge.reconciler.platforms import UNKNOWN, Platform
         ("k3d", "dev", "k3d image import FILE --cluster dev"),
         ("microk8s", "microk8s", "microk8s ctr image import FILE"),
         ("docker-desktop", "docker-desktop", "docker load --input FILE"),
-        ("minikube", "shop", "minikube image load FILE --profile shop"),
+        ("minikube", "shop", "minikube image load FILE --profile shop --alsologtostderr"),
     ],
 )
 def test_cluster_of_this_machine_has_a_command(kind: str, cluster: str, command: str) -> None:

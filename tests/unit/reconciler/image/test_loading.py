@@ -1,6 +1,7 @@
 """An archive gets into a cluster by the cluster's tools, and nothing is left behind of it."""
 
 import os
+import re
 import sys
 from pathlib import Path
 from threading import Event
@@ -73,17 +74,23 @@ def test_archive_that_is_not_taken_is_removed_all_the_same(machine: Path, tmp_pa
     assert [] == list((machine / "tmp").iterdir())
 
 
-def test_node_that_takes_no_image_is_told(machine: Path) -> None:
-    """k3d tells of it, and of its success afterwards, and ends with 0."""
-    said = "[0003] failed to import images in node 'k3d-dev-server-0': no space"
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("k3d", "[0003] failed to import images in node 'k3d-dev-server-0': no space"),
+        ("minikube", 'W0810 cache_images.go:253] Failed to load cached images for "dev": no space'),
+    ],
+)
+def test_node_that_takes_no_image_is_told(machine: Path, kind: str, said: str) -> None:
+    """These tools log it, tell of their success afterwards, and end with 0."""
     text = (
         f"#!{sys.executable}\nimport sys\nprint({said!r}, file=sys.stderr)\nprint('Successfully')"
     )
-    install(machine.parent, "k3d", text)
-    k3d = local_cluster(Platform(kind="k3d", cluster="dev"), "linux")
-    assert k3d
-    with pytest.raises(Invalid, match=r"k3d: .* in node 'k3d-dev-server-0': no space"):
-        load_archive(k3d, "shop:1", lambda out: _write(out, "one"), stop=Event())
+    install(machine.parent, kind, text)
+    local = local_cluster(Platform(kind=kind, cluster="dev"), "linux")
+    assert local
+    with pytest.raises(Invalid, match=re.escape(f"{kind}: {said}")):
+        load_archive(local, "shop:1", lambda out: _write(out, "one"), stop=Event())
 
 
 def _write(out: Path, text: str) -> None:
