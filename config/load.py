@@ -73,6 +73,8 @@ class App:
     """What the files of `[converge.kubernetes] extra` say; not read to serve."""
     code: bytes = b""
     """The app's own files, as a tar that was gzipped, where they are not in the image."""
+    user: int | None = None
+    """Number of the user, and of its group, in an image that was built here; None: who knows."""
     configured: bool = True
     """False when no file has `[converge]`, or a table that stands in for it: pruning on the
     strength of a jac.toml that was emptied or lost would delete what nobody asked to delete."""

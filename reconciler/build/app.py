@@ -158,7 +158,7 @@ def _deployment(app: App, annotations: Mapping[str, str]) -> Object:
         app,
         "app",
         [described],
-        user={},
+        user=_user(app),
         volumes=[*(scratch(name, "1Gi") for name in folders.values()), *code_volumes(app)],
         annotations=annotations,
         grace_seconds=kubernetes.pre_stop_seconds
@@ -227,6 +227,14 @@ def _shelf_folder(app: App) -> dict[str, str]:
         message = 'needs a folder of its own in a pod, such as "data/shelf.db"'
         raise ConfigError(app.problem("converge.database.shelf_db_path", message))
     return {folder: "shelf"}
+
+
+def _user(app: App) -> dict[str, int]:
+    """Who runs in an image that was built here.
+
+    Of a user that stands in an image, the kubelet takes the number alone: its group is root then.
+    """
+    return {} if app.user is None else {"runAsUser": app.user, "runAsGroup": app.user}
 
 
 def _spread(app: App) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from jac_converge.reconciler.image.programs import finished
 if TYPE_CHECKING:
     import subprocess
 
-__all__ = ["APP_FOLDER", "FORM", "Recipe", "build_app", "build_image"]
+__all__ = ["APP_FOLDER", "FORM", "USER", "Recipe", "build_app", "build_image"]
 
 APP_FOLDER: Final = "/app"
 
@@ -39,7 +39,10 @@ _PREFIX: Final = "/opt/jac"
 _CACHES: Final = f"{_PREFIX}/cache"
 """What jaclang compiles of itself is there, so that no pod does."""
 
-_USER: Final = (10001, 10001)
+USER: Final = 10001
+"""Number of who runs in a pod, and of its group."""
+
+_OWNER: Final = (USER, USER)
 
 FORM: Final = "3"
 """Goes into every key: what an older version made in another way is not taken."""
@@ -98,7 +101,7 @@ def build_image(
             "PYTHONUNBUFFERED": "1",
             "XDG_CACHE_HOME": _CACHES,
         },
-        user=":".join(map(str, _USER)),
+        user=f"{USER}:{USER}",
         folder=APP_FOLDER,
         port=recipe.port,
     )
@@ -184,7 +187,7 @@ class _Maker:
     def _write(self, key: str, folder: Path, prefix: str, folders: Iterable[str] = ()) -> Layer:
         """Make a layer of a folder, and note it under a key."""
         with self._blobs.writing() as (out, rename):
-            layer = write_layer(entries_of(folder, prefix), out, owner=_USER, folders=folders)
+            layer = write_layer(entries_of(folder, prefix), out, owner=_OWNER, folders=folders)
             rename(layer.digest)
         self._blobs.note(key, json.dumps(asdict(layer)))
         return layer

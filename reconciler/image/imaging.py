@@ -18,6 +18,7 @@ from jac_converge.config.load import App, ConfigError, Problem
 from jac_converge.reconciler.build import check
 from jac_converge.reconciler.build.code import MOST
 from jac_converge.reconciler.image.blobs import Blobs, cache_folder
+from jac_converge.reconciler.image.builder import USER
 from jac_converge.reconciler.image.destination import (
     LocalCluster,
     content_tag,
@@ -112,6 +113,7 @@ class Imaging:
             del self._to_bring[next(iter(self._to_bring))]
         return replace(
             _with_image(app, done.reference),
+            user=USER if build.builder == "builtin" else None,
             files=(*app.files, *_watched(app.root, sources.values())),
             notes=(
                 *app.notes,
@@ -132,7 +134,7 @@ class Imaging:
         if len(code) > MOST:
             message = (
                 f"{len(code) / 1e6:.1f} MB of files are too much for ConfigMaps ({MOST / 1e6:.1f} "
-                "MB); name a registry here as repository, or leave files out of the folder"
+                "MB); name a registry here as repository, or what pods do not need as exclude"
             )
             raise ConfigError(app.problem("converge.kubernetes.image_build.runtime", message))
         note = (

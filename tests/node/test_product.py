@@ -57,7 +57,8 @@ def test_pods_run_unprivileged_from_an_image_that_was_loaded(todo: Todo) -> None
         status for pod in todo.pods().values() for status in pod["status"]["containerStatuses"]
     ]
     assert [0, 0] == [status["restartCount"] for status in statuses]
-    assert {10001} == {status["user"]["linux"]["uid"] for status in statuses}
+    users = [status["user"]["linux"] for status in statuses]
+    assert {(10001, 10001)} == {(user["uid"], user["gid"]) for user in users}
 
 
 def test_app_is_reached_on_a_port_of_this_machine(todo: Todo) -> None:

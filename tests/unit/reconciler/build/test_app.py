@@ -269,6 +269,14 @@ def test_shelf_has_no_folder_when_there_is_a_mongodb(database: dict[str, str]) -
     assert ["tmp"] == [mount["name"] for mount in mounts]
 
 
+def test_pod_of_an_image_that_was_built_here_has_a_group_of_its_own() -> None:
+    """The kubelet takes the number of an image's user alone, and runs it in the group of root."""
+    context = template_of(replace(app_with(), user=10001))["spec"]["securityContext"]
+    assert (10001, 10001) == (context["runAsUser"], context["runAsGroup"])
+    given = template_of(app_with())["spec"]["securityContext"]
+    assert {"runAsNonRoot", "seccompProfile"} == given.keys()
+
+
 def test_container_asks_for_nothing_when_nothing_is_set() -> None:
     """Unset requests and limits are left out: the server would not store empty ones."""
     assert "resources" not in template_of(APPS["shelf"])["spec"]["containers"][0]
