@@ -124,6 +124,14 @@ def mongo_server() -> Iterator["MongoServer"]:
 
 
 @pytest.fixture
+def new_registry() -> Callable[..., "RegistryServer"]:
+    """Give what describes a registry; arguments as of `RegistryServer`."""
+    from tests.servers.registry import RegistryServer
+
+    return lambda **more: _have(lambda: RegistryServer(**more))
+
+
+@pytest.fixture
 def registry_server() -> Iterator["RegistryServer"]:
     """Give an empty registry of images to one test alone (it starts in milliseconds)."""
     from tests.servers.registry import RegistryServer

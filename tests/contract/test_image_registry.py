@@ -5,7 +5,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
 
@@ -24,6 +24,8 @@ from tests.servers.certificates import Authority
 from tests.servers.process import free_port
 from tests.servers.registry import RegistryServer
 from tests.servers.token_server import TokenServer
+
+type NewRegistry = Callable[..., RegistryServer]
 
 HTPASSWD = "shop:$2b$04$abcdefghijklmnopqrstuu/LVz6MZlItEy42I2juLihZ66HnQx/cy\n"
 """As `htpasswd -B` writes the password "open sesame"."""
@@ -144,11 +146,11 @@ def test_missing_manifest_names_what_was_asked(registry_server: RegistryServer) 
 
 
 @pytest.fixture
-def closed_registry(tmp_path: Path) -> Iterator[RegistryServer]:
+def closed_registry(new_registry: NewRegistry, tmp_path: Path) -> Iterator[RegistryServer]:
     """Give a registry that knows one user."""
     (tmp_path / "htpasswd").write_text(HTPASSWD)
     auth = {"htpasswd": {"realm": "test", "path": str(tmp_path / "htpasswd")}}
-    with RegistryServer(auth=auth) as server:
+    with new_registry(auth=auth) as server:
         yield server
 
 
@@ -196,9 +198,11 @@ def token_server(tmp_path: Path) -> Iterator[TokenServer]:
 
 
 @pytest.fixture
-def bearer_registry(token_server: TokenServer) -> Iterator[RegistryServer]:
+def bearer_registry(
+    new_registry: NewRegistry, token_server: TokenServer
+) -> Iterator[RegistryServer]:
     """Give a registry that takes tokens alone."""
-    with RegistryServer(auth=token_server.configuration) as server:
+    with new_registry(auth=token_server.configuration) as server:
         yield server
 
 
@@ -284,12 +288,12 @@ def test_helper_that_is_missing_or_fails_is_told(
 
 
 def test_certificate_of_a_private_authority_is_trusted_by_its_file(
-    blobs: Blobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    new_registry: NewRegistry, blobs: Blobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And only so; else the error names the variable that helps."""
     authority = Authority(tmp_path)
     image = image_of(blobs, b"hello")
-    with RegistryServer(authority=authority) as server:
+    with new_registry(authority=authority) as server:
         with pytest.raises(Refused, match=r"its certificate is not trusted: .*SSL_CERT_FILE"):
             registry_of(server).find("1")
         monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
