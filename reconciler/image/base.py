@@ -82,21 +82,14 @@ def base_from_registry(
     """
     name = f"base-{reference}-{platform}".replace("/", "-").replace(":", "-")
     notes: tuple[str, ...] = ()
-    if known := reference.digest or _noted(name, blobs, within=_LOOKED_UP_FOR):
-        digest = known
-    else:
-        try:
-            found = registry.find(reference.version)
-        except Transient as error:
-            known = _noted(name, blobs)
-            if known is None:
-                raise
-            digest, notes = known, (f"{error}; the base image is that of the last time",)
-        else:
-            if found is None:
-                advice = "check [converge.kubernetes.image_build] base"
-                raise Missing(f"base image {reference} lookup", "there is none", advice)
-            digest = found.digest
+    known = reference.digest or _noted(name, blobs, within=_LOOKED_UP_FOR)
+    try:
+        digest = known or _found(reference, registry)
+    except Transient as error:
+        known = _noted(name, blobs)
+        if known is None:
+            raise
+        digest, notes = known, (f"{error}; the base image is that of the last time",)
     image = _image(reference, digest, platform, blobs, registry)
     if not known:
         # Only now: what is no image would be taken for one for a day.
@@ -110,6 +103,14 @@ def base_from_registry(
         return _download(descriptor.digest, blobs, registry, subject)
 
     return Base(image=image, layer=layer, origin=reference, notes=notes)
+
+
+def _found(reference: Reference, registry: Registry) -> str:
+    found = registry.find(reference.version)
+    if found is None:
+        advice = "check [converge.kubernetes.image_build] base"
+        raise Missing(f"base image {reference} lookup", "there is none", advice)
+    return found.digest
 
 
 def _noted(name: str, blobs: Blobs, *, within: float | None = None) -> str | None:

@@ -13,10 +13,12 @@ from http import HTTPStatus
 from pathlib import Path
 from threading import Event
 from typing import Any, Final
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import unquote, urlencode, urljoin, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-from urllib3 import BaseHTTPResponse, PoolManager, Retry, Timeout
+from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Retry, Timeout
 from urllib3.exceptions import HTTPError, LocationParseError
+from urllib3.util import make_headers, parse_url
 
 from jac_converge.reconciler.errors import Invalid
 from jac_converge.reconciler.image.authorization import Authorization
@@ -91,10 +93,10 @@ class Registry:
         self.reference = reference
         self._stop = stop
         self._patience = _FIRST_PATIENCE
-        self._pool = PoolManager(timeout=_TIMEOUT, retries=False)
         parts = urlsplit(f"//{reference.server}")
-        loopback = parts.hostname in _LOOPBACK and parts.port != _TLS
-        scheme = "http" if plain_http or loopback else "https"
+        near = parts.hostname in _LOOPBACK
+        scheme = "http" if plain_http or (near and parts.port != _TLS) else "https"
+        self._pool = _pool("" if near else _proxy_to(scheme, reference.server))
         self._url = f"{scheme}://{reference.server}/v2/{reference.repository}/"
         self._authorization = Authorization(self._pool, reference, login, looked_in)
 
@@ -304,6 +306,22 @@ class Registry:
 
 
 _ACCEPT = {"Accept": ", ".join((*MANIFESTS, *INDEXES))}
+
+
+def _proxy_to(scheme: str, server: str) -> str:
+    """The proxy that this machine has for a server, as pip finds it; empty: none that we speak."""
+    proxies = {} if proxy_bypass(server) else getproxies()
+    proxy = proxies.get(scheme) or proxies.get("all", "")
+    return proxy if proxy.startswith(("http://", "https://")) or "://" not in proxy else ""
+
+
+def _pool(proxy: str) -> PoolManager:
+    if not proxy:
+        return PoolManager(timeout=_TIMEOUT, retries=False)
+    url = parse_url(proxy if "://" in proxy else f"http://{proxy}")
+    headers = make_headers(proxy_basic_auth=unquote(url.auth)) if url.auth else None
+    place = url._replace(auth=None).url
+    return ProxyManager(place, proxy_headers=headers, timeout=_TIMEOUT, retries=False)
 
 
 def _pieces(answer: BaseHTTPResponse, subject: str) -> Iterator[bytes]:

@@ -13,7 +13,7 @@ from threading import Event, Thread
 
 import pytest
 
-from jac_converge.reconciler.errors import Invalid
+from jac_converge.reconciler.errors import Invalid, Unreachable
 from jac_converge.reconciler.image.base import base_from_registry
 from jac_converge.reconciler.image.blobs import Blobs
 from jac_converge.reconciler.image.manifest import INDEXES, MANIFESTS, descriptor_of
@@ -26,12 +26,15 @@ PAGE: Answer = (200, {"Content-Type": "text/html"}, b"<html>please log in</html>
 
 
 @contextmanager
-def answering(answers: Mapping[str, Answer], *, breaks: bool = False) -> Iterator[str]:
+def answering(
+    answers: Mapping[str, Answer], *, breaks: bool = False, logins: list[str] | None = None
+) -> Iterator[str]:
     """Serve answers by what is in the path; yields host and port.
 
     Args:
         answers: part of a path -> what is said to it.
         breaks: break off in the middle of each blob, the first time.
+        logins: gets what each request says to a proxy of who it is.
     """
     asked: list[str] = []
 
@@ -43,6 +46,8 @@ def answering(answers: Mapping[str, Answer], *, breaks: bool = False) -> Iterato
             found = (answer for part, answer in answers.items() if part in self.path)
             status, headers, body = next(found, (404, {}, b""))
             asked.append(self.path)
+            if logins is not None:
+                logins.append(self.headers.get("Proxy-Authorization", ""))
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value.replace("HOST", f"127.0.0.1:{server.server_port}"))
@@ -136,6 +141,25 @@ def test_download_that_breaks_off_is_begun_anew(tmp_path: Path) -> None:
         blobs = Blobs(tmp_path)
         base = base_from_registry(reference, "linux/amd64", blobs, registry, tell=print)
         assert b"hello" == base.layer(layer).read_bytes()
+
+
+@pytest.mark.parametrize("excepted", [False, True])
+def test_proxy_of_this_machine_is_used(monkeypatch: pytest.MonkeyPatch, *, excepted: bool) -> None:
+    """With its own login, and not for what `no_proxy` names."""
+    stop, logins = Event(), list[str]()
+    stop.set()
+    name = Reference.parse("registry.example/python:3")
+    found = {"http://registry.example/v2/python/manifests/3": as_json(IMAGE)}
+    with answering(found, logins=logins) as host:
+        monkeypatch.setenv("http_proxy", f"http://ann:s%40crt@{host}")
+        monkeypatch.setenv("no_proxy", "registry.example" if excepted else "")
+        registry = Registry(name, login=None, plain_http=True, stop=stop)
+        if excepted:
+            with pytest.raises(Unreachable):
+                registry.find("3")
+        else:
+            assert registry.find("3")
+    assert (set() if excepted else {"Basic YW5uOnNAY3J0"}) == set(logins)
 
 
 @pytest.mark.parametrize("answer", [PAGE, as_json([]), as_json({"expires_in": 3})])
