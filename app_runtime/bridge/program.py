@@ -42,6 +42,7 @@ from jac_converge.app_runtime.stores import (
     DocumentStore,
     TooLarge,
     Unavailable,
+    Unreadable,
     UnknownOutcome,
     WriteBatch,
 )
@@ -165,7 +166,7 @@ class Run:
                 raise
         except UnknownOutcome:
             raise
-        except (Conflict, TooLarge, Unavailable) as error:
+        except (Conflict, TooLarge, Unavailable, Unreadable) as error:
             if not self.committed:
                 raise
             # Part of the call is stored, so neither "try again" nor "nothing was stored" is true.
