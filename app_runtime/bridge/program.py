@@ -42,8 +42,8 @@ from jac_converge.app_runtime.stores import (
     DocumentStore,
     TooLarge,
     Unavailable,
-    Unreadable,
     UnknownOutcome,
+    Unreadable,
     WriteBatch,
 )
 

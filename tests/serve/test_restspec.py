@@ -53,10 +53,46 @@ def test_query_may_be_left_out(api: JacServer) -> None:
     )
 
 
+def test_limits_of_a_field_count(api: JacServer) -> None:
+    """What `Annotated` says is checked and described, wherever the field is."""
+    assert [[10, "ab", [0, 1]]] == api.get("/limited?many=10&word=ab&marks=0&marks=1").reports
+    for answer, place in [
+        (api.call("/walker/limited", word="four"), ["body", "word"]),
+        (api.call("/function/limited_too", share=0), ["body", "share"]),
+    ]:
+        assert (422, place) == (answer.status, answer.body["error"]["details"][0]["loc"])
+    assert "0.5" == api.call("/function/limited_too", share=0.5).result
+    (node,) = api.call("/walker/keep_note", text="by its id").reports
+    assert "by its id" == api.call("/function/limited_too", share=1, at=node).result
+    described = api.get("/openapi.json").body
+    many = described["paths"]["/limited"]["get"]["parameters"][0]
+    assert ("many", "How many.") == (many["name"], many["description"])
+    assert (1, 10) == (many["schema"]["minimum"], many["schema"]["maximum"])
+    body = described["components"]["schemas"]["limited_body"]["properties"]
+    assert {"maximum": 10, "minimum": 1, "description": "How many."}.items() <= body["many"].items()
+    signature = api.get("/function/limited_too").body["data"]["signature"]
+    assert "float" == signature["parameters"]["share"]["type"]
+
+
+def test_number_of_a_choice_is_read_as_one(api: JacServer) -> None:
+    """A query is text, and so is a key of a dict; the answer comes back as it was sent."""
+    answer = api.get("/sizes/2?more=1&more=2&other=1&factor=10")
+    assert [["LARGE", ["SMALL", "LARGE"], "Size.SMALL", 10]] == answer.reports
+    (kept,) = api.get("/sizes/1").reports
+    assert ["SMALL", [], "None", 1] == kept
+    counted = api.call("/function/by_size", counts={"2": 5}).result
+    assert {"1": 1, "2": 6} == counted
+    assert {"1": 2, "2": 7} == api.call("/function/by_size", counts=counted).result
+
+
 @pytest.mark.parametrize(
     ("path", "place"),
     [
         ("/users/ann/orders?limit=many", ["query", "limit"]),
+        ("/sizes/3", ["path", "size"]),
+        ("/limited?many=11", ["query", "many"]),
+        ("/limited?marks=1&marks=-1", ["query", "marks", 1]),
+        ("/sizes/1?more=1&more=LARGE", ["query", "more", 1]),
         ("/users/ann/orders?near=%7B", ["query", "near"]),
         ("/users/ann/orders?near=%7B%22x%22:%22a%22%7D", ["query", "near", "x"]),
         ("/users/ann/orders?level=9", ["query", "level"]),
