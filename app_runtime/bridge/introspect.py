@@ -28,8 +28,11 @@ from starlette.datastructures import UploadFile
 
 from jac_converge.app_runtime.bridge.access import AccessTable, access_table
 from jac_converge.app_runtime.bridge.annotations import bare, hints_of, wire_type
+from jac_converge.app_runtime.bridge.mistakes import Mistakes
 from jac_converge.app_runtime.bridge.restspecs import BadDeclaration, RestSpec, restspec_of
 from jac_converge.app_runtime.bridge.schedules import Schedule, schedule_of
+from jac_converge.app_runtime.bridge.storable import unstorable
+from jac_converge.app_runtime.bridge.twins import given_twice
 from jac_converge.roles import ATTRIBUTE
 
 __all__ = [
@@ -164,31 +167,42 @@ def find(
         called: by its client side, from modules that it need not import.
 
     Raises:
-        BadDeclaration: it asks for what cannot be served.
+        BadDeclaration: it asks for what cannot be served; a line for each of it.
     """
     tables: dict[str, AccessTable] = {}
-    walkers, functions, jobs = {}, {}, {}
+    walkers: dict[str, WalkerSpec] = {}
+    functions: dict[str, FunctionSpec] = {}
+    jobs: dict[str, JobSpec] = {}
+    middleware: dict[str, WalkerSpec] = {}
+    mistakes = Mistakes()
     for name, member in {**(called or {}), **dict(inspect.getmembers(module))}.items():
         file = None if name.startswith("_") else _jac_file(member, project)
         if file is None:
             continue
-        if hasattr(member, "schedule_spec"):
-            if (schedule := schedule_of(name, member)) is not None:
-                jobs[name] = _job(name, member, schedule)
-            continue
-        table = tables.get(file) or tables.setdefault(file, access_table(Path(file)))
-        if inspect.isclass(member) and issubclass(member, WalkerArchetype):
-            walkers[name] = _walker(name, member, public=member.__name__ in table.walkers)
-        elif inspect.isfunction(member) and _fits_a_body(name, member):
-            public = member.__name__ in table.functions
-            functions[name] = _function(name, member, public=public)
+        with mistakes.noted():
+            if hasattr(member, "schedule_spec"):
+                if (schedule := schedule_of(name, member)) is not None:
+                    jobs[name] = _job(name, member, schedule)
+                continue
+            table = tables.get(file) or tables.setdefault(file, access_table(Path(file)))
+            if inspect.isclass(member) and issubclass(member, WalkerArchetype):
+                walkers[name] = _walker(name, member, public=member.__name__ in table.walkers)
+            elif inspect.isfunction(member) and _fits_a_body(name, member):
+                public = member.__name__ in table.functions
+                functions[name] = _function(name, member, public=public)
+    with mistakes.noted():
+        middleware = _middleware(module, project)
     archetypes = tuple(_subclasses(Archetype, project))
+    mistakes.add(unstorable(archetypes))
+    files = (_jac_file(member, project) for member in (*archetypes, *vars(module).values()))
+    mistakes.add(given_twice({file for file in files if file is not None}))
+    mistakes.tell()
     return Callables(
         walkers=walkers,
         functions=functions,
         jobs=jobs,
         archetypes=archetypes,
-        middleware=_middleware(module, project),
+        middleware=middleware,
         definitions=_definitions(project),
     )
 
