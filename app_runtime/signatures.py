@@ -6,14 +6,16 @@ with pydantic (`copy`, `json`, `_x`, `model_y`). It changes with what OpenAPI sa
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 from pydantic.errors import PydanticUserError
 from pydantic_core import to_jsonable_python
 
 from jac_converge.app_runtime.bodies import fields_in
+from jac_converge.app_runtime.bridge.annotations import bare
 from jac_converge.app_runtime.bridge.introspect import FieldSpec, FunctionSpec, WalkerSpec
+from jac_converge.app_runtime.choices import chosen_by_text
 
 __all__ = ["SPAWN_NODE", "Failure", "Signature", "signature_of"]
 
@@ -67,8 +69,14 @@ class Signature:
         return next(own for own, named in self.names.items() if named == name)
 
     def annotation(self, name: str) -> Any:
-        """Return the type of a field, as far as pydantic knows it."""
-        return self.body.model_fields[self.own(name)].annotation
+        """Return the type of a field and its limits, as far as pydantic knows them."""
+        known = self.body.model_fields[self.own(name)]
+        limits: Any = tuple(known.metadata)
+        return Annotated[known.annotation, *limits] if limits else known.annotation
+
+    def description(self, name: str) -> str | None:
+        """Return what a field says of itself."""
+        return self.body.model_fields[self.own(name)].description
 
     def fields(self, raw: bytes) -> dict[str, Any]:
         """Build the values of a call from a body that has been validated before."""
@@ -146,11 +154,12 @@ def _known(annotation: Any) -> Any:
         TypeAdapter(annotation, config=_config_for(annotation)).json_schema()
     except (PydanticUserError, NameError, TypeError, ValueError):
         return Any
-    return annotation
+    return chosen_by_text(annotation)
 
 
 def _config_for(annotation: Any) -> ConfigDict | None:
     """Return the configuration an adapter may have: none where the type brings its own."""
+    annotation = bare(annotation)
     own: Callable[..., Any] | None = getattr(annotation, "__dataclass_fields__", None)
     is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
     return None if own is not None or is_model else ConfigDict(arbitrary_types_allowed=False)

@@ -31,7 +31,6 @@ from jac_converge.app_runtime.bridge.introspect import Callables, FunctionSpec, 
 from jac_converge.app_runtime.bridge.loading import AppBroken, import_app
 from jac_converge.app_runtime.bridge.memory import RequestMemory
 from jac_converge.app_runtime.bridge.restspecs import BadDeclaration
-from jac_converge.app_runtime.bridge.storable import unstorable
 from jac_converge.app_runtime.bridge.streaming import Stream, generator_in
 from jac_converge.app_runtime.bridge.too_late import TooLate
 from jac_converge.app_runtime.bridge.wire import CannotSend, to_text, to_wire
@@ -43,6 +42,7 @@ from jac_converge.app_runtime.stores import (
     TooLarge,
     Unavailable,
     UnknownOutcome,
+    Unreadable,
     WriteBatch,
 )
 
@@ -165,7 +165,7 @@ class Run:
                 raise
         except UnknownOutcome:
             raise
-        except (Conflict, TooLarge, Unavailable) as error:
+        except (Conflict, TooLarge, Unavailable, Unreadable) as error:
             if not self.committed:
                 raise
             # Part of the call is stored, so neither "try again" nor "nothing was stored" is true.
@@ -306,9 +306,8 @@ class Program:
         try:
             callables: Callables = find(module, file.parent, called=called)
         except BadDeclaration as error:
-            raise AppBroken(f"{file}: {error}") from error
-        if wrong := unstorable(callables.archetypes):
-            raise AppBroken("\n".join(f"{file}: {line}" for line in wrong))
+            lines = (f"{file}: {line}" for line in str(error).splitlines())
+            raise AppBroken("\n".join(lines)) from error
         self.walkers = callables.walkers
         self.functions = callables.functions
         self.middleware = callables.middleware

@@ -5,6 +5,7 @@ edges are not followed. It changes with that contract.
 """
 
 import base64
+import reprlib
 from collections import deque
 from collections.abc import Callable, ItemsView, KeysView, Mapping, ValuesView
 from dataclasses import fields, is_dataclass
@@ -70,7 +71,10 @@ def to_wire(value: Any, _inside: tuple[int, ...] = ()) -> Any:
         raise _TooDeep(f"a value that is more than {DEEPEST} levels deep cannot be sent")
     inside = (*_inside, id(value))
     if isinstance(value, Mapping):
-        return {_key(key): to_wire(item, inside) for key, item in value.items()}
+        sent = {_key(key): to_wire(item, inside) for key, item in value.items()}
+        if len(sent) < len(value):
+            raise _two_keys(value)
+        return sent
     if isinstance(value, _LISTS):
         return [to_wire(item, inside) for item in value]
     if isinstance(value, set | frozenset):
@@ -143,6 +147,17 @@ _NUMBERS: tuple[tuple[type, Callable[[Any], Any]], ...] = (
 def _key(key: Any) -> str:
     scalar = to_wire(key)
     return scalar if isinstance(scalar, str) else str(scalar)
+
+
+def _two_keys(value: Mapping[Any, Any]) -> CannotSend:
+    """Name two keys that JSON cannot tell apart: one of their values would be lost."""
+    first: dict[str, Any] = {}
+    for key in value:
+        other = first.setdefault(_key(key), key)
+        if other is not key:
+            break
+    keys = f"{reprlib.repr(other)} and {reprlib.repr(key)}"
+    return CannotSend(f"a dict with the keys {keys} cannot be sent: both are the same text")
 
 
 def _scalar(value: Any) -> Any:
