@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 import tomllib
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distributions, requires
 from itertools import zip_longest
 from pathlib import Path
+from threading import Event
 from typing import Any, Final
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -26,6 +26,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from jac_converge.config.load import ConfigError, Problem
 from jac_converge.reconciler.errors import Invalid
+from jac_converge.reconciler.image.programs import finished
 
 __all__ = ["Lock", "install", "lock_of"]
 
@@ -190,7 +191,7 @@ def _specifier(version: str) -> str:
     return f"=={version}" if version[0].isdigit() else version
 
 
-def install(lock: Lock, *, python: str, platform: str, target: Path) -> None:
+def install(lock: Lock, *, python: str, platform: str, target: Path, stop: Event) -> None:
     """Unpack everything into a folder.
 
     Args:
@@ -198,9 +199,11 @@ def install(lock: Lock, *, python: str, platform: str, target: Path) -> None:
         python: `3.12`.
         platform: `linux/amd64`.
         target: the folder, new.
+        stop: ends it.
 
     Raises:
         Invalid: pip is missing, or fails; a lock with hashes leaves something out.
+        Interrupted: we were told to end meanwhile.
     """
     if not (lock.requirements or lock.hashed):
         return
@@ -216,9 +219,7 @@ def install(lock: Lock, *, python: str, platform: str, target: Path) -> None:
             *(("--require-hashes",) if lock.hashed else ("--constraint", str(pins))),
         ]
         environ = os.environ | {"PIP_REQUIRE_VIRTUALENV": "0", "PIP_USER": "0"}
-        done = subprocess.run(  # noqa: S603 - our own pip
-            command, capture_output=True, text=True, check=False, env=environ
-        )
+        done = finished(command, "image build: pip install", stop=stop, environ=environ)
     if done.returncode:
         _complain(done.stderr or done.stdout, lock, python, platform)
     _check_complete(lock, target)
