@@ -45,8 +45,8 @@ def cpu_seconds(pid: int) -> float:
     """Processor time that a process used so far.
 
     By the scheduler's own clock. That of /proc/PID/stat asks who runs when it ticks, and so gives a
-    whole tick to what wakes up by timers, as the ticks do, and works for a part of one. What threads
-    used that have ended meanwhile is not in it.
+    whole tick to what wakes up by timers, as the ticks do, and works for a part of one. What
+    threads used that have ended is not in it.
     """
     threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
     return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
