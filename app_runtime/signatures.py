@@ -21,6 +21,8 @@ __all__ = ["SPAWN_NODE", "Failure", "Signature", "signature_of"]
 
 SPAWN_NODE = "_jac_spawn_node"
 _RESPONSE: Any = Literal["response"]
+_NO_NODE = [None]
+"""What /docs fills in: its own example is a text, and no node has such an id."""
 _PLAIN = (None, Any, str, int, float, bool)
 _CONFIG = ConfigDict(
     extra="forbid",
@@ -98,7 +100,8 @@ def signature_of(spec: WalkerSpec | FunctionSpec) -> Signature:
     }
     if is_walker:
         text = "Id of the node to start at; the caller's root when not given."
-        fields["spawn_node"] = (str | None, Field(default=None, alias=SPAWN_NODE, description=text))
+        start = Field(default=None, alias=SPAWN_NODE, description=text, examples=_NO_NODE)
+        fields["spawn_node"] = (str | None, start)
     body = create_model(f"{spec.name}_body", __config__=_CONFIG, **fields)
     result = Any if isinstance(spec, WalkerSpec) else _known(spec.returns)
     data = create_model(
@@ -124,6 +127,8 @@ def _field(field: FieldSpec, *, is_node: bool) -> tuple[Any, Any]:
     options: dict[str, Any] = {"alias": field.name}
     if is_node:
         options["description"] = "A node, by its id."
+        if field.default is None:
+            options["examples"] = _NO_NODE
     if field.factory is not None:
         options["default_factory"] = field.factory
         options["json_schema_extra"] = _steady(field)
