@@ -15,6 +15,7 @@ from pydantic_core import to_jsonable_python
 from jac_converge.app_runtime.bodies import fields_in
 from jac_converge.app_runtime.bridge.annotations import bare
 from jac_converge.app_runtime.bridge.introspect import FieldSpec, FunctionSpec, WalkerSpec
+from jac_converge.app_runtime.bridge.values import is_typed_dict
 from jac_converge.app_runtime.choices import chosen_by_text
 
 __all__ = ["SPAWN_NODE", "Failure", "Signature", "signature_of"]
@@ -167,4 +168,6 @@ def _config_for(annotation: Any) -> ConfigDict | None:
     annotation = bare(annotation)
     own: Callable[..., Any] | None = getattr(annotation, "__dataclass_fields__", None)
     is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
-    return None if own is not None or is_model else ConfigDict(arbitrary_types_allowed=False)
+    if own is not None or is_model or is_typed_dict(annotation):
+        return None
+    return ConfigDict(arbitrary_types_allowed=False)

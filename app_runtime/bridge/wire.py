@@ -5,6 +5,7 @@ edges are not followed. It changes with that contract.
 """
 
 import base64
+import re
 import reprlib
 from collections import deque
 from collections.abc import Callable, ItemsView, KeysView, Mapping, ValuesView
@@ -138,6 +139,8 @@ _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 _KINDS = ((NodeArchetype, "node"), (EdgeArchetype, "edge"), (WalkerArchetype, "walker"))
+_TEXTS = frozenset({"ipaddress", "pydantic.networks", "pydantic.types", "zoneinfo"})
+"""Modules of classes that pydantic takes as a text; `str` is that text, or hides a secret."""
 _LISTS = (list, tuple, range, deque, KeysView, ValuesView, ItemsView)
 _NUMBERS: tuple[tuple[type, Callable[[Any], Any]], ...] = (
     (str, str), (Integral, int), (Real, float), (Number, str)
@@ -160,6 +163,11 @@ def _two_keys(value: Mapping[Any, Any]) -> CannotSend:
     return CannotSend(f"a dict with the keys {keys} cannot be sent: both are the same text")
 
 
+@cache
+def _is_text(cls: type) -> bool:
+    return any(base.__module__ in _TEXTS for base in cls.__mro__)
+
+
 def _scalar(value: Any) -> Any:
     if isinstance(value, date | time):
         return value.isoformat()
@@ -169,8 +177,10 @@ def _scalar(value: Any) -> Any:
         return base64.b64encode(value).decode()
     if isinstance(value, UploadFile):
         return {"filename": value.filename, "content_type": value.content_type, "size": value.size}
-    if isinstance(value, UUID | Decimal | PurePath):
+    if isinstance(value, UUID | Decimal | PurePath) or _is_text(type(value)):
         return str(value)
+    if isinstance(value, re.Pattern):
+        return to_wire(value.pattern)
     for base, plain in _NUMBERS:
         if isinstance(value, base):
             return plain(value)
