@@ -164,11 +164,12 @@ def _two_keys(value: Mapping[Any, Any]) -> CannotSend:
 
 
 @cache
-def _is_text(cls: type) -> bool:
+def _is_text(cls: Any) -> bool:
     return any(base.__module__ in _TEXTS for base in cls.__mro__)
 
 
 def _scalar(value: Any) -> Any:
+    cls: Any = type(value)
     if isinstance(value, date | time):
         return value.isoformat()
     if isinstance(value, timedelta):
@@ -177,12 +178,11 @@ def _scalar(value: Any) -> Any:
         return base64.b64encode(value).decode()
     if isinstance(value, UploadFile):
         return {"filename": value.filename, "content_type": value.content_type, "size": value.size}
-    if isinstance(value, UUID | Decimal | PurePath) or _is_text(type(value)):
+    if isinstance(value, UUID | Decimal | PurePath) or _is_text(cls):
         return str(value)
     if isinstance(value, re.Pattern):
         return to_wire(value.pattern)
     for base, plain in _NUMBERS:
         if isinstance(value, base):
             return plain(value)
-    cls = type(value)
     raise CannotSend(f"a value of {cls.__module__}.{cls.__qualname__} cannot be sent")
