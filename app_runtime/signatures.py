@@ -66,6 +66,8 @@ class Signature:
     response: type[BaseModel]
     names: dict[str, str]
     """Name in the body model -> name of the field in the app."""
+    made: frozenset[str]
+    """Names in the body model of fields whose default the app makes anew for each call."""
 
     def own(self, name: str) -> str:
         """Return what a field of the app is called in the body model."""
@@ -86,8 +88,12 @@ class Signature:
         return self.values(self.body.model_validate_json(fields_in(raw)))
 
     def values(self, body: BaseModel) -> dict[str, Any]:
-        """Return the values of a validated body, by the app's names."""
-        return {name: getattr(body, own) for own, name in self.names.items()}
+        """Return the values of a validated body, by the app's names.
+
+        A default that is made anew is left to the call: it may look at the caller's graph.
+        """
+        left_out = self.made - body.model_fields_set if self.made else self.made
+        return {name: getattr(body, own) for own, name in self.names.items() if own not in left_out}
 
 
 def signature_of(spec: WalkerSpec | FunctionSpec) -> Signature:
@@ -121,7 +127,8 @@ def signature_of(spec: WalkerSpec | FunctionSpec) -> Signature:
         error=(None, None),
         meta=(Meta, ...),
     )
-    return Signature(body=body, response=response, names=names)
+    made = (own for own, one in zip(names, sent, strict=True) if one.factory is not None)
+    return Signature(body=body, response=response, names=names, made=frozenset(made))
 
 
 def _field(field: FieldSpec, *, is_node: bool) -> tuple[Any, Any]:
@@ -131,7 +138,7 @@ def _field(field: FieldSpec, *, is_node: bool) -> tuple[Any, Any]:
         if field.default is None:
             options["examples"] = _NO_NODE
     if field.factory is not None:
-        options["default_factory"] = field.factory
+        options["default"] = None  # of no consequence: `Signature.values` leaves it out
         options["json_schema_extra"] = _steady(field)
     elif not field.required:
         options["default"] = field.default
@@ -144,7 +151,7 @@ def _steady(field: FieldSpec) -> dict[str, Any]:
         return {}
     try:
         one, two = (
-            to_jsonable_python(field.factory(), bytes_mode="base64", inf_nan_mode="constants")
+            to_jsonable_python(field.made(), bytes_mode="base64", inf_nan_mode="constants")
             for _ in range(2)
         )
     except Exception:  # noqa: BLE001 - code of the app, which may need a request around it
