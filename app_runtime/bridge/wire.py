@@ -14,7 +14,7 @@ from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import cache
-from numbers import Integral, Number, Real
+from numbers import Integral, Number, Rational, Real
 from pathlib import PurePath
 from typing import Any
 from uuid import UUID
@@ -143,7 +143,7 @@ _TEXTS = frozenset({"ipaddress", "pydantic.networks", "pydantic.types", "zoneinf
 """Modules of classes that pydantic takes as a text; `str` is that text, or hides a secret."""
 _LISTS = (list, tuple, range, deque, KeysView, ValuesView, ItemsView)
 _NUMBERS: tuple[tuple[type, Callable[[Any], Any]], ...] = (
-    (str, str), (Integral, int), (Real, float), (Number, str)
+    (str, str), (Integral, int), (Rational, str), (Real, float), (Number, str)
 )  # fmt: skip
 
 
