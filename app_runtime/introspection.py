@@ -103,7 +103,10 @@ def _default(field: FieldSpec) -> Any:
     """Return the default of a field, as text where JSON has no form for it."""
     if field.required:
         return None
-    value = field.made()
+    try:
+        value = field.made()
+    except Exception:  # noqa: BLE001 - code of the app, which may need a request around it
+        return None
     try:
         return to_wire(value)
     except CannotSend:

@@ -24,6 +24,7 @@ from types import ModuleType
 from typing import Any
 
 from jaclang.jac0core.archetype import Archetype, WalkerArchetype
+from jaclang.jac0core.runtime import JacRuntime as Jac
 from starlette.datastructures import UploadFile
 
 from jac_converge.app_runtime.bridge.access import AccessTable, access_table
@@ -68,8 +69,24 @@ class FieldSpec:
         return self.default is NO_DEFAULT and self.factory is None
 
     def made(self) -> Any:
-        """Make the default, anew each time where it may be changed; not of one that is required."""
-        return self.default if self.factory is None else self.factory()
+        """Make the default, anew each time where it may be changed; not of one that is required.
+
+        There is no caller here, so one that looks at the graph raises, whatever it may be.
+        """
+        if self.factory is None:
+            return self.default
+        token = Jac.push_request_context(_Nobodys())
+        try:
+            return self.factory()
+        finally:
+            Jac.reset_request_context(token)
+
+
+class _Nobodys:
+    """Stands where the context of a call would be: its root, and what it may read."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise LookupError(f"there is no call whose {name} this could be")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -96,7 +96,9 @@ class Call:
 
     spec: WalkerSpec | FunctionSpec
     fields: dict[str, Any]
-    """Values by field name. A run may change what is inside, so each run needs its own."""
+    """Values by field name, without those that the app makes itself, by its defaults.
+
+    A run may change what is inside, so each run needs its own."""
     root: Callable[[Read], UUID]
     """Finds the root of the caller, with what it reads; raises if the caller may not call."""
     node: str | None = None
@@ -187,7 +189,8 @@ class Run:
         """
         spec, values = self._call.spec, dict(self._call.fields)
         for name, classes in spec.node_fields.items():
-            values[name] = self._nodes((name,), values[name], classes)
+            if name in values:
+                values[name] = self._nodes((name,), values[name], classes)
         if isinstance(spec, FunctionSpec):
             return spec.function(**values)
         start = self._node(self._call.node) if self._call.node else self._context.user_root

@@ -5,6 +5,7 @@ edges are not followed. It changes with that contract.
 """
 
 import base64
+import re
 import reprlib
 from collections import deque
 from collections.abc import Callable, ItemsView, KeysView, Mapping, ValuesView
@@ -13,7 +14,7 @@ from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import cache
-from numbers import Integral, Number, Real
+from numbers import Integral, Number, Rational, Real
 from pathlib import PurePath
 from typing import Any
 from uuid import UUID
@@ -138,9 +139,11 @@ _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 _KINDS = ((NodeArchetype, "node"), (EdgeArchetype, "edge"), (WalkerArchetype, "walker"))
+_TEXTS = frozenset({"ipaddress", "pydantic.networks", "pydantic.types", "zoneinfo"})
+"""Modules of classes that pydantic takes as a text; `str` is that text, or hides a secret."""
 _LISTS = (list, tuple, range, deque, KeysView, ValuesView, ItemsView)
 _NUMBERS: tuple[tuple[type, Callable[[Any], Any]], ...] = (
-    (str, str), (Integral, int), (Real, float), (Number, str)
+    (str, str), (Integral, int), (Rational, str), (Real, float), (Number, str)
 )  # fmt: skip
 
 
@@ -160,7 +163,13 @@ def _two_keys(value: Mapping[Any, Any]) -> CannotSend:
     return CannotSend(f"a dict with the keys {keys} cannot be sent: both are the same text")
 
 
+@cache
+def _is_text(cls: Any) -> bool:
+    return any(base.__module__ in _TEXTS for base in cls.__mro__)
+
+
 def _scalar(value: Any) -> Any:
+    cls: Any = type(value)
     if isinstance(value, date | time):
         return value.isoformat()
     if isinstance(value, timedelta):
@@ -169,10 +178,11 @@ def _scalar(value: Any) -> Any:
         return base64.b64encode(value).decode()
     if isinstance(value, UploadFile):
         return {"filename": value.filename, "content_type": value.content_type, "size": value.size}
-    if isinstance(value, UUID | Decimal | PurePath):
+    if isinstance(value, UUID | Decimal | PurePath) or _is_text(cls):
         return str(value)
+    if isinstance(value, re.Pattern):
+        return to_wire(value.pattern)
     for base, plain in _NUMBERS:
         if isinstance(value, base):
             return plain(value)
-    cls = type(value)
     raise CannotSend(f"a value of {cls.__module__}.{cls.__qualname__} cannot be sent")

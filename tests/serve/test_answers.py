@@ -109,9 +109,27 @@ def test_number_that_is_not_finite_is_null(server: JacServer) -> None:
 
 def test_value_that_json_has_not_is_sent_as_documented(server: JacServer) -> None:
     """As text or as a number; keys are text."""
-    values, keys = server.call("/walker/odd_values").reports
-    assert ["/a/b", "(1+2j)", "1.10", 0.25, "eA=="] == values
+    values, texts, keys = server.call("/walker/odd_values").reports
+    assert ["/a/b", "(1+2j)", "1.10", "1/4", "eA=="] == values
+    assert ["10.0.0.1", "UTC", "a+"] == texts
     assert {"1": "a", "[1, 2]": "b", "None": "c", "x": "d"} == keys
+
+
+def test_what_pydantic_makes_of_a_text_is_sent_as_one(server: JacServer) -> None:
+    """A walker that takes it is a part of its own answer; a secret is not."""
+    sent = {"host": "10.0.0.2", "url": "https://a.example/x", "like": "a+", "word": "hush"}
+    answer = server.call("/walker/texts", **sent)
+    assert ["hush"] == answer.reports
+    assert sent | {"word": "*" * 10} == {name: answer.result[name] for name in sent}
+
+
+def test_dict_of_known_keys_is_checked(server: JacServer) -> None:
+    """As any other type is."""
+    home = {"street": "Elm", "number": 5}
+    assert home == server.call("/walker/texts", home=home).result["home"]
+    answer = server.call("/walker/texts", home={"street": "Elm", "number": "five"})
+    places = [detail["loc"] for detail in answer.body["error"]["details"]]
+    assert (422, [["body", "home", "number"]]) == (answer.status, places)
 
 
 def test_function_in_a_field_is_left_out(server: JacServer) -> None:
