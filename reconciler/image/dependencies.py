@@ -53,10 +53,15 @@ class Lock:
     """Versions, should a requirement lead to them."""
     hashed: str = ""
     """A requirements.txt that has a hash for everything; then nothing else counts."""
+    root: Path | None = None
+    """Where paths of wheels begin: the folder of jac.toml."""
+    wheels: tuple[str, ...] = ()
+    """Digests of the wheels that lie there: the same name may stand for another one tomorrow."""
 
     def key(self, python: str, platform: str) -> str:
         """Name what is installed by this lock."""
         told = [self.requirements, self.pins, self.hashed, python, platform, sys.version]
+        told += [self.wheels] if self.wheels else []
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
@@ -75,10 +80,10 @@ def lock_of(root: Path, *, app: bool = True) -> Lock:
         return Lock(requirements=serving, pins=_pins(serving))
     written = root / "requirements.txt"
     text = _text(written) if written.is_file() else ""
-    if "--hash=" in text:
-        return Lock(requirements=serving, hashed=text)
     lines = [line.partition(" #")[0].strip() for line in text.splitlines()]
     theirs = [line for line in lines if line and not line.startswith("#")]
+    if "--hash=" in text:
+        return Lock(requirements=serving, hashed=text, root=root, wheels=_wheels(root, theirs))
     if option := next((line for line in theirs if line.startswith("-")), None):
         message = f"{option} is not understood here; list the packages, or lock them with hashes"
         raise ConfigError(Problem(file=str(written), line=None, key=None, message=message))
@@ -86,7 +91,14 @@ def lock_of(root: Path, *, app: bool = True) -> Lock:
     theirs += _in_toml(root / "pyproject.toml", ("project", "dependencies"))
     theirs += _in_toml(root / "jac.toml", ("dependencies",))
     wanted = (*serving, *dict.fromkeys(theirs))
-    return Lock(requirements=wanted, pins=_pins(wanted))
+    wheels = _wheels(root, theirs)
+    return Lock(requirements=wanted, pins=_pins(wanted), root=root, wheels=wheels)
+
+
+def _wheels(root: Path, lines: Iterable[str]) -> tuple[str, ...]:
+    """What is in the wheels that lines name by their path."""
+    files = (root / line.split()[0] for line in lines if line.split()[0].endswith(".whl"))
+    return tuple(hashlib.sha256(it.read_bytes()).hexdigest() for it in files if it.is_file())
 
 
 def _text(file: Path) -> str:
@@ -219,10 +231,12 @@ def install(lock: Lock, *, python: str, platform: str, target: Path, stop: Event
             *(("--require-hashes",) if lock.hashed else ("--constraint", str(pins))),
         ]
         environ = os.environ | {"PIP_REQUIRE_VIRTUALENV": "0", "PIP_USER": "0"}
-        done = finished(command, "image build: pip install", stop=stop, environ=environ)
+        subject = "image build: pip install"
+        done = finished(command, subject, stop=stop, folder=lock.root, environ=environ)
     if done.returncode:
         _complain(done.stderr or done.stdout, lock, python, platform)
-    _check_complete(lock, target)
+    if lock.hashed:
+        _check_complete(lock, target)
 
 
 def _tags(platform: str) -> list[str]:

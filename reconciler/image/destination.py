@@ -6,7 +6,7 @@ running a cluster on one's own machine becomes usual.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePath
 from typing import Final
 
 from jac_converge.reconciler.image.reference import Reference
@@ -76,16 +76,16 @@ class LocalCluster:
         """What has to be on PATH."""
         return tuple(dict.fromkeys(command[0] for command in self.commands))
 
-    def loading(self, archive: Path) -> tuple[tuple[str, ...], ...]:
+    def loading(self, archive: PurePath) -> tuple[tuple[str, ...], ...]:
         """The commands for one archive, which lies in a folder of its own."""
         return tuple(_filled(command, archive) for command in self.commands)
 
-    def cleaning(self, archive: Path) -> tuple[tuple[str, ...], ...]:
+    def cleaning(self, archive: PurePath) -> tuple[tuple[str, ...], ...]:
         """The commands that leave nothing behind of it."""
         return tuple(_filled(command, archive) for command in self.cleanup)
 
 
-def _filled(command: Iterable[str], archive: Path) -> tuple[str, ...]:
+def _filled(command: Iterable[str], archive: PurePath) -> tuple[str, ...]:
     copy = f"/tmp/{archive.parent.name}.tar"  # noqa: S108 - of another machine
     return tuple(word.replace(ARCHIVE, str(archive)).replace(COPY, copy) for word in command)
 
@@ -97,7 +97,8 @@ def local_cluster(platform: Platform, system: str) -> LocalCluster | None:
         platform: the kind of cluster.
         system: of this machine, as `sys.platform` has it.
 
-    >>> local_cluster(Platform(kind="kind", cluster="dev"), "linux").loading(Path("/tmp/shop.tar"))
+    >>> found = local_cluster(Platform(kind="kind", cluster="dev"), "linux")
+    >>> found.loading(PurePath("/tmp/shop.tar"))
     (('kind', 'load', 'image-archive', '/tmp/shop.tar', '--name', 'dev'),)
     """
     if platform.kind not in _TOOLS:
