@@ -348,6 +348,15 @@ def _rejected(obj: Object, live: Object, error: ClusterError | None) -> Step:
         return _refused(key, error)
     if key.kind in _RECREATED:
         return Recreate(desired=obj, live=live, reason=error.cause)
+    if key.kind == "Secret":
+        # In one go: what is deleted by hand may be the only place that has a value.
+        space = live["metadata"].get("namespace", "default")
+        by_hand = (
+            f"kubectl get secret {key.name} --namespace {space} --output yaml"
+            " | sed /^immutable:/d | kubectl replace --force --filename -"
+        )
+        reason = f"it cannot change in place: {error.cause}; make it anew: {by_hand}"
+        return Refuse(key=key, reason=reason)
     return Refuse(key=key, reason=f"it holds data and cannot change in place: {error.cause}")
 
 
