@@ -153,9 +153,10 @@ def _step_for(
     changes, drift, edits = _compare(obj, live, snapshot, policy.ignore)
     if changes and policy.mode != "heal" and _is_drift_alone(obj, live, snapshot):
         return left_alone(key, changes, drift, told=policy.mode == "warn")
+    invalid = preview is not None and isinstance(preview.rejected, Invalid)
+    if not live["metadata"].get("managedFields") and (changes or invalid):
+        return _ask_who_owns_what(obj, live)
     if preview and preview.answer is None and not _is_in_the_way(drift, preview.rejected):
-        if isinstance(preview.rejected, Invalid) and not live["metadata"].get("managedFields"):
-            return _ask_who_owns_what(obj, live)
         if key.kind == "StatefulSet" and isinstance(preview.rejected, Immutable):
             growth = regrown(app_name, obj, live, snapshot, policy)
             return growth or _rejected(obj, live, preview.rejected)
@@ -242,7 +243,8 @@ def _ask_who_owns_what(obj: Object, live: Object) -> Update:
     """Apply no more than the labels, where somebody cleared managedFields.
 
     The server then writes down that somebody unknown owns the rest. Until it has, nothing tells
-    what is in the way: a port of ours under its old number, say, which an apply would keep.
+    what is in the way: a port of ours under another number, say, which an apply would keep, and
+    then refuse for its name.
     """
     head = {key: obj[key] for key in ("apiVersion", "kind", "metadata")}
     told = Change(path=OWNERS, before=None, after="as the server finds them")
