@@ -16,6 +16,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from jac_converge.app_runtime import (
+    callables,
     docs_pages,
     graph_page,
     introspection,
@@ -26,19 +27,16 @@ from jac_converge.app_runtime import (
     probes,
     problems,
     routes,
-    sockets,
-    webhooks,
 )
 from jac_converge.app_runtime.account_routes import AccountRoutes
 from jac_converge.app_runtime.admin_routes import AdminRoutes
-from jac_converge.app_runtime.audience import Audience
 from jac_converge.app_runtime.auth.accounts import Accounts
 from jac_converge.app_runtime.auth.api_keys import ApiKeys
 from jac_converge.app_runtime.auth.sessions import Sessions
 from jac_converge.app_runtime.auth.throttle import Throttle
 from jac_converge.app_runtime.bridge.introspect import WalkerSpec
-from jac_converge.app_runtime.bridge.program import Program, ensure_system, new_root
-from jac_converge.app_runtime.bridge.restspecs import BadDeclaration
+from jac_converge.app_runtime.bridge.mistakes import Mistakes
+from jac_converge.app_runtime.bridge.program import Program, new_root
 from jac_converge.app_runtime.bridge.storing import use
 from jac_converge.app_runtime.calls import Calls
 from jac_converge.app_runtime.compression import Compression
@@ -55,7 +53,6 @@ from jac_converge.app_runtime.login_routes import LoginRoutes
 from jac_converge.app_runtime.middleware import Middleware
 from jac_converge.app_runtime.openapi import Described
 from jac_converge.app_runtime.problems import answer
-from jac_converge.app_runtime.schedule import Timetable
 from jac_converge.app_runtime.signing import (
     accepted_secrets,
     cookies_of,
@@ -63,7 +60,6 @@ from jac_converge.app_runtime.signing import (
     tokens_of,
 )
 from jac_converge.app_runtime.stores import StoreError
-from jac_converge.app_runtime.stores.bus import Bus
 from jac_converge.app_runtime.tiers import Memory
 from jac_converge.app_runtime.vigil import Vigil
 from jac_converge.config.load import App
@@ -90,16 +86,17 @@ def create_app(app: App, program: Program, memory: Memory, *, reload: bool = Fal
 
     Raises:
         StoreError: the store does not answer.
-        BadDeclaration: paths or roles do not fit what the app has.
+        BadDeclaration: paths or roles do not fit what the app has; a line for each.
     """
-    settings = app.settings
+    settings, mistakes = app.settings, Mistakes()
     program.ensure_guest(memory.store)
     calls = Calls(
         memory.store,
         max_attempts=settings.conflict_max_attempts if settings.on_conflict == "retry" else 1,
         timeout=settings.server.request_timeout,
     )
-    policy.restrict(program, settings.server.roles)
+    with mistakes.noted():
+        policy.restrict(program, settings.server.roles)
     accounts = Accounts(memory.store, new_root=new_root)
     keys = ApiKeys(memory.store, accounts)
     identity = Identity(accounts, keys, tokens_of(app), calls, cookies_of(app))
@@ -107,14 +104,9 @@ def create_app(app: App, program: Program, memory: Memory, *, reload: bool = Fal
     problems.install(api)
     _add_files(api, app)
     server = _server(app, api, calls, identity, program)
-    uploads = routes.install(api, program, server)
-    _add_websockets(api, app, program, server)
-    if program.jobs or webhooks.webhooks(program):
-        ensure_system(memory.store)
-        api.state.timetable = Timetable(
-            program.jobs, memory.store, calls, timeout=settings.server.job_timeout
-        )
-        webhooks.install(api, program, server, app.settings.webhooks, memory.store)
+    uploads: list[str] = []
+    with mistakes.noted():
+        uploads = callables.install(api, app, program, server, memory.store)
     introspection.install(api, program, identity)
     door = _add_accounts(api, app, memory, identity, accounts)
     names = frozenset({*program.walkers, *program.functions})
@@ -123,20 +115,34 @@ def create_app(app: App, program: Program, memory: Memory, *, reload: bool = Fal
     probes.install(api, api.state.health)
     if settings.server.docs_enabled:
         docs_pages.install(api)
-    pages, trouble = _pages(app, program, reload=reload)
-    if pages is None or not pages.at_start:
-        _add_index(api, app, program, trouble)
-    routes.refuse_shadows(api, program)
-    shown = settings.server.graph_shown(reload=reload)
-    if shown != "off":
-        # After that: an app that has such a path of its own has it to itself.
-        graph_page.install(api, calls, identity, guests=shown == "everybody")
+    with mistakes.noted():
+        routes.refuse_shadows(api, program)
+    mistakes.tell()
+    pages = _add_pages(api, app, program, server, reload=reload)
     _wrap(api, app, uploads)
     if settings.server.metrics_enabled:
         metrics.install(api, memory.tallies, calls)
     if pages is not None:
         pages.install(api)
     return api
+
+
+def _add_pages(
+    api: FastAPI, app: App, program: Program, server: Server, *, reload: bool
+) -> "ClientPages | None":
+    """Add what a browser shows at `/` and `/graph`.
+
+    Returns:
+        The app's own pages, if it has some; they go last, since they answer any path.
+    """
+    pages, trouble = _pages(app, program, reload=reload)
+    if pages is None or not pages.at_start:
+        _add_index(api, app, program, trouble)
+    shown = app.settings.server.graph_shown(reload=reload)
+    if shown != "off":
+        # An app that has such a path of its own has it to itself.
+        graph_page.install(api, server.calls, server.identity, guests=shown == "everybody")
+    return pages
 
 
 def _pages(app: App, program: Program, *, reload: bool) -> "tuple[ClientPages | None, str]":
@@ -235,42 +241,6 @@ def _server(app: App, api: FastAPI, calls: Calls, identity: Identity, program: P
     )
 
 
-def _add_websockets(api: FastAPI, app: App, program: Program, server: Server) -> None:
-    """Add the walkers that are websockets, if there are any."""
-    settings, specs = app.settings.server, sockets.websockets(program)
-    if not specs:
-        return
-    audience = Audience(_bus(app, specs), most=settings.websocket_max_connections)
-    origins = sockets.Origins(settings.cors_origins, settings.public_url)
-    sockets.install(api, program, server, audience, origins)
-    api.state.audience = audience
-
-
-def _bus(app: App, specs: list[WalkerSpec]) -> Bus | None:
-    """Return how workers hear of each other's broadcasts.
-
-    Raises:
-        BadDeclaration: they could not, and some clients would hear less than others.
-    """
-    url, workers = app.settings.database.redis_url, app.settings.server.workers
-    broadcasting = [spec.name for spec in specs if spec.rest.broadcast]
-    if not broadcasting:
-        return None
-    if url is not None:
-        from jac_converge.app_runtime.stores.redis_bus import RedisBus  # noqa: PLC0415 - 60 ms
-
-        return RedisBus(url.get_secret_value(), name=app.name)
-    if workers > 1:
-        raise BadDeclaration(
-            f"{', '.join(broadcasting)} broadcasts, and {workers} workers hear of each other by a "
-            "Redis alone; set [converge.database] redis_url (or REDIS_URL), or use one worker"
-        )
-    if app.settings.database.mongodb_uri is not None:
-        names = ", ".join(broadcasting)
-        logger.warning("other replicas hear no broadcasts of %s: there is no redis_url", names)
-    return None
-
-
 def _wrap(api: FastAPI, app: App, uploads: list[str]) -> None:
     """Add what each request goes through, whatever its route."""
     server = app.settings.server
@@ -315,7 +285,7 @@ def _add_accounts(
     LoginRoutes(identity, accounts, sessions, door).install(api)
     forget = api.state.forget
     AccountRoutes(identity, accounts, sessions, door, memory.store, forget=forget).install(api)
-    if any(provider.client_id is not None for provider in app.settings.sso.values()):
+    if app.settings.sso:  # also where each is off: its routes say so
         from jac_converge.app_runtime.sso.setup import Who, add_sso  # noqa: PLC0415 - few need it
 
         who = Who(

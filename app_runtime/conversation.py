@@ -33,6 +33,7 @@ from jac_converge.app_runtime.problems import (
     answer_with,
     message_with,
     refusal,
+    said,
     unfit,
 )
 from jac_converge.app_runtime.receiving import Received
@@ -340,7 +341,7 @@ def _problem(error: BaseException) -> Problem:
         case RequestValidationError():
             return unfit(error, body="message")
         case HTTPException():
-            return Problem(error.status_code, str(error.detail))
+            return said(error)
     raise error
 
 

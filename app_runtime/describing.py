@@ -5,7 +5,7 @@ Requests do not come this way: `straight.py`. It changes with what OpenAPI can s
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin
 
 from fastapi import Body, File, Form, Path, Query, UploadFile
 from pydantic import BaseModel, ConfigDict, create_model
@@ -91,6 +91,10 @@ def described_message(name: str, signature: Signature) -> Callable[..., Any]:
 
 
 def _argument(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    if get_origin(annotation) is Annotated:
+        # FastAPI drops them there where the default says in which part of the request it is.
+        annotation, *limits = get_args(annotation)
+        default.metadata.extend(limits)
     return inspect.Parameter(name, _ORDINARY, annotation=annotation, default=default)
 
 
@@ -101,7 +105,8 @@ def _annotation(signature: Signature, field: FieldSpec, one: Parameter) -> Any:
 def _apart(
     signature: Signature, field: FieldSpec, one: Parameter, kind: Callable[..., Any]
 ) -> inspect.Parameter:
-    options: dict[str, Any] = {"alias": field.name}
+    about = signature.description(field.name)
+    options: dict[str, Any] = {"alias": field.name} | ({"description": about} if about else {})
     annotation = _annotation(signature, field, one)
     if one.form == "json":
         options["description"] = _AS_JSON

@@ -52,46 +52,59 @@ def install(app: FastAPI, calls: Calls, identity: Identity, *, guests: bool) -> 
     page = (FOLDER / "graph.html").read_text(encoding="utf-8")
     page = page.replace("TITLE", app.title.replace("&", "&amp;").replace("<", "&lt;"))
 
-    async def read(request: Request, spec: FunctionSpec, **fields: Any) -> Response:
-        claims = identity.speaker(request, required=not guests)
-        order = Order(
-            spec=spec,
-            fields=lambda: fields,
-            root=lambda documents: identity.root(claims, None, documents),
-        )
-        outcome = await outcome_of(order, calls)
-        return answer(outcome.result, headers=NO_STORE)
-
     async def graph() -> Response:
         return HTMLResponse(page, headers=HEADERS)
 
-    async def asset(name: str, request: Request) -> Response:
-        if name not in ASSETS:
-            raise Problem(404, f"{name} not found")
-        return send_file(FOLDER / name, request, HEADERS | ASKED_AGAIN)
-
-    async def around(
-        request: Request,
-        at: Annotated[list[Place], Query(max_length=MOST_PLACES)] = [],  # noqa: B006 - FastAPI's
-        limit: Annotated[int, Query(ge=1, le=MOST_EDGES)] = 200,
-    ) -> Response:
-        """Show nodes of the caller's graph, and what is around them; without `at`, the root."""
-        return await read(request, AROUND, places=at, limit=limit)
-
-    async def search(
-        request: Request,
-        text: Annotated[str, Query(min_length=1, max_length=200)],
-        limit: Annotated[int, Query(ge=1, le=MOST_FOUND)] = 20,
-    ) -> Response:
-        """Find nodes of the caller's graph by a text in a field, and the ways to them."""
-        return await read(request, SEARCH, text=text, limit=limit)
-
+    parts = _Parts(calls, identity, guests=guests)
     app.add_api_route("/graph", graph, include_in_schema=False)
-    app.add_api_route("/graph/assets/{name}", asset, include_in_schema=False)
+    app.add_api_route("/graph/assets/{name}", _asset, include_in_schema=False)
     told: dict[str, Any] = {
         "tags": ["graph"],
         "responses": FAILURES,
         "dependencies": [Security(identity.bearer)],
     }
-    app.add_api_route("/graph/data", around, **told)
-    app.add_api_route("/graph/search", search, **told)
+    app.add_api_route("/graph/data", parts.around, **told)
+    app.add_api_route("/graph/search", parts.search, **told)
+
+
+async def _asset(name: str, request: Request) -> Response:
+    if name not in ASSETS:
+        raise Problem(404, f"{name} not found")
+    return send_file(FOLDER / name, request, HEADERS | ASKED_AGAIN)
+
+
+class _Parts:
+    """Reads parts of a graph."""
+
+    def __init__(self, calls: Calls, identity: Identity, *, guests: bool) -> None:
+        self._calls = calls
+        self._identity = identity
+        self._guests = guests
+
+    async def around(
+        self,
+        request: Request,
+        at: Annotated[list[Place], Query(max_length=MOST_PLACES)] = [],  # noqa: B006 - FastAPI's
+        limit: Annotated[int, Query(ge=1, le=MOST_EDGES)] = 200,
+    ) -> Response:
+        """Show nodes of the caller's graph, and what is around them; without `at`, the root."""
+        return await self._read(request, AROUND, places=at, limit=limit)
+
+    async def search(
+        self,
+        request: Request,
+        text: Annotated[str, Query(min_length=1, max_length=200)],
+        limit: Annotated[int, Query(ge=1, le=MOST_FOUND)] = 20,
+    ) -> Response:
+        """Find nodes of the caller's graph by a text in a field, and the ways to them."""
+        return await self._read(request, SEARCH, text=text, limit=limit)
+
+    async def _read(self, request: Request, spec: FunctionSpec, **fields: Any) -> Response:
+        claims = self._identity.speaker(request, required=not self._guests)
+        order = Order(
+            spec=spec,
+            fields=lambda: fields,
+            root=lambda documents: self._identity.root(claims, None, documents),
+        )
+        outcome = await outcome_of(order, self._calls)
+        return answer(outcome.result, headers=NO_STORE)

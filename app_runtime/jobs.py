@@ -33,6 +33,10 @@ __all__ = ["JobFailed", "collect", "create_admin", "export_data", "import_data"]
 
 GRACE = 3600  # s that what nobody leads to stays, beside the longest request
 AT_ONCE = 100  # nodes in one commit; each rewrites the edges of its neighbours
+UNFOLLOWED = (
+    "what it leads to is not known, so what no root leads to stays; mend or delete this document "
+    "in the store (--export names all that are damaged)"
+)
 STANDARD = "-"
 BROKEN = (AppBroken, BadFile, FilesDown, OSError, StoreError, UnicodeError)
 
@@ -105,7 +109,7 @@ def collect(app: App, *, remove: bool) -> str:
         What to tell.
 
     Raises:
-        JobFailed: the store failed, or the app does not load.
+        JobFailed: the store failed, holds what cannot be read, or the app does not load.
     """
     now = time.time()
     lines = []
@@ -115,7 +119,10 @@ def collect(app: App, *, remove: bool) -> str:
         if swept := _sweep(app, store, remove=remove):
             lines.append(swept)
         before = _micros(now - GRACE - app.settings.server.request_timeout)
-        lines.append(_collect_orphans(store, before, remove=remove))
+        try:
+            lines.append(_collect_orphans(store, before, remove=remove))
+        except Unreadable as error:
+            raise JobFailed(f"collect failed (Unreadable): {error}; {UNFOLLOWED}") from error
     if not remove:
         lines.append("nothing was removed; --yes removes it")
     return "\n".join(lines)

@@ -20,8 +20,8 @@ from jac_converge.app_runtime.bridge.program import (
 from jac_converge.app_runtime.bridge.values import CannotStore
 from jac_converge.app_runtime.calls import Calls, Order
 from jac_converge.app_runtime.files import BadKey, BadMetadata, FilesDown, NoSuchFile
-from jac_converge.app_runtime.problems import Problem, no_files, no_store, too_large
-from jac_converge.app_runtime.stores import Conflict, TooLarge, Unavailable
+from jac_converge.app_runtime.problems import Problem, damaged, no_files, no_store, said, too_large
+from jac_converge.app_runtime.stores import Conflict, TooLarge, Unavailable, Unreadable
 
 __all__ = ["outcome_of", "problem_of"]
 
@@ -58,7 +58,7 @@ def problem_of(name: str, error: BaseException) -> Problem:
         case Problem():
             return error
         case HTTPException():
-            return Problem(error.status_code, str(error.detail))
+            return said(error)
         case NodeNotFound():
             return Problem(404, str(error))
         case Conflict():
@@ -67,6 +67,8 @@ def problem_of(name: str, error: BaseException) -> Problem:
             return too_large(name, error)
         case Unavailable():
             return no_store(name, error)
+        case Unreadable():
+            return damaged(name, error)
         case NoSuchFile():
             return Problem(404, f"{name}: {error}")
         case BadKey():

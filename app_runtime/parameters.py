@@ -16,6 +16,7 @@ from uuid import UUID
 
 from starlette.routing import compile_path
 
+from jac_converge.app_runtime.bridge.annotations import bare
 from jac_converge.app_runtime.bridge.introspect import FunctionSpec, WalkerSpec
 from jac_converge.app_runtime.bridge.restspecs import BadDeclaration
 
@@ -66,6 +67,7 @@ def parameters_of(
 
 
 def _form(annotation: Any) -> Form:
+    annotation = bare(annotation)
     origin, variants = typing.get_origin(annotation), typing.get_args(annotation)
     if annotation is Any or annotation is type(None) or origin is Literal:
         return "text"

@@ -4,6 +4,9 @@ It changes when a new kind of error gets a code.
 """
 
 import logging
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 import pydantic_core
@@ -13,9 +16,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from jac_converge.app_runtime.bridge.wire import CannotSend, to_text, to_wire
 from jac_converge.app_runtime.files import FilesDown
 from jac_converge.app_runtime.front import sent_path
-from jac_converge.app_runtime.stores import Conflict, TooLarge, Unavailable, UnknownOutcome
+from jac_converge.app_runtime.stores import (
+    Conflict,
+    TooLarge,
+    Unavailable,
+    UnknownOutcome,
+    Unreadable,
+)
 from jac_converge.config.logs import current_request
 
 __all__ = [
@@ -23,11 +33,13 @@ __all__ = [
     "Problem",
     "answer",
     "answer_with",
+    "damaged",
     "install",
     "message_with",
     "no_files",
     "no_store",
     "refusal",
+    "said",
     "too_large",
     "unfit",
 ]
@@ -52,6 +64,11 @@ CODES = {
 }
 
 MOST_TOLD, LONGEST_TOLD = 50, 200  # places of a request that do not fit, and their characters
+LOWEST, HIGHEST = 200, 599  # statuses of answers; those below announce one
+NO_BODY = (204, 205, 304)
+FRAMING = frozenset({"connection", "content-length", "content-type", "transfer-encoding"})
+"""Headers that say how our own body is sent."""
+_NAME, _VALUE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"), re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 NO_STORE = {"Cache-Control": "no-store"}
 """Headers of what no cache may keep."""
 BEFORE = b'{"ok":true,"type":"response","data":'
@@ -129,6 +146,40 @@ def refusal(problem: Problem) -> Response:
     return _json(envelope, problem.status, problem.headers)
 
 
+def said(error: HTTPException) -> Problem:
+    """Return what the app says by an `HTTPException`: its status, text or value, and headers.
+
+    What no answer can have would end the connection without one, or begin another one in its
+    headers; it is a mistake of the app like any other.
+    """
+    status, headers = error.status_code, dict(error.headers or {})
+    fits = isinstance(status, int) and LOWEST <= status <= HIGHEST
+    if not fits or not all(map(_is_header, headers.items())):
+        names = ", ".join(map(str, headers)) or "none"
+        logger.error("no answer can have status %r and these headers: %s", status, names)
+        text = "the app answered what cannot be sent; the server's log says more"
+        return Problem(500, text, code="EXECUTION_ERROR")
+    headers = {name: value for name, value in headers.items() if name.lower() not in FRAMING}
+    detail: Any = error.detail
+    if isinstance(detail, str):
+        text = detail.encode(errors="replace").decode()  # half of a surrogate pair is no text
+        return Problem(status, text, headers=headers or None)
+    try:
+        details = to_wire(detail)
+        to_text(details)
+    except CannotSend as unsent:
+        logger.warning("what was raised with status %s is left out: %s", status, unsent)
+        details = None
+    text = HTTPStatus(status).phrase if status in HTTPStatus else f"status {status}"
+    return Problem(status, text, details=details, headers=headers or None)
+
+
+def _is_header(item: tuple[Any, Any]) -> bool:
+    name, value = item
+    texts = isinstance(name, str) and isinstance(value, str)
+    return texts and bool(_NAME.fullmatch(name) and _VALUE.fullmatch(value))
+
+
 def no_store(what: str, error: Unavailable) -> Problem:
     """Log that a store did not do its part, and say what that means for the data.
 
@@ -161,6 +212,18 @@ def too_large(what: str, error: TooLarge) -> Problem:
     return Problem(413, f"{what}: {error}; nothing was stored", code="TOO_LARGE")
 
 
+def damaged(what: str, error: Unreadable) -> Problem:
+    """Log which document cannot be read, and say that there is one.
+
+    Args:
+        what: was asked for.
+        error: of the store; what it says is for the log alone.
+    """
+    logger.error("%s failed: %s", what, error)
+    text = f"{what} needs something that is stored and cannot be read; the server's log says what"
+    return Problem(500, f"{text}; nothing was stored", code="UNREADABLE")
+
+
 def unfit(error: RequestValidationError, *, body: str = "body") -> Problem:
     """Say where a request does not fit, whose body may be called something else."""
     found = error.errors()
@@ -190,48 +253,69 @@ def _short(part: Any) -> Any:
 
 def install(app: FastAPI) -> None:
     """Turn everything that a route may raise into the envelope."""
+    for kind, handler in _HANDLERS.items():
+        app.add_exception_handler(kind, handler)
 
-    async def problem(_: Request, error: Exception) -> Response:
-        assert isinstance(error, Problem)  # noqa: S101 - how it is registered
-        return refusal(error)
 
-    async def invalid(_: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)  # noqa: S101
-        return refusal(unfit(error))
+async def _problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)  # noqa: S101 - how it is registered, as for those below
+    return refusal(error)
 
-    async def http(_: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)  # noqa: S101
-        headers = dict(error.headers) if error.headers else None
-        return refusal(Problem(error.status_code, str(error.detail), headers=headers))
 
-    async def unavailable(request: Request, error: Exception) -> Response:
-        assert isinstance(error, Unavailable)  # noqa: S101
-        return refusal(no_store(_named(request), error))
+async def _invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    return refusal(unfit(error))
 
-    async def larger(request: Request, error: Exception) -> Response:
-        assert isinstance(error, TooLarge)  # noqa: S101
-        return refusal(too_large(_named(request), error))
 
-    async def conflict(request: Request, error: Exception) -> Response:
-        logger.warning("%s failed: %s", _named(request), error)
-        return refusal(Problem(409, "others changed the same at the same time; try again"))
+async def _http(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    told = said(error)
+    if told.status in NO_BODY:
+        return Response(status_code=told.status, headers=told.headers)
+    return refusal(told)
 
-    async def hung_up(request: Request, error: Exception) -> Response:
-        logger.debug("%s: the client hung up (%s)", _named(request), error)
-        return Response(status_code=400)  # to nobody
 
-    async def unexpected(request: Request, error: Exception) -> Response:
-        logger.error("%s failed", _named(request), exc_info=error)
-        return refusal(Problem(500, "the server failed; its log says why", code="INTERNAL_ERROR"))
+async def _unavailable(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Unavailable)  # noqa: S101
+    return refusal(no_store(_named(request), error))
 
-    app.add_exception_handler(Problem, problem)
-    app.add_exception_handler(RequestValidationError, invalid)
-    app.add_exception_handler(HTTPException, http)
-    app.add_exception_handler(Unavailable, unavailable)
-    app.add_exception_handler(TooLarge, larger)
-    app.add_exception_handler(Conflict, conflict)
-    app.add_exception_handler(ClientDisconnect, hung_up)
-    app.add_exception_handler(Exception, unexpected)
+
+async def _larger(request: Request, error: Exception) -> Response:
+    assert isinstance(error, TooLarge)  # noqa: S101
+    return refusal(too_large(_named(request), error))
+
+
+async def _unreadable(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Unreadable)  # noqa: S101
+    return refusal(damaged(_named(request), error))
+
+
+async def _conflict(request: Request, error: Exception) -> Response:
+    logger.warning("%s failed: %s", _named(request), error)
+    return refusal(Problem(409, "others changed the same at the same time; try again"))
+
+
+async def _hung_up(request: Request, error: Exception) -> Response:
+    logger.debug("%s: the client hung up (%s)", _named(request), error)
+    return Response(status_code=400)  # to nobody
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    logger.error("%s failed", _named(request), exc_info=error)
+    return refusal(Problem(500, "the server failed; its log says why", code="INTERNAL_ERROR"))
+
+
+_HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
+    Problem: _problem,
+    RequestValidationError: _invalid,
+    HTTPException: _http,
+    Unavailable: _unavailable,
+    TooLarge: _larger,
+    Unreadable: _unreadable,
+    Conflict: _conflict,
+    ClientDisconnect: _hung_up,
+    Exception: _unexpected,
+}
 
 
 def _named(request: Request) -> str:

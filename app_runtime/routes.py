@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from starlette.routing import BaseRoute, Match, compile_path
 
 from jac_converge.app_runtime.bridge.introspect import FunctionSpec, WalkerSpec
+from jac_converge.app_runtime.bridge.mistakes import Mistakes
 from jac_converge.app_runtime.bridge.program import Program
 from jac_converge.app_runtime.bridge.restspecs import BadDeclaration
 from jac_converge.app_runtime.endpoint import Endpoint, Server
@@ -31,8 +32,9 @@ def refuse_shadows(app: FastAPI, program: Program) -> None:
     """Look, when all routes are there, whether a path of the app hides one of ours, or of its own.
 
     Raises:
-        BadDeclaration: it does.
+        BadDeclaration: it does; a line for each.
     """
+    mistakes = Mistakes()
     callables: list[WalkerSpec | FunctionSpec] = [
         *program.walkers.values(),
         *program.functions.values(),
@@ -41,7 +43,8 @@ def refuse_shadows(app: FastAPI, program: Program) -> None:
     for spec in callables:
         protocol, path = spec.rest.protocol, spec.rest.path
         if protocol != "http":
-            _refuse_hidden(app, spec, path or f"/{PLACES[protocol]}/{spec.name}")
+            with mistakes.noted():
+                _refuse_hidden(app, spec, path or f"/{PLACES[protocol]}/{spec.name}")
         if path is None or path == "/":
             continue
         for route in app.routes:
@@ -49,7 +52,8 @@ def refuse_shadows(app: FastAPI, program: Program) -> None:
             many = getattr(route, "path", "") in MANY
             if ours and not many and _fits(route, spec, path):
                 text = f"{_verb(spec)} {path} of {spec.name}"
-                raise BadDeclaration(f"{text} is a path of the server's own")
+                mistakes.add([f"{text} is a path of the server's own"])
+    mistakes.tell()
 
 
 def _refuse_hidden(app: FastAPI, spec: WalkerSpec | FunctionSpec, path: str) -> None:
@@ -87,18 +91,22 @@ def install(app: FastAPI, program: Program, server: Server) -> list[str]:
         Regular expressions of the paths to which files may be sent.
 
     Raises:
-        BadDeclaration: a path does not fit the fields of its walker, or is that of another one.
+        BadDeclaration: a path does not fit the fields of its walker, or is that of another one; a
+            line for each.
     """
-    routes = _Routes(app, server)
+    routes, mistakes = _Routes(app, server), Mistakes()
     specs: list[WalkerSpec | FunctionSpec] = [
         *program.walkers.values(),
         *program.functions.values(),
     ]
     http = [spec for spec in specs if spec.rest.protocol == "http"]
     for spec in sorted((one for one in http if not one.rest.plain), key=_generality):
-        routes.add(spec, method=spec.rest.method, path=spec.rest.path)
+        with mistakes.noted():
+            routes.add(spec, method=spec.rest.method, path=spec.rest.path)
     for spec in http:
-        routes.add(spec, method="POST", path=None)
+        with mistakes.noted():
+            routes.add(spec, method="POST", path=None)
+    mistakes.tell()
     # Last, since a path of somebody else may look like a node of this one.
     routes.add_nodes()
     return routes.for_files

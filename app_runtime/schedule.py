@@ -21,6 +21,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from jac_converge.app_runtime.bridge.introspect import JobSpec
+from jac_converge.app_runtime.bridge.mistakes import Mistakes
 from jac_converge.app_runtime.bridge.program import SYSTEM_ROOT
 from jac_converge.app_runtime.calls import Calls, Order
 from jac_converge.app_runtime.outcomes import outcome_of, problem_of
@@ -111,12 +112,14 @@ class Timetable:
             clock: s since the epoch.
 
         Raises:
-            BadDeclaration: nobody knows when a job is to run.
+            BadDeclaration: nobody knows when a job is to run; a line for each.
         """
-        self._jobs = [
-            _Job(name=name, spec=spec, ticks=ticks_of(name, spec.schedule))
-            for name, spec in jobs.items()
-        ]
+        self._jobs, mistakes = [], Mistakes()
+        for name, spec in jobs.items():
+            with mistakes.noted():
+                job = _Job(name=name, spec=spec, ticks=ticks_of(name, spec.schedule))
+                self._jobs.append(job)
+        mistakes.tell()
         self._store, self._calls = store, calls
         self._timeout, self._clock = timeout, clock
         # Of its own: while the store is mute, those who wait for it hold up nobody else.
@@ -257,7 +260,7 @@ class Timetable:
         rider = Rider(document=state.done._replace(body=body))
         order = Order(
             spec=job.spec.call,
-            fields=lambda: {field.name: field.made() for field in job.spec.call.fields},
+            fields=dict,  # all of them have defaults
             root=lambda _: SYSTEM_ROOT,
             over=partial(_riding, rider),
             seconds=self._timeout,

@@ -6,19 +6,24 @@ with pydantic (`copy`, `json`, `_x`, `model_y`). It changes with what OpenAPI sa
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 from pydantic.errors import PydanticUserError
 from pydantic_core import to_jsonable_python
 
 from jac_converge.app_runtime.bodies import fields_in
+from jac_converge.app_runtime.bridge.annotations import bare
 from jac_converge.app_runtime.bridge.introspect import FieldSpec, FunctionSpec, WalkerSpec
+from jac_converge.app_runtime.bridge.values import is_typed_dict
+from jac_converge.app_runtime.choices import chosen_by_text
 
 __all__ = ["SPAWN_NODE", "Failure", "Signature", "signature_of"]
 
 SPAWN_NODE = "_jac_spawn_node"
 _RESPONSE: Any = Literal["response"]
+_NO_NODE = [None]
+"""What /docs fills in: its own example is a text, and no node has such an id."""
 _PLAIN = (None, Any, str, int, float, bool)
 _CONFIG = ConfigDict(
     extra="forbid",
@@ -61,22 +66,34 @@ class Signature:
     response: type[BaseModel]
     names: dict[str, str]
     """Name in the body model -> name of the field in the app."""
+    made: frozenset[str]
+    """Names in the body model of fields whose default the app makes anew for each call."""
 
     def own(self, name: str) -> str:
         """Return what a field of the app is called in the body model."""
         return next(own for own, named in self.names.items() if named == name)
 
     def annotation(self, name: str) -> Any:
-        """Return the type of a field, as far as pydantic knows it."""
-        return self.body.model_fields[self.own(name)].annotation
+        """Return the type of a field and its limits, as far as pydantic knows them."""
+        known = self.body.model_fields[self.own(name)]
+        limits: Any = tuple(known.metadata)
+        return Annotated[known.annotation, *limits] if limits else known.annotation
+
+    def description(self, name: str) -> str | None:
+        """Return what a field says of itself."""
+        return self.body.model_fields[self.own(name)].description
 
     def fields(self, raw: bytes) -> dict[str, Any]:
         """Build the values of a call from a body that has been validated before."""
         return self.values(self.body.model_validate_json(fields_in(raw)))
 
     def values(self, body: BaseModel) -> dict[str, Any]:
-        """Return the values of a validated body, by the app's names."""
-        return {name: getattr(body, own) for own, name in self.names.items()}
+        """Return the values of a validated body, by the app's names.
+
+        A default that is made anew is left to the call: it may look at the caller's graph.
+        """
+        left_out = self.made - body.model_fields_set if self.made else self.made
+        return {name: getattr(body, own) for own, name in self.names.items() if own not in left_out}
 
 
 def signature_of(spec: WalkerSpec | FunctionSpec) -> Signature:
@@ -90,7 +107,8 @@ def signature_of(spec: WalkerSpec | FunctionSpec) -> Signature:
     }
     if is_walker:
         text = "Id of the node to start at; the caller's root when not given."
-        fields["spawn_node"] = (str | None, Field(default=None, alias=SPAWN_NODE, description=text))
+        start = Field(default=None, alias=SPAWN_NODE, description=text, examples=_NO_NODE)
+        fields["spawn_node"] = (str | None, start)
     body = create_model(f"{spec.name}_body", __config__=_CONFIG, **fields)
     result = Any if isinstance(spec, WalkerSpec) else _known(spec.returns)
     data = create_model(
@@ -109,15 +127,18 @@ def signature_of(spec: WalkerSpec | FunctionSpec) -> Signature:
         error=(None, None),
         meta=(Meta, ...),
     )
-    return Signature(body=body, response=response, names=names)
+    made = (own for own, one in zip(names, sent, strict=True) if one.factory is not None)
+    return Signature(body=body, response=response, names=names, made=frozenset(made))
 
 
 def _field(field: FieldSpec, *, is_node: bool) -> tuple[Any, Any]:
     options: dict[str, Any] = {"alias": field.name}
     if is_node:
         options["description"] = "A node, by its id."
+        if field.default is None:
+            options["examples"] = _NO_NODE
     if field.factory is not None:
-        options["default_factory"] = field.factory
+        options["default"] = None  # of no consequence: `Signature.values` leaves it out
         options["json_schema_extra"] = _steady(field)
     elif not field.required:
         options["default"] = field.default
@@ -130,7 +151,7 @@ def _steady(field: FieldSpec) -> dict[str, Any]:
         return {}
     try:
         one, two = (
-            to_jsonable_python(field.factory(), bytes_mode="base64", inf_nan_mode="constants")
+            to_jsonable_python(field.made(), bytes_mode="base64", inf_nan_mode="constants")
             for _ in range(2)
         )
     except Exception:  # noqa: BLE001 - code of the app, which may need a request around it
@@ -146,11 +167,14 @@ def _known(annotation: Any) -> Any:
         TypeAdapter(annotation, config=_config_for(annotation)).json_schema()
     except (PydanticUserError, NameError, TypeError, ValueError):
         return Any
-    return annotation
+    return chosen_by_text(annotation)
 
 
 def _config_for(annotation: Any) -> ConfigDict | None:
     """Return the configuration an adapter may have: none where the type brings its own."""
+    annotation = bare(annotation)
     own: Callable[..., Any] | None = getattr(annotation, "__dataclass_fields__", None)
     is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
-    return None if own is not None or is_model else ConfigDict(arbitrary_types_allowed=False)
+    if own is not None or is_model or is_typed_dict(annotation):
+        return None
+    return ConfigDict(arbitrary_types_allowed=False)

@@ -11,15 +11,17 @@ from uuid import UUID
 
 from fastapi import FastAPI
 from starlette.routing import WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from jac_converge.app_runtime.audience import Audience
 from jac_converge.app_runtime.auth.audit import audit
 from jac_converge.app_runtime.bridge.introspect import WalkerSpec
+from jac_converge.app_runtime.bridge.mistakes import Mistakes
 from jac_converge.app_runtime.bridge.program import Program
-from jac_converge.app_runtime.bridge.restspecs import BadDeclaration
 from jac_converge.app_runtime.conversation import Conversation, Line
 from jac_converge.app_runtime.endpoint import Server
+from jac_converge.app_runtime.front import sent_path
 from jac_converge.app_runtime.identity import sent_token
 from jac_converge.app_runtime.problems import Problem, refusal
 from jac_converge.app_runtime.signatures import signature_of
@@ -71,22 +73,37 @@ def install(
     """Add a route for each walker that is a websocket.
 
     Raises:
-        BadDeclaration: it takes files, or its path has fields in it.
+        BadDeclaration: it takes files, or its path has fields in it; a line for each.
     """
-    openings = []
+    openings, mistakes = [], Mistakes()
     for spec in websockets(program):
         if spec.files:
             names = ", ".join(sorted(spec.files))
-            raise BadDeclaration(f"{spec.name} is a websocket, and can take no file: {names}")
+            mistakes.add([f"{spec.name} is a websocket, and can take no file: {names}"])
         path = spec.rest.path or f"/ws/{spec.name}"
         if "{" in path:
-            raise BadDeclaration(f"path {path} of {spec.name}: that of a websocket has no fields")
+            mistakes.add([f"path {path} of {spec.name}: that of a websocket has no fields"])
         line = Line(spec=spec, signature=signature_of(spec), server=server, audience=audience)
         openings.append((path, spec, _Opening(line, origins)))
+    mistakes.tell()
     # Last those at a node, since a path of somebody else may look like one.
     for end in ("", "/{node}"):
         for path, spec, opening in openings:
             app.router.routes.append(_Route(f"{path}{end}", opening.open, spec))
+    app.router.default = _nobody(app.router.default)
+
+
+def _nobody(default: ASGIApp) -> ASGIApp:
+    """Answer where there is no route, so that a wrong path does not look like a missing right."""
+
+    async def nobody(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "websocket":
+            await default(scope, receive, send)
+            return
+        problem = Problem(404, f"there is no websocket {sent_path(scope)}")
+        await WebSocket(scope, receive, send).send_denial_response(refusal(problem))
+
+    return nobody
 
 
 class _Route(WebSocketRoute):

@@ -7,7 +7,7 @@ with how messages are signed.
 
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from time import time
 from typing import Any
 
@@ -17,8 +17,8 @@ from starlette.responses import Response
 
 from jac_converge.app_runtime.bodies import checked_object, model_from
 from jac_converge.app_runtime.bridge.introspect import WalkerSpec
+from jac_converge.app_runtime.bridge.mistakes import Mistakes
 from jac_converge.app_runtime.bridge.program import SYSTEM_ROOT, Program
-from jac_converge.app_runtime.bridge.restspecs import BadDeclaration
 from jac_converge.app_runtime.calls import Order
 from jac_converge.app_runtime.describing import described_message
 from jac_converge.app_runtime.endpoint import Server
@@ -69,21 +69,15 @@ def install(
     """Add a route for each walker that is a webhook.
 
     Raises:
-        BadDeclaration: one has no secret, takes files, or has fields in its path.
+        BadDeclaration: one cannot be one; a line for each.
     """
-    once = Once(store)
+    once, mistakes = Once(store), Mistakes()
     for spec in webhooks(program):
-        found = settings.get(spec.name)
-        if found is None or found.secret is None:
-            raise BadDeclaration(
-                f"{spec.name} is a webhook without a secret, so anybody could send to it; set "
-                f"[converge.webhooks.{spec.name}] secret"
-            )
-        if spec.roles:
-            raise BadDeclaration(f"{spec.name} is a webhook: nobody logs in there, so no @roles")
         path = spec.rest.path or f"/webhook/{spec.name}"
-        if spec.files or "{" in path:
-            raise BadDeclaration(f"{spec.name} is a webhook: no files, and no fields in its path")
+        found = settings.get(spec.name, WebhookSettings())
+        if wrong := list(_wrong(spec, path, found)):
+            mistakes.add(wrong)
+            continue
         hook = Webhook(spec, found, server, once)
         app.router.add_api_route(
             path,
@@ -98,6 +92,18 @@ def install(
             openapi_extra={"parameters": PARAMETERS},
             route_class_override=straight(hook.answer, spec),
         )
+    mistakes.tell()
+
+
+def _wrong(spec: WalkerSpec, path: str, settings: WebhookSettings) -> Iterator[str]:
+    """Say why a walker cannot be a webhook."""
+    if settings.secret is None:
+        text = "a webhook without a secret, so anybody could send to it"
+        yield f"{spec.name} is {text}; set [converge.webhooks.{spec.name}] secret"
+    if spec.roles:
+        yield f"{spec.name} is a webhook: nobody logs in there, so no @roles"
+    if spec.files or "{" in path:
+        yield f"{spec.name} is a webhook: no files, and no fields in its path"
 
 
 class Webhook:

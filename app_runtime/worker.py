@@ -87,10 +87,23 @@ def work(
         if failing is not None:
             failing(str(error))
         return code
+    announcing = serving or (lambda: announce(app, listener))
+    server = _server(app, api, serving=announcing, at_once=failing is not None)
+    server.run(sockets=[listener])
+    if api.state.calls.running:
+        # Threads of walkers that outlived the drain would keep the process for as long as they
+        # like. Nobody waits for them, and what they did not commit is nobody's.
+        logging.shutdown()
+        os._exit(0)
+    return 0
+
+
+def _server(app: App, api: FastAPI, *, serving: Callable[[], None], at_once: bool) -> "_Server":
+    """Put uvicorn in front of the application."""
     settings = app.settings.server
     log = sys.stderr.isatty() if settings.access_log is None else settings.access_log
     KeptConnections.head_within = settings.request_timeout
-    server = _Server(
+    return _Server(
         uvicorn.Config(
             TrustedProxies(Front(HeadAsGet(Shortcut(api)), log=log), settings.trusted_proxies),
             log_config=None,
@@ -110,16 +123,9 @@ def work(
         endings=[
             part.finish for part in (api.state.audience, api.state.timetable) if part is not None
         ],
-        serving=serving or (lambda: announce(app, listener)),
-        at_once=failing is not None,
+        serving=serving,
+        at_once=at_once,
     )
-    server.run(sockets=[listener])
-    if api.state.calls.running:
-        # Threads of walkers that outlived the drain would keep the process for as long as they
-        # like. Nobody waits for them, and what they did not commit is nobody's.
-        logging.shutdown()
-        os._exit(0)
-    return 0
 
 
 def main(orders: str) -> int:

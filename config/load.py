@@ -123,12 +123,7 @@ def load_app(
     profile = profile or environ.get("JAC_PROFILE") or None
     sources = read_sources(file, profile=profile, profile_from=profile_from)
     written = written_tables(sources.documents)
-    layers = (
-        *_jaclang_layers(sources.documents),
-        *written.layers,
-        *_environment_layers(environ),
-        *_flag_layers(flags or {}),
-    )
+    layers = _layers(sources.documents, written, environ, flags or {})
     problems = _misplaced(sources.documents)
     settings = _settings(layers, environ, purpose, problems)
     name = _name(file, sources.documents, settings, problems)
@@ -204,6 +199,21 @@ def written_tables(documents: Sequence[Document]) -> WrittenTables:
         notes.append(f"{title} not used: {', '.join(translation.unused)}")
     notes.append("`jac scale --init` prints the same as a [converge] table")
     return WrittenTables(layers=translation.layers, notes=(*notes, *ignored))
+
+
+def _layers(
+    documents: Sequence[Document],
+    written: WrittenTables,
+    environ: Mapping[str, str],
+    flags: Mapping[str, object],
+) -> tuple[Layer, ...]:
+    """Return everything that says something, weakest first."""
+    return (
+        *_jaclang_layers(documents),
+        *written.layers,
+        *_environment_layers(environ),
+        *_flag_layers(flags),
+    )
 
 
 def _jaclang_layers(documents: Sequence[Document]) -> list[Layer]:

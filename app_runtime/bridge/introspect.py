@@ -19,18 +19,21 @@ from collections.abc import (
     Mapping,
 )
 from dataclasses import dataclass
-from functools import reduce
-from operator import or_
 from pathlib import Path
-from types import GenericAlias, ModuleType, UnionType
+from types import ModuleType
 from typing import Any
 
-from jaclang.jac0core.archetype import Archetype, NodeArchetype, WalkerArchetype
+from jaclang.jac0core.archetype import Archetype, WalkerArchetype
+from jaclang.jac0core.runtime import JacRuntime as Jac
 from starlette.datastructures import UploadFile
 
 from jac_converge.app_runtime.bridge.access import AccessTable, access_table
+from jac_converge.app_runtime.bridge.annotations import bare, hints_of, wire_type
+from jac_converge.app_runtime.bridge.mistakes import Mistakes
 from jac_converge.app_runtime.bridge.restspecs import BadDeclaration, RestSpec, restspec_of
 from jac_converge.app_runtime.bridge.schedules import Schedule, schedule_of
+from jac_converge.app_runtime.bridge.storable import unstorable
+from jac_converge.app_runtime.bridge.twins import given_twice
 from jac_converge.roles import ATTRIBUTE
 
 __all__ = [
@@ -66,8 +69,24 @@ class FieldSpec:
         return self.default is NO_DEFAULT and self.factory is None
 
     def made(self) -> Any:
-        """Make the default, anew each time where it may be changed; not of one that is required."""
-        return self.default if self.factory is None else self.factory()
+        """Make the default, anew each time where it may be changed; not of one that is required.
+
+        There is no caller here, so one that looks at the graph raises, whatever it may be.
+        """
+        if self.factory is None:
+            return self.default
+        token = Jac.push_request_context(_Nobodys())
+        try:
+            return self.factory()
+        finally:
+            Jac.reset_request_context(token)
+
+
+class _Nobodys:
+    """Stands where the context of a call would be: its root, and what it may read."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise LookupError(f"there is no call whose {name} this could be")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +140,8 @@ class FunctionSpec(_Spec):
     @property
     def streams(self) -> bool:
         """Whether it says that it gives a generator."""
-        kind = typing.get_origin(self.returns) or self.returns
+        returns = bare(self.returns)
+        kind = typing.get_origin(returns) or returns
         return (
             inspect.isgeneratorfunction(self.function)
             or inspect.isasyncgenfunction(self.function)
@@ -164,31 +184,42 @@ def find(
         called: by its client side, from modules that it need not import.
 
     Raises:
-        BadDeclaration: it asks for what cannot be served.
+        BadDeclaration: it asks for what cannot be served; a line for each of it.
     """
     tables: dict[str, AccessTable] = {}
-    walkers, functions, jobs = {}, {}, {}
+    walkers: dict[str, WalkerSpec] = {}
+    functions: dict[str, FunctionSpec] = {}
+    jobs: dict[str, JobSpec] = {}
+    middleware: dict[str, WalkerSpec] = {}
+    mistakes = Mistakes()
     for name, member in {**(called or {}), **dict(inspect.getmembers(module))}.items():
         file = None if name.startswith("_") else _jac_file(member, project)
         if file is None:
             continue
-        if hasattr(member, "schedule_spec"):
-            if (schedule := schedule_of(name, member)) is not None:
-                jobs[name] = _job(name, member, schedule)
-            continue
-        table = tables.get(file) or tables.setdefault(file, access_table(Path(file)))
-        if inspect.isclass(member) and issubclass(member, WalkerArchetype):
-            walkers[name] = _walker(name, member, public=member.__name__ in table.walkers)
-        elif inspect.isfunction(member) and _fits_a_body(name, member):
-            public = member.__name__ in table.functions
-            functions[name] = _function(name, member, public=public)
+        with mistakes.noted():
+            if hasattr(member, "schedule_spec"):
+                if (schedule := schedule_of(name, member)) is not None:
+                    jobs[name] = _job(name, member, schedule)
+                continue
+            table = tables.get(file) or tables.setdefault(file, access_table(Path(file)))
+            if inspect.isclass(member) and issubclass(member, WalkerArchetype):
+                walkers[name] = _walker(name, member, public=member.__name__ in table.walkers)
+            elif inspect.isfunction(member) and _fits_a_body(name, member):
+                public = member.__name__ in table.functions
+                functions[name] = _function(name, member, public=public)
+    with mistakes.noted():
+        middleware = _middleware(module, project)
     archetypes = tuple(_subclasses(Archetype, project))
+    mistakes.add(unstorable(archetypes))
+    files = (_jac_file(member, project) for member in (*archetypes, *vars(module).values()))
+    mistakes.add(given_twice({file for file in files if file is not None}))
+    mistakes.tell()
     return Callables(
         walkers=walkers,
         functions=functions,
         jobs=jobs,
         archetypes=archetypes,
-        middleware=_middleware(module, project),
+        middleware=middleware,
         definitions=_definitions(project),
     )
 
@@ -249,7 +280,7 @@ def _subclasses(cls: type, project: Path) -> Iterator[type]:
 
 
 def _walker(name: str, cls: type, *, public: bool) -> WalkerSpec:
-    hints = _hints(cls)
+    hints = hints_of(cls)
     specs: list[FieldSpec] = []
     nodes: dict[str, tuple[type, ...]] = {}
     for field in dataclasses.fields(cls):
@@ -258,7 +289,7 @@ def _walker(name: str, cls: type, *, public: bool) -> WalkerSpec:
         if field.name == "reports":  # that of jaclang is none of `__init__`
             text = "what a walker reports is kept there; give it another name"
             raise BadDeclaration(f"walker {name} cannot have a field called reports: {text}")
-        annotation, classes = _wire_type(hints.get(field.name, Any))
+        annotation, classes = wire_type(hints.get(field.name, Any))
         if classes:
             nodes[field.name] = classes
         has_default = field.default is not dataclasses.MISSING
@@ -304,11 +335,11 @@ def _fits_a_body(name: str, function: Callable[..., Any]) -> bool:
 
 
 def _function(name: str, function: Callable[..., Any], *, public: bool) -> FunctionSpec:
-    hints = _hints(function)
+    hints = hints_of(function)
     specs: list[FieldSpec] = []
     nodes: dict[str, tuple[type, ...]] = {}
     for parameter in inspect.signature(function).parameters.values():
-        annotation, classes = _wire_type(hints.get(parameter.name, Any))
+        annotation, classes = wire_type(hints.get(parameter.name, Any))
         if classes:
             nodes[parameter.name] = classes
         specs.append(
@@ -338,38 +369,16 @@ def _files(fields: list[FieldSpec]) -> dict[str, bool]:
     """Return the fields that are files, and whether they are many."""
     found = {}
     for field in fields:
-        many = typing.get_origin(field.annotation) is list
-        variants = typing.get_args(field.annotation) or (field.annotation,)
-        kinds = [one for one in variants if one is not type(None)]
+        annotation = bare(field.annotation)
+        many = typing.get_origin(annotation) is list
+        variants = typing.get_args(annotation) or (annotation,)
+        kinds = [bare(one) for one in variants if one is not type(None)]
         if kinds and all(inspect.isclass(one) and issubclass(one, UploadFile) for one in kinds):
             found[field.name] = many
     return found
-
-
-def _hints(member: Any) -> dict[str, Any]:
-    try:
-        return typing.get_type_hints(member)
-    except (NameError, TypeError):  # an annotation that exists for the type checker only
-        return {}
 
 
 def _doc(member: Any) -> str:
     doc = member.__doc__ or ""
     generated = inspect.isclass(member) and doc.startswith(f"{member.__name__}(")  # by dataclass
     return "" if generated else inspect.cleandoc(doc)
-
-
-def _wire_type(annotation: Any) -> tuple[Any, tuple[type, ...]]:
-    """Return what a caller may send for an annotation, and the classes of nodes it stands for."""
-    if inspect.isclass(annotation) and issubclass(annotation, NodeArchetype):
-        return str, (annotation,)
-    origin, variants = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is list and variants:
-        item, classes = _wire_type(variants[0])
-        return (GenericAlias(list, (item,)), classes) if classes else (annotation, ())
-    if origin in (typing.Union, UnionType):
-        kinds = [_wire_type(item) for item in variants if item is not type(None)]
-        if kinds and all(classes for _, classes in kinds):
-            sent = [item for item, _ in kinds] + [None] * (type(None) in variants)
-            return reduce(or_, sent), tuple(cls for _, own in kinds for cls in own)
-    return annotation, ()

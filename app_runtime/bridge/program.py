@@ -31,7 +31,6 @@ from jac_converge.app_runtime.bridge.introspect import Callables, FunctionSpec, 
 from jac_converge.app_runtime.bridge.loading import AppBroken, import_app
 from jac_converge.app_runtime.bridge.memory import RequestMemory
 from jac_converge.app_runtime.bridge.restspecs import BadDeclaration
-from jac_converge.app_runtime.bridge.storable import unstorable
 from jac_converge.app_runtime.bridge.streaming import Stream, generator_in
 from jac_converge.app_runtime.bridge.too_late import TooLate
 from jac_converge.app_runtime.bridge.wire import CannotSend, to_text, to_wire
@@ -43,6 +42,7 @@ from jac_converge.app_runtime.stores import (
     TooLarge,
     Unavailable,
     UnknownOutcome,
+    Unreadable,
     WriteBatch,
 )
 
@@ -96,7 +96,9 @@ class Call:
 
     spec: WalkerSpec | FunctionSpec
     fields: dict[str, Any]
-    """Values by field name. A run may change what is inside, so each run needs its own."""
+    """Values by field name, without those that the app makes itself, by its defaults.
+
+    A run may change what is inside, so each run needs its own."""
     root: Callable[[Read], UUID]
     """Finds the root of the caller, with what it reads; raises if the caller may not call."""
     node: str | None = None
@@ -165,7 +167,7 @@ class Run:
                 raise
         except UnknownOutcome:
             raise
-        except (Conflict, TooLarge, Unavailable) as error:
+        except (Conflict, TooLarge, Unavailable, Unreadable) as error:
             if not self.committed:
                 raise
             # Part of the call is stored, so neither "try again" nor "nothing was stored" is true.
@@ -187,7 +189,8 @@ class Run:
         """
         spec, values = self._call.spec, dict(self._call.fields)
         for name, classes in spec.node_fields.items():
-            values[name] = self._nodes((name,), values[name], classes)
+            if name in values:
+                values[name] = self._nodes((name,), values[name], classes)
         if isinstance(spec, FunctionSpec):
             return spec.function(**values)
         start = self._node(self._call.node) if self._call.node else self._context.user_root
@@ -306,9 +309,8 @@ class Program:
         try:
             callables: Callables = find(module, file.parent, called=called)
         except BadDeclaration as error:
-            raise AppBroken(f"{file}: {error}") from error
-        if wrong := unstorable(callables.archetypes):
-            raise AppBroken("\n".join(f"{file}: {line}" for line in wrong))
+            lines = (f"{file}: {line}" for line in str(error).splitlines())
+            raise AppBroken("\n".join(lines)) from error
         self.walkers = callables.walkers
         self.functions = callables.functions
         self.middleware = callables.middleware

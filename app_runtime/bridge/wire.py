@@ -5,6 +5,8 @@ edges are not followed. It changes with that contract.
 """
 
 import base64
+import re
+import reprlib
 from collections import deque
 from collections.abc import Callable, ItemsView, KeysView, Mapping, ValuesView
 from dataclasses import fields, is_dataclass
@@ -12,7 +14,7 @@ from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import cache
-from numbers import Integral, Number, Real
+from numbers import Integral, Number, Rational, Real
 from pathlib import PurePath
 from typing import Any
 from uuid import UUID
@@ -70,7 +72,10 @@ def to_wire(value: Any, _inside: tuple[int, ...] = ()) -> Any:
         raise _TooDeep(f"a value that is more than {DEEPEST} levels deep cannot be sent")
     inside = (*_inside, id(value))
     if isinstance(value, Mapping):
-        return {_key(key): to_wire(item, inside) for key, item in value.items()}
+        sent = {_key(key): to_wire(item, inside) for key, item in value.items()}
+        if len(sent) < len(value):
+            raise _two_keys(value)
+        return sent
     if isinstance(value, _LISTS):
         return [to_wire(item, inside) for item in value]
     if isinstance(value, set | frozenset):
@@ -134,9 +139,11 @@ _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 _KINDS = ((NodeArchetype, "node"), (EdgeArchetype, "edge"), (WalkerArchetype, "walker"))
+_TEXTS = frozenset({"ipaddress", "pydantic.networks", "pydantic.types", "zoneinfo"})
+"""Modules of classes that pydantic takes as a text; `str` is that text, or hides a secret."""
 _LISTS = (list, tuple, range, deque, KeysView, ValuesView, ItemsView)
 _NUMBERS: tuple[tuple[type, Callable[[Any], Any]], ...] = (
-    (str, str), (Integral, int), (Real, float), (Number, str)
+    (str, str), (Integral, int), (Rational, str), (Real, float), (Number, str)
 )  # fmt: skip
 
 
@@ -145,7 +152,24 @@ def _key(key: Any) -> str:
     return scalar if isinstance(scalar, str) else str(scalar)
 
 
+def _two_keys(value: Mapping[Any, Any]) -> CannotSend:
+    """Name two keys that JSON cannot tell apart: one of their values would be lost."""
+    first: dict[str, Any] = {}
+    for key in value:
+        other = first.setdefault(_key(key), key)
+        if other is not key:
+            break
+    keys = f"{reprlib.repr(other)} and {reprlib.repr(key)}"
+    return CannotSend(f"a dict with the keys {keys} cannot be sent: both are the same text")
+
+
+@cache
+def _is_text(cls: Any) -> bool:
+    return any(base.__module__ in _TEXTS for base in cls.__mro__)
+
+
 def _scalar(value: Any) -> Any:
+    cls: Any = type(value)
     if isinstance(value, date | time):
         return value.isoformat()
     if isinstance(value, timedelta):
@@ -154,10 +178,11 @@ def _scalar(value: Any) -> Any:
         return base64.b64encode(value).decode()
     if isinstance(value, UploadFile):
         return {"filename": value.filename, "content_type": value.content_type, "size": value.size}
-    if isinstance(value, UUID | Decimal | PurePath):
+    if isinstance(value, UUID | Decimal | PurePath) or _is_text(cls):
         return str(value)
+    if isinstance(value, re.Pattern):
+        return to_wire(value.pattern)
     for base, plain in _NUMBERS:
         if isinstance(value, base):
             return plain(value)
-    cls = type(value)
     raise CannotSend(f"a value of {cls.__module__}.{cls.__qualname__} cannot be sent")

@@ -52,6 +52,7 @@ class Logins:
         self, settings: Mapping[str, SsoSettings], fetcher: Fetcher, seal: Seal, once: Once
     ) -> None:
         self.settings = {name: one for name, one in settings.items() if one.client_id is not None}
+        self._off = settings.keys() - self.settings.keys()
         self._fetcher = fetcher
         self._seal = seal
         self._once = once
@@ -64,7 +65,10 @@ class Logins:
             Refused: there is none.
         """
         if name not in self.settings:
-            text = f"there is no provider {name[:40]!r}; known here: {', '.join(self.settings)}"
+            known = ", ".join(self.settings) or "none"
+            text = f"there is no provider {name[:40]!r}; known here: {known}"
+            if name in self._off:
+                text = f"provider {name} is off: its client_id is not set"
             raise Refused(text, code="SSO_UNKNOWN_PROVIDER", status=404)
 
     async def begin(self, attempt: Attempt) -> Begun:

@@ -103,24 +103,7 @@ class SsoRoutes:
             route_class=CheckedRoute,
             responses=FAILURES | {404: {"model": Failure}},
         )
-        add, begin, link = router.add_api_route, self._begin, self._link
-        required = Security(self._identity.required)
-
-        async def providers() -> Response:
-            """List the providers at which one may log in."""
-            return answer({"providers": list(self._logins.settings)})
-
-        async def login(
-            provider: str, request: Request, next_: Next = None, code_challenge: Challenge = None
-        ) -> Response:
-            """Send a browser to a provider to log in."""
-            return await begin(request, provider, "login", next_, code_challenge)
-
-        async def register(
-            provider: str, request: Request, next_: Next = None, code_challenge: Challenge = None
-        ) -> Response:
-            """Send a browser to a provider to log in, and make an account if there is none."""
-            return await begin(request, provider, "register", next_, code_challenge)
+        add, required = router.add_api_route, Security(self._identity.required)
 
         async def post_link(
             provider: str,
@@ -130,24 +113,32 @@ class SsoRoutes:
             claims: Claims = required,
         ) -> Response:
             """Begin to link one's own account; the answer has the URL to send the browser to."""
-            return await link(request, provider, next_, claims, body or Linking())
+            return await self._link(request, provider, next_, claims, body or Linking())
 
-        async def by_form(provider: str, request: Request) -> Response:
-            """Take what a provider sends by a form, as Apple does."""
-            return await self._by_form(request, provider)
-
-        async def callback(provider: str, request: Request) -> Response:
-            """End a login: the provider sends the browser here."""
-            return await self._callback(request, provider)
-
-        add("", providers, methods=["GET"])
+        add("", self.providers, methods=["GET"])
         add("/token", self._token, methods=["POST"])
-        add("/{provider}/login", login, methods=["GET"], status_code=302)
-        add("/{provider}/register", register, methods=["GET"], status_code=302)
+        add("/{provider}/login", self.login, methods=["GET"], status_code=302)
+        add("/{provider}/register", self.register, methods=["GET"], status_code=302)
         add("/{provider}/link", post_link, methods=["POST"])
-        add("/{provider}/callback", callback, methods=["GET"])
-        add("/{provider}/callback", by_form, methods=["POST"], status_code=303)
+        add("/{provider}/callback", self.callback, methods=["GET"])
+        add("/{provider}/callback", self.by_form, methods=["POST"], status_code=303)
         app.include_router(router)
+
+    async def providers(self) -> Response:
+        """List the providers at which one may log in."""
+        return answer({"providers": list(self._logins.settings)})
+
+    async def login(
+        self, provider: str, request: Request, next_: Next = None, code_challenge: Challenge = None
+    ) -> Response:
+        """Send a browser to a provider to log in."""
+        return await self._begin(request, provider, "login", next_, code_challenge)
+
+    async def register(
+        self, provider: str, request: Request, next_: Next = None, code_challenge: Challenge = None
+    ) -> Response:
+        """Send a browser to a provider to log in, and make an account if there is none."""
+        return await self._begin(request, provider, "register", next_, code_challenge)
 
     async def _begin(
         self,
@@ -189,8 +180,9 @@ class SsoRoutes:
         self._keep(request, response, begun)
         return response
 
-    async def _by_form(self, request: Request, provider: str) -> Response:
-        """Send the browser here once more, by a GET: only then does it bring our cookie along."""
+    async def by_form(self, provider: str, request: Request) -> Response:
+        """Take what a provider sends by a form, as Apple does."""
+        # The browser comes here once more, by a GET: only then does it bring our cookie along.
         raw = await request.body()
         if len(raw) > LARGEST_FORM:
             raise Problem(413, "the form is too large")
@@ -200,7 +192,8 @@ class SsoRoutes:
         url = f"{self._site.callback(request, provider)}?{urlencode(kept)}"
         return RedirectResponse(url, 303, headers=NO_STORE)
 
-    async def _callback(self, request: Request, provider: str) -> Response:
+    async def callback(self, provider: str, request: Request) -> Response:
+        """End a login: the provider sends the browser here."""
         secure = self._site.is_secure(request)
         params = {k: v for k, v in request.query_params.items() if k in BROUGHT_BACK}
         self._logins_check(provider)

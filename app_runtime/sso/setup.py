@@ -40,7 +40,7 @@ def add_sso(api: FastAPI, settings: Settings, secrets: Sequence[str], who: Who) 
 
     Args:
         api: gets them.
-        settings: with a provider that is on.
+        settings: with providers, each on or off.
         secrets: of the tokens; the first is in use.
         who: knows who somebody is.
 

@@ -183,6 +183,31 @@ def test_collect_removes_what_was_cut_off(planted: JacServer) -> None:
         assert [{"anybody's": ["moss"]}] == planted.call("/walker/look").reports
 
 
+def test_damaged_document_is_named_and_nothing_removed(planted: JacServer) -> None:
+    """Only what needs it fails; what it led to may be somebody's."""
+    folder = planted.file.parent
+    make_old(folder)
+    with closing(sqlite3.connect(shelf(folder))) as connection, connection:
+        connection.execute("UPDATE documents SET body = '{' WHERE body LIKE '%anybody%'")
+        connection.execute("UPDATE documents SET body = '{' WHERE kind = 'account'")
+        before = connection.execute("SELECT count(*) FROM documents").fetchone()
+    collected = run(folder, "--collect", "--yes")
+    assert 1 == collected.returncode
+    assert "collect failed (Unreadable): " in collected.stderr
+    assert "what it leads to is not known" in collected.stderr
+    with planted:
+        login = {"username": "ann", "password": "correct horse"}
+        for answer in (planted.call("/walker/look"), planted.send("POST", "/user/login", login)):
+            assert (500, "UNREADABLE") == (answer.status, answer.code)
+            assert "cannot be read; the server's log says what" in answer.body["error"]["message"]
+        assert 200 == planted.get("/healthz/ready").status
+        assert 201 == planted.send("POST", "/user/register", login | {"username": "bob"}).status
+        assert "cannot be read: " in planted.log_text()
+    with closing(sqlite3.connect(shelf(folder))) as connection:
+        graph = "SELECT count(*) FROM documents WHERE stamp = 1"
+        assert before == connection.execute(graph).fetchone()
+
+
 def test_collect_removes_old_nodes_of_guests(planted: JacServer) -> None:
     """With guest_ttl_seconds: theirs alone, with what hangs from them; without it, none."""
     folder = planted.file.parent

@@ -27,7 +27,9 @@ def openapi(server: JacServer) -> dict[str, Any]:
     return described
 
 
-@pytest.mark.parametrize("kind", ["function", "ring", "half", "half_key", "file", "deep", "tree"])
+@pytest.mark.parametrize(
+    "kind", ["function", "ring", "half", "half_key", "two_keys", "file", "deep", "tree"]
+)
 def test_report_without_a_form_is_refused_and_nothing_stored(server: JacServer, kind: str) -> None:
     """The answer is made before the commit."""
     before = server.call("/walker/notes").reports
@@ -103,6 +105,31 @@ def test_whatever_an_effect_raises_denies_no_answer(server: JacServer, how: str,
 def test_number_that_is_not_finite_is_null(server: JacServer) -> None:
     """JSON has no other form for it."""
     assert [[None, None, 1.5]] == server.call("/walker/odd_numbers").reports
+
+
+def test_value_that_json_has_not_is_sent_as_documented(server: JacServer) -> None:
+    """As text or as a number; keys are text."""
+    values, texts, keys = server.call("/walker/odd_values").reports
+    assert ["/a/b", "(1+2j)", "1.10", "1/4", "eA=="] == values
+    assert ["10.0.0.1", "UTC", "a+"] == texts
+    assert {"1": "a", "[1, 2]": "b", "None": "c", "x": "d"} == keys
+
+
+def test_what_pydantic_makes_of_a_text_is_sent_as_one(server: JacServer) -> None:
+    """A walker that takes it is a part of its own answer; a secret is not."""
+    sent = {"host": "10.0.0.2", "url": "https://a.example/x", "like": "a+", "word": "hush"}
+    answer = server.call("/walker/texts", **sent)
+    assert ["hush"] == answer.reports
+    assert sent | {"word": "*" * 10} == {name: answer.result[name] for name in sent}
+
+
+def test_dict_of_known_keys_is_checked(server: JacServer) -> None:
+    """As any other type is."""
+    home = {"street": "Elm", "number": 5}
+    assert home == server.call("/walker/texts", home=home).result["home"]
+    answer = server.call("/walker/texts", home={"street": "Elm", "number": "five"})
+    places = [detail["loc"] for detail in answer.body["error"]["details"]]
+    assert (422, [["body", "home", "number"]]) == (answer.status, places)
 
 
 def test_function_in_a_field_is_left_out(server: JacServer) -> None:
@@ -183,3 +210,44 @@ def test_app_that_exits_while_it_loads_is_named(tmp_path: Path) -> None:
         pass
     assert "leaving.jac load failed" in server.log_text()
     assert "sys.exit(7)" in server.log_text()
+
+
+@pytest.mark.parametrize(
+    ("what", "status", "code", "message"),
+    [
+        ("teapot", 418, "ERROR", "no coffee here"),
+        ("value", 400, "BAD_REQUEST", "Bad Request"),
+        ("obj", 400, "BAD_REQUEST", "Bad Request"),
+        ("no_json", 400, "BAD_REQUEST", "Bad Request"),
+        ("half", 400, "BAD_REQUEST", "half ?"),
+        ("moved", 302, "ERROR", "over there"),
+        ("framed", 400, "BAD_REQUEST", "longer"),
+    ],
+)
+def test_app_says_a_status_of_its_own(
+    server: JacServer, what: str, status: int, code: str, message: str
+) -> None:
+    """With its text or value, and its headers."""
+    answer = server.call("/walker/says", what=what)
+    assert (status, code) == (answer.status, answer.code)
+    assert message == answer.body["error"]["message"]
+    part = {"_jac_type": "Part", "_jac_archetype": "archetype", "size": 2.0, "raw": ""}
+    expected = {"value": {"field": "a", "wrong": [1, 2]}, "obj": [part]}
+    assert expected.get(what) == answer.body["error"].get("details")
+    assert (answer.headers["Location"] == "/there") == (what == "moved")
+    assert (answer.headers["X-More"] == "yes") == (what == "framed")
+
+
+def test_app_may_say_nothing(server: JacServer) -> None:
+    """A 204 has no body."""
+    answer = server.call("/walker/says", what="empty")
+    assert (204, b"") == (answer.status, answer.body)
+
+
+@pytest.mark.parametrize("what", ["too_high", "too_low", "two_headers", "no_text"])
+def test_what_no_answer_can_have_is_a_mistake_of_the_app(server: JacServer, what: str) -> None:
+    """The connection used to end without an answer."""
+    answer = server.call("/walker/says", what=what)
+    assert (500, "EXECUTION_ERROR") == (answer.status, answer.code)
+    assert "secret" not in answer.body["error"]["message"]
+    assert answer.headers["Set-Cookie"] is None

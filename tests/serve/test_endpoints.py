@@ -70,6 +70,22 @@ def test_wrong_field_is_named_by_its_path(
     assert ["body", *place] in [detail["loc"] for detail in answer.body["error"]["details"]]
 
 
+def test_default_is_made_where_the_walker_runs(api: JacServer) -> None:
+    """It sees the graph of its caller, and what it raises is an error of the app."""
+    token = api.register("looks-around")
+    assert [[0, True, "by default"]] == api.call("/walker/looks_around", token, odd=1).reports
+    assert [[1, True, "by default"]] == api.call("/walker/looks_around", token, odd=1).reports
+    failed = api.call("/walker/looks_around", token)
+    assert (500, "EXECUTION_ERROR") == (failed.status, failed.code)
+    assert "42" not in str(failed.body)
+    described = api.get("/walker/looks_around", token=token).body["data"]["info"]["fields"]
+    for name in ("known", "where", "odd"):
+        assert (False, None) == (described[name]["required"], described[name]["default"])
+    body = api.get("/openapi.json").body["components"]["schemas"]["looks_around_body"]
+    assert not {"known", "where", "odd"} & set(body.get("required", []))
+    assert not any("default" in body["properties"][name] for name in ("known", "where", "odd"))
+
+
 def test_default_that_differs_each_time_is_told_to_nobody(api: JacServer) -> None:
     """It would be that of the start of the server."""
     body = api.get("/openapi.json").body["components"]["schemas"]["every_type_body"]

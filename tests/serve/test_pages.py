@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
-from tests.servers.jac_server import JacServer
+from tests.servers.browser import Browser
+from tests.servers.jac_server import HOST, JacServer
 
 TODO = Path(__file__).parents[2] / "examples" / "todo" / "todo.jac"
 
@@ -30,6 +32,20 @@ def test_page_asks_nobody_but_this_server(server: JacServer, page: str) -> None:
     policy = answer.headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'; script-src 'self';")
     assert "http" not in policy
+
+
+def test_walker_is_called_from_the_page_as_it_is_filled_in(
+    server: JacServer, browser: Browser
+) -> None:
+    """What the page proposes is a call that goes well: it starts at no node of its own making."""
+    with browser.page() as page:
+        page.goto(f"http://{HOST}:{server.port}/docs")
+        call = page.locator("#operations-walker-walker_visit_site")
+        call.locator(".opblock-summary").click()
+        call.get_by_role("button", name="Try it out").click()
+        call.get_by_role("button", name="Execute").click()
+        answered = call.locator(".live-responses-table tbody .response-col_status")
+        expect(answered).to_contain_text("200")
 
 
 def test_assets_are_a_closed_list(server: JacServer) -> None:

@@ -53,10 +53,46 @@ def test_query_may_be_left_out(api: JacServer) -> None:
     )
 
 
+def test_limits_of_a_field_count(api: JacServer) -> None:
+    """What `Annotated` says is checked and described, wherever the field is."""
+    assert [[10, "ab", [0, 1]]] == api.get("/limited?many=10&word=ab&marks=0&marks=1").reports
+    for answer, place in [
+        (api.call("/walker/limited", word="four"), ["body", "word"]),
+        (api.call("/function/limited_too", share=0), ["body", "share"]),
+    ]:
+        assert (422, place) == (answer.status, answer.body["error"]["details"][0]["loc"])
+    assert "0.5" == api.call("/function/limited_too", share=0.5).result
+    (node,) = api.call("/walker/keep_note", text="by its id").reports
+    assert "by its id" == api.call("/function/limited_too", share=1, at=node).result
+    described = api.get("/openapi.json").body
+    many = described["paths"]["/limited"]["get"]["parameters"][0]
+    assert ("many", "How many.") == (many["name"], many["description"])
+    assert (1, 10) == (many["schema"]["minimum"], many["schema"]["maximum"])
+    body = described["components"]["schemas"]["limited_body"]["properties"]
+    assert {"maximum": 10, "minimum": 1, "description": "How many."}.items() <= body["many"].items()
+    signature = api.get("/function/limited_too").body["data"]["signature"]
+    assert "float" == signature["parameters"]["share"]["type"]
+
+
+def test_number_of_a_choice_is_read_as_one(api: JacServer) -> None:
+    """A query is text, and so is a key of a dict; the answer comes back as it was sent."""
+    answer = api.get("/sizes/2?more=1&more=2&other=1&factor=10")
+    assert [["LARGE", ["SMALL", "LARGE"], "Size.SMALL", 10]] == answer.reports
+    (kept,) = api.get("/sizes/1").reports
+    assert ["SMALL", [], "None", 1] == kept
+    counted = api.call("/function/by_size", counts={"2": 5}).result
+    assert {"1": 1, "2": 6} == counted
+    assert {"1": 2, "2": 7} == api.call("/function/by_size", counts=counted).result
+
+
 @pytest.mark.parametrize(
     ("path", "place"),
     [
         ("/users/ann/orders?limit=many", ["query", "limit"]),
+        ("/sizes/3", ["path", "size"]),
+        ("/limited?many=11", ["query", "many"]),
+        ("/limited?marks=1&marks=-1", ["query", "marks", 1]),
+        ("/sizes/1?more=1&more=LARGE", ["query", "more", 1]),
         ("/users/ann/orders?near=%7B", ["query", "near"]),
         ("/users/ann/orders?near=%7B%22x%22:%22a%22%7D", ["query", "near", "x"]),
         ("/users/ann/orders?level=9", ["query", "level"]),
@@ -274,6 +310,16 @@ def test_upload_has_a_limit_of_its_own(api: JacServer) -> None:
             id="reports",
         ),
         pytest.param(
+            "walker:pub one { has a: int = 0; }\nwalker one { has b: int = 0; }\n",
+            "one is defined on line 1 of bad.jac and again on line 2",
+            id="two-walkers-of-one-name",
+        ),
+        pytest.param(
+            "walker one {}\ndef:pub two -> int { return 2; }\ndef:pub one -> int { return 1; }\n",
+            "one is defined on line 1 of bad.jac and again on line 3",
+            id="walker-and-function-of-one-name",
+        ),
+        pytest.param(
             '@restspec(path="a")\nwalker:pub one {}\n', "has to begin with /", id="no-slash"
         ),
         pytest.param(
@@ -315,6 +361,61 @@ def test_what_cannot_be_served_is_told_at_the_start(tmp_path: Path, source: str,
     with pytest.raises(ServerFailed), server:
         pass
     assert told in server.log_text()
+
+
+IN_THE_CODE = """
+import from collections.abc { Callable }
+walker:pub one { has reports: list = []; }
+@restspec(path="a") walker:pub two {}
+@schedule(interval=2, cron="* * * * *") walker three {}
+@schedule(interval=2) walker four { has x: int; }
+walker _authenticate { has z: int; }
+node Place { has act: Callable; }
+node Place { has act: Callable; }
+"""
+OF_THE_SERVER = """
+import from jac_converge.roles { roles }
+@restspec(path="/a/{x}") walker:pub one {}
+@restspec(path="/user/login") walker:pub two {}
+@restspec(protocol="websocket", path="/b/{x}") walker:pub three { has x: str; }
+@roles("editor") @restspec(protocol="webhook") walker four {}
+@schedule(interval=-1) walker five {}
+@schedule(cron="x") walker six {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        pytest.param(
+            IN_THE_CODE,
+            ["walker one cannot", "@restspec of two", "@schedule of three", "job four: nobody",
+             "walker _authenticate cannot", "field act of Place", "Place is defined on line"],
+            id="in-the-code",
+        ),
+        pytest.param(
+            OF_THE_SERVER,
+            ["/a/{x} of one names", "/user/login of two", "/b/{x} of three",
+             "four is a webhook: nobody", "@schedule of five", "@schedule of six",
+             "[converge.server.roles] nobody"],
+            id="of-the-server",
+        ),
+    ],
+)  # fmt: skip
+def test_everything_that_cannot_be_served_is_told_at_once(
+    tmp_path: Path, source: str, told: list[str]
+) -> None:
+    """A line for each, also the second time, when the bytecode is there already."""
+    app = tmp_path / "bad.jac"
+    app.write_text(source)
+    app.with_name("jac.toml").write_text('[converge.server.roles]\nnobody = ["editor"]\n')
+    for start, flags in enumerate([[], ["--check"]], 1):
+        server = JacServer(app, tmp_path / "served", *flags)
+        with pytest.raises(ServerFailed), server:
+            pass
+        lines = [line for line in server.log_text().splitlines() if line.startswith("jac serve: ")]
+        for text in told:
+            assert start == sum(text in line for line in lines), (text, lines)
 
 
 def test_path_without_fields_comes_before_one_with(tmp_path: Path) -> None:

@@ -289,6 +289,27 @@ def test_difference_moments_are_iso(values: Twins) -> None:
     theirs, ours = values.call("/walker/scalars")
     assert "2030-01-02 03:04:05" in theirs.reports
     assert "2030-01-02T03:04:05" in ours.reports
+    theirs, ours = values.call("/walker/odd_values")
+    *others, length = theirs.reports
+    assert [*others, "P1DT2S"] == ours.reports
+    assert "1 day, 0:00:02" == length
+
+
+def test_difference_edges_say_that_they_are(values: Twins) -> None:
+    """The stock server knows of nodes and walkers alone."""
+    difference("edges-say-that-they-are")
+    theirs, ours = (stripped(one.reports) for one in values.call("/walker/an_edge"))
+    assert ["archetype", "edge"] == [one[0]["_jac_archetype"] for one in (theirs, ours)]
+    assert theirs[0] | {"_jac_archetype": "edge"} == ours[0]
+
+
+def test_difference_defaults_of_nobody(values: Twins) -> None:
+    """The stock server makes them where there is no call."""
+    difference("defaults-of-nobody")
+    theirs, ours = (server.get("/walker/looks_around") for server in (values.theirs, values.ours))
+    told = [one.body["data"]["info"]["fields"]["known"]["default"] for one in (theirs, ours)]
+    assert [0, None] == told
+    assert [[True], [True]] == [one.reports for one in values.call("/walker/looks_around")]
 
 
 def test_difference_spawn_node_in_the_body(values: Twins) -> None:

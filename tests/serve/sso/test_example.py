@@ -45,6 +45,16 @@ def test_example_lets_somebody_in(
         assert SECRET not in server.log_text()
 
 
+def test_example_says_that_every_provider_is_off(tmp_path: Path) -> None:
+    """Where nobody has set a variable yet."""
+    with JacServer(EXAMPLE / "notes.jac", tmp_path) as server:
+        assert {"providers": []} == server.get("/sso").body["data"]
+        for name, told in (("google", "off: its client_id is not set"), ("x", "known here: none")):
+            answer = server.get(f"/sso/{name}/login")
+            assert (404, "SSO_UNKNOWN_PROVIDER") == (answer.status, answer.code)
+            assert told in answer.body["error"]["message"]
+
+
 def test_example_names_every_variable_in_its_readme() -> None:
     """And is short."""
     readme = (EXAMPLE / "README.md").read_text()
