@@ -32,6 +32,7 @@ from jac_converge.config.spelling import (
     Port,
     RedisUrl,
     Repository,
+    SourcePattern,
     Whole,
 )
 from jac_converge.config.sso import Providers, SsoSettings
@@ -202,7 +203,7 @@ class ExposureSettings(_Table):
     """Class of the Ingress; none: the cluster's default one."""
 
     annotations: dict[Annotation, str] = {}
-    """Annotations of the object that is reached: NodePort or balanced Service, Ingress, route."""
+    """Annotations of what is reached: Service (NodePort, LoadBalancer), Ingress, route."""
 
     node_port: Given[Port] = None
     """Port on every node; none: the cluster picks one, usually of 30000-32767."""
@@ -234,6 +235,10 @@ class ImageBuildSettings(_Table):
     """Image that runs `jac serve` and has what the app imports, for where a built one has no place:
     no repository is named, and the cluster is none of this machine. The app's own files then go
     into the cluster in ConfigMaps, and are unpacked over this image."""
+
+    exclude: tuple[SourcePattern, ...] = ()
+    """Files and folders of the app that stay out, as in a .gitignore: `*.pem`, `data/`,
+    `docs/*.md`. With another builder: a .dockerignore."""
 
     plain_http: bool = False
     """Speak to the registry of `repository` without TLS; on the loopback that is so anyway."""

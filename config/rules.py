@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from jac_converge.config.model import (
         ExposureSettings,
+        ImageBuildSettings,
         JwtSettings,
         KubernetesSettings,
         Settings,
@@ -92,6 +93,7 @@ def broken_rules(settings: "Settings") -> Iterator[Broken]:
     yield from _resources(settings.kubernetes)
     yield from _autoscaling(settings.kubernetes)
     yield from _exposure(settings.kubernetes.exposure)
+    yield from _image_build(settings.kubernetes.image_build)
     yield from _shelf_on_several_pods(settings)
     yield from _environment(settings.kubernetes.env, settings.secrets)
 
@@ -237,6 +239,15 @@ def _most_pods(kubernetes: "KubernetesSettings") -> tuple[KeyPath, int]:
     if scaling is not None and scaling.enabled:
         return ("kubernetes", "autoscaling", "max_replicas"), scaling.max_replicas
     return ("kubernetes", "replicas"), kubernetes.replicas
+
+
+def _image_build(build: "ImageBuildSettings") -> Iterator[Broken]:
+    instead = {"base": "write it in the Dockerfile", "exclude": "write it in a .dockerignore"}
+    if build.builder == "builtin":
+        return
+    for key in sorted(instead.keys() & build.model_fields_set):
+        message = f'means nothing with builder = "{build.builder}"; {instead[key]}'
+        yield Broken(("kubernetes", "image_build", key), message)
 
 
 def _shelf_on_several_pods(settings: "Settings") -> Iterator[Broken]:

@@ -41,6 +41,7 @@ __all__ = [
     "RootPath",
     "ServiceUrl",
     "SmtpUrl",
+    "SourcePattern",
     "Url",
     "Whole",
 ]
@@ -189,6 +190,13 @@ ManifestPattern = Annotated[
     _spelt(
         r"([^*?\[\]]*/)?(\*|\*?[^/*]+(\*[^/*]+)*\*?)\.ya?ml",
         'a path to .yaml files, such as "k8s/*.yaml", with wildcards in the name of the file only',
+    ),
+]
+SourcePattern = Annotated[
+    str,
+    _spelt(
+        r"(?!!)(?!.*//)(?!(.*/)?\.\.?(/|$))/?[^/\\][^\\]*",
+        'a name or a path in the folder of jac.toml, such as "*.pem", "data/" or "docs/*.md"',
     ),
 ]
 Origin = Annotated[

@@ -8,6 +8,7 @@ changes when apps come to share something else.
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import batched
 from pathlib import Path
 from threading import Event, Lock, Thread
 from time import thread_time
@@ -33,8 +34,12 @@ RESTS: Final = 500
 GIVERS: Final = 8
 """Threads that give leases back in the end, when nobody waits for long."""
 
-LOOKS: Final = 25
-"""Apps whose files are looked at in one go; with more of them each one's turn comes later."""
+LOOK: Final = 0.004
+"""Seconds between two looks at all files, for each app: many are looked at more rarely, and in one
+go, because most of what a look costs is to wake up for it."""
+
+TOGETHER: Final = 10
+"""Leases that are renewed one after the other, before a wait: for the same reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +72,7 @@ class Fleet:
         enlist: makes a member of a folder; None: it has no settings for us; raises ConfigError.
         watches: every set of watches that is open, as of now.
         say: tells a person what concerns no app that runs.
-        tick: called some times a second.
+        tick: called after each look at the files.
         renewal: seconds in which each lease is renewed once.
         clock: monotonic seconds.
         wall: seconds since the epoch.
@@ -98,7 +103,6 @@ class Fleet:
         self._members: dict[Path, Member] = {}
         self._told: dict[Path, str] = {}
         self._missing: set[Path] = set()
-        self._looked = 0
 
     @property
     def members(self) -> tuple[Member, ...]:
@@ -175,8 +179,9 @@ class Fleet:
     def _attend(self) -> None:
         """Look at files, for new folders, and for sleep of the machine."""
         next_scan = self._clock() + RESCAN
-        while not self._stop.wait(POLL):
-            self._look()
+        while not self._stop.wait(max(POLL, len(self._members) * LOOK)):
+            for member in self.members:
+                member.loop.look()
             self._tick()
             if self._clock() >= next_scan:
                 # Of our own work, not of what others keep the machine busy with.
@@ -194,19 +199,14 @@ class Fleet:
                 # Each ended by itself: whoever read us is gone.
                 self._stop.set()
 
-    def _look(self) -> None:
-        members = self.members
-        for member in members[self._looked : self._looked + LOOKS]:
-            member.loop.look()
-        self._looked = self._looked + LOOKS if self._looked + LOOKS < len(members) else 0
-
     def _renew(self) -> None:
         while not self._stop.is_set():
             members = self.members
-            for member in members:
-                member.loop.renew()
-                # One by one: all of them at once would be a storm.
-                if self._stop.wait(self._renewal / len(members)):
+            for batch in batched(members, TOGETHER):
+                for member in batch:
+                    member.loop.renew()
+                # Not all of them at once, which would be a storm.
+                if self._stop.wait(self._renewal * len(batch) / len(members)):
                     return
             if not members:
                 self._stop.wait(self._renewal)

@@ -14,7 +14,7 @@ from threading import Lock
 from typing import Final
 
 from jac_converge.reconciler.cluster import Cluster
-from jac_converge.reconciler.errors import Conflict, Held
+from jac_converge.reconciler.errors import Conflict, Held, Throttled
 from jac_converge.reconciler.objects import LEASE, Object
 from jac_converge.reconciler.ownership import labels_of, lease_name
 from jac_converge.reconciler.pause import Pause, pause_of
@@ -71,6 +71,9 @@ class Lease:
         """When, on the monotonic clock."""
         self._renewed_at = 0.0
         """When, on the wall clock."""
+        self._asked: Throttled | None = None
+        self._asked_until = 0.0
+        """Until when, on the monotonic clock, the server wants to be left alone."""
         self.rival: str | None = None
         """Who holds it, when we do not."""
         self.rival_lives = False
@@ -101,23 +104,35 @@ class Lease:
             Whether we hold it now.
 
         Raises:
-            ClusterError: the server refuses, or cannot be reached; `Missing` without a namespace.
+            ClusterError: the server refuses, or cannot be reached; `Missing` without a namespace;
+                `Throttled`, without a request, as long as it wants none.
         """
         with self._lock:
             now, at = self._clock(), self._wall()
-            for _ in range(2):
-                # A conflict: somebody wrote it between our look and our write. That may have been
-                # ourselves, in a request whose answer was lost; so look once more.
-                try:
-                    self._mine = self._renew() if self._mine else self._take(now)
-                    break
-                except Conflict:
-                    self._mine = None
+            if self._asked and (left := self._asked_until - now) > 0:
+                raise Throttled(self._asked.subject, self._asked.cause, left)
+            try:
+                self._renew_or_take(now)
+            except Throttled as error:
+                # Whoever calls comes by the clock, and sooner than some servers want.
+                self._asked, self._asked_until = error, now + (error.retry_after or 0.0)
+                raise
             if self._mine is not None:
                 self._latest = self._mine
                 self._renewed, self._renewed_at = now, at
                 self.rival, self.rival_lives = None, False
             return self._mine is not None
+
+    def _renew_or_take(self, now: float) -> None:
+        for _ in range(2):
+            # A conflict: somebody wrote it between our look and our write. That may have been
+            # ourselves, in a request whose answer was lost; so look once more.
+            try:
+                self._mine = self._renew() if self._mine else self._take(now)
+            except Conflict:
+                self._mine = None
+            else:
+                return
 
     @property
     def obstacle(self) -> Held | Conflict:

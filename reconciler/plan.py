@@ -153,9 +153,10 @@ def _step_for(
     changes, drift, edits = _compare(obj, live, snapshot, policy.ignore)
     if changes and policy.mode != "heal" and _is_drift_alone(obj, live, snapshot):
         return left_alone(key, changes, drift, told=policy.mode == "warn")
+    invalid = preview is not None and isinstance(preview.rejected, Invalid)
+    if not live["metadata"].get("managedFields") and (changes or invalid):
+        return _ask_who_owns_what(obj, live)
     if preview and preview.answer is None and not _is_in_the_way(drift, preview.rejected):
-        if isinstance(preview.rejected, Invalid) and not live["metadata"].get("managedFields"):
-            return _ask_who_owns_what(obj, live)
         if key.kind == "StatefulSet" and isinstance(preview.rejected, Immutable):
             growth = regrown(app_name, obj, live, snapshot, policy)
             return growth or _rejected(obj, live, preview.rejected)
@@ -242,7 +243,8 @@ def _ask_who_owns_what(obj: Object, live: Object) -> Update:
     """Apply no more than the labels, where somebody cleared managedFields.
 
     The server then writes down that somebody unknown owns the rest. Until it has, nothing tells
-    what is in the way: a port of ours under its old number, say, which an apply would keep.
+    what is in the way: a port of ours under another number, say, which an apply would keep, and
+    then refuse for its name.
     """
     head = {key: obj[key] for key in ("apiVersion", "kind", "metadata")}
     told = Change(path=OWNERS, before=None, after="as the server finds them")
@@ -348,6 +350,15 @@ def _rejected(obj: Object, live: Object, error: ClusterError | None) -> Step:
         return _refused(key, error)
     if key.kind in _RECREATED:
         return Recreate(desired=obj, live=live, reason=error.cause)
+    if key.kind == "Secret":
+        # In one go: what is deleted by hand may be the only place that has a value.
+        space = live["metadata"].get("namespace", "default")
+        by_hand = (
+            f"kubectl get secret {key.name} --namespace {space} --output yaml"
+            " | sed /^immutable:/d | kubectl replace --force --filename -"
+        )
+        reason = f"it cannot change in place: {error.cause}; make it anew: {by_hand}"
+        return Refuse(key=key, reason=reason)
     return Refuse(key=key, reason=f"it holds data and cannot change in place: {error.cause}")
 
 

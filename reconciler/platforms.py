@@ -73,8 +73,8 @@ class Addons:
 
     storage: str = _STORAGE
     """A default StorageClass."""
-    ingress: str = _INGRESS
-    """An ingress controller."""
+    ingress: str | None = _INGRESS
+    """An ingress controller; None: there is one, which no IngressClass tells of."""
     metrics: str = _METRICS
     """What an autoscaler measures by."""
     balancer: str = ""
@@ -192,6 +192,8 @@ def addons_of(platform: Platform) -> Addons:
         case "eks":
             add = f"aws eks create-addon --cluster-name {cluster} --addon-name"
             return Addons(storage=f"{add} aws-ebs-csi-driver", metrics=f"{add} metrics-server")
+        case "gke":
+            return Addons(ingress=None)
         case "aks":
             enable = f"az aks approuting enable --name {cluster} --resource-group GROUP"
             return Addons(ingress=enable)

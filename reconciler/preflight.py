@@ -33,6 +33,15 @@ __all__ = ["missing", "platform_of"]
 
 METRICS_API: Final = "v1beta1.metrics.k8s.io"
 
+_CLASS_ANNOTATION: Final = "kubernetes.io/ingress.class"
+
+_CLASSES_OF_GKE: Final = frozenset({"gce", "gce-internal"})
+
+_TAKES_NO_CLASS: Final = (
+    f"takes no class_name; leave it out, or write annotations = {{{{ {_CLASS_ANNOTATION!r} = "
+    "'gce-internal' }}"
+)
+"""In this form of braces, because a title is put into sentences."""
 
 type _Lack = tuple[str, Callable[[Addons], str | None]]
 """A sentence, and the command that mends it; empty: there is none; None: nothing is missing."""
@@ -85,7 +94,7 @@ def _lacking(created: Sequence[Object], cluster: KubeCluster) -> Iterator[_Lack]
             case "StatefulSet":
                 yield from _storage(subject, obj["spec"], cluster)
             case "Ingress":
-                yield from _ingress(subject, obj["spec"], cluster)
+                yield from _ingress(subject, obj, cluster)
             case "HorizontalPodAutoscaler" if not _measures(cluster):
                 sentence = (
                     f"{subject} measures nothing, because {{cluster}} has no metrics; add them"
@@ -108,16 +117,24 @@ def _storage(subject: str, spec: Mapping[str, Any], cluster: KubeCluster) -> Ite
         yield _with_choice(sentence, "storage_class", classes), lambda _: ""
 
 
-def _ingress(subject: str, spec: Mapping[str, Any], cluster: KubeCluster) -> Iterator[_Lack]:
+def _ingress(subject: str, ingress: Object, cluster: KubeCluster) -> Iterator[_Lack]:
     classes = _classes(cluster, INGRESS_CLASS)
-    wanted = spec.get("ingressClassName")
+    wanted = ingress["spec"].get("ingressClassName")
     if classes is None or wanted in classes:
         return
-    if wanted is None and any(map(_is_default, classes.values())):
-        return
-    what = "no default IngressClass" if wanted is None else f"no IngressClass {wanted}"
-    sentence = f"{subject} leads nowhere, because {{cluster}} has {what}"
-    yield _with_choice(sentence, "class_name", classes), lambda addons: addons.ingress
+    if wanted in _CLASSES_OF_GKE:
+        yield f"{subject} leads nowhere, because GKE's controller {_TAKES_NO_CLASS}", lambda _: ""
+    elif wanted is not None:
+        sentence = f"{subject} leads nowhere, because {{cluster}} has no IngressClass {wanted}"
+        yield _with_choice(sentence, "class_name", classes), lambda addons: addons.ingress or ""
+    elif not (_names_class(ingress) or any(map(_is_default, classes.values()))):
+        sentence = f"{subject} leads nowhere, because {{cluster}} has no default IngressClass"
+        yield _with_choice(sentence, "class_name", classes), lambda addons: addons.ingress
+
+
+def _names_class(ingress: Object) -> bool:
+    """Whether it names a class as one did before there were IngressClasses."""
+    return _CLASS_ANNOTATION in (ingress["metadata"].get("annotations") or {})
 
 
 def _balancer(subject: str) -> Iterator[_Lack]:

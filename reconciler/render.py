@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from jac_converge.reconciler.abbreviating import abbreviated
 from jac_converge.reconciler.apply import Outcome, Result
 from jac_converge.reconciler.differences import Change
 from jac_converge.reconciler.drift import Drift
@@ -56,8 +57,6 @@ SIGNS: Final[Mapping[str, str]] = {
 
 SHOWN_CHANGES: Final = 8
 """Changed fields shown per object; the rest are counted."""
-
-SHOWN_CHARACTERS: Final = 60
 
 LEFT: Final = '[converge.watch] mode = "warn"'
 """Why drift is left alone where it is told."""
@@ -358,22 +357,14 @@ def _remark(step: Step) -> str:
 
 
 def _change_line(key: ObjectKey, change: Change, mask: _Mask) -> str:
-    before = _short(mask(key, change.path, change.before))
-    after = _short(mask(key, change.path, change.after))
-    return f"{change.path}: {before} -> {after}"
+    values = (mask(key, change.path, value) for value in (change.before, change.after))
+    return f"{change.path}: {abbreviated(*values)}"
 
 
 def _what(step: Update | Keep, changes: tuple[Change, ...] = ()) -> str:
     first, *others = changes or step.changes
     told = _change_line(step.key, first, _Mask()).replace(": ", " ", 1)
     return f"{told} and {len(others)} more" if others else told
-
-
-def _short(value: Any) -> str:
-    # A value may be somebody else's: its line breaks and terminal codes stay its own.
-    raw = "(none)" if value is None else str(value)
-    text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in raw)
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 3]}..."
 
 
 def _drift_json(drift: Drift) -> dict[str, Any]:

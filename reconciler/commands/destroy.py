@@ -38,7 +38,7 @@ def destroy(app: App, cluster: KubeCluster, converger: Converger, flags: dict[st
     if not flags["yes"] and not _confirmed(app, cluster, flags):
         return USAGE
     lease = lease_of(app, cluster)
-    wait_for(lease)
+    wait_for(lease, stop=converger.stop, patience=converger.patience)
     gone = False
     try:
         outcome = converger.apply(plan)

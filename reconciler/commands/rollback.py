@@ -24,23 +24,27 @@ def rollback(
     version = converger.read_version(app)
     history = rolled_back(converger.history, version, flags["release"])
     converger.record(app, history)
-    lease = lease_of(app, cluster)
-    if lease.acquire():
-        lease.release()
-        return plan_and_apply(source, cluster, converger, flags)
-    return _follow(app, converger, f"{lease.rival} keeps this app converged", flags)
+    lease, deadline = lease_of(app, cluster), time.monotonic() + flags["timeout"]
+    while not lease.acquire():
+        if (code := _followed(app, converger, lease.rival, deadline, flags)) is not None:
+            return code
+        time.sleep(0.5)
+    # Nobody else does it, or whoever would have died: its lease has expired.
+    lease.release()
+    return plan_and_apply(source, cluster, converger, flags)
 
 
-def _follow(app: App, converger: Converger, rival: str, flags: dict[str, Any]) -> int:
-    """Wait while another process does what is desired."""
-    deadline = time.monotonic() + flags["timeout"]
-    while True:
-        converger.read()
-        converger.mirror.settle()
-        plan = converger.plan(app, Policy())
-        if is_converged(converger, plan):
-            return print_end(app, converger, flags)
-        if time.monotonic() >= deadline:
-            reason = f"{rival}, but has not restored it after {flags['timeout']} s"
-            return print_result(app, "failed", reason, converger.mirror.snapshot(), flags)
-        time.sleep(0.2)
+def _followed(
+    app: App, converger: Converger, rival: str | None, deadline: float, flags: dict[str, Any]
+) -> int | None:
+    """Look whether the process that holds the lease has restored it; None: not yet."""
+    converger.read()
+    converger.mirror.settle()
+    plan = converger.plan(app, Policy())
+    if is_converged(converger, plan):
+        return print_end(app, converger, flags)
+    if time.monotonic() < deadline:
+        return None
+    reason = f"{rival} keeps this app converged, but has not restored it"
+    reason += f" after {flags['timeout']} s"
+    return print_result(app, "failed", reason, converger.mirror.snapshot(), flags)

@@ -9,7 +9,7 @@ from typing import Any
 from jac_converge.config.load import App
 from jac_converge.reconciler.console import CONVERGED, FAILED
 from jac_converge.reconciler.converge import Converger
-from jac_converge.reconciler.errors import Refused
+from jac_converge.reconciler.errors import Invalid, Refused
 from jac_converge.reconciler.kube_cluster import KubeCluster
 from jac_converge.reconciler.objects import LEASE, Object, ObjectKey, key_of, keyed
 from jac_converge.reconciler.ownership import lease_name
@@ -29,9 +29,9 @@ def print_status(
     live = converger.mirror.snapshot()
     deployment = live.get(ObjectKey("Deployment", app.name))
     # Without its Deployment the app is gone, whatever data it left behind.
-    rows = rows_of(_wanted(app, converger, deployment) | live, live, converger.mirror.pods())
-    rows = rows if deployment else ()
-    health, notes = worst(rows), (*unknown, *converger.notes, *_abandoned(app, live, converger))
+    wanted, lacking = _wanted(app, converger, deployment)
+    rows = rows_of(wanted | live, live, converger.mirror.pods()) if deployment else ()
+    notes = (*unknown, *lacking, *converger.notes, *_abandoned(app, live, converger))
     if flags["json"]:
         told = {
             "app": app.name,
@@ -48,7 +48,7 @@ def print_status(
     else:
         for line in (*notes, f"{app.name} is not deployed in namespace {app.namespace}"):
             print(line)  # noqa: T201
-    return CONVERGED if rows and not health else FAILED
+    return CONVERGED if rows and not worst(rows) and not lacking else FAILED
 
 
 def _paused(app: App, cluster: KubeCluster) -> tuple[Pause | None, tuple[str, ...]]:
@@ -65,13 +65,21 @@ def _abandoned(app: App, live: Mapping[ObjectKey, Object], converger: Converger)
         yield f"{key_of(pod)} belongs to no workload; jac scale or --destroy goes on from there"
 
 
-def _wanted(app: App, converger: Converger, deployment: Object | None) -> dict[ObjectKey, Object]:
-    """What should be there, with the image that runs where this command was given none."""
+def _wanted(
+    app: App, converger: Converger, deployment: Object | None
+) -> tuple[dict[ObjectKey, Object], tuple[str, ...]]:
+    """What should be there, with the image that runs where this command was given none.
+
+    And why that is not known, as it is while a password is missing: what there is counts then.
+    """
     kubernetes = app.settings.kubernetes
     if deployment is None:
-        return {}
+        return {}, ()
     if kubernetes.image is None:
         image = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
         kubernetes = kubernetes.model_copy(update={"image": image})
     settings = app.settings.model_copy(update={"kubernetes": kubernetes})
-    return keyed(converger.build(replace(app, settings=settings)))
+    try:
+        return keyed(converger.build(replace(app, settings=settings))), ()
+    except Invalid as error:
+        return {}, (str(error),)

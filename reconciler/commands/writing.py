@@ -5,11 +5,13 @@ import os
 import socket
 import sys
 import time
+from threading import Event
 
 from jac_converge.config.load import App
 from jac_converge.reconciler.errors import Held
 from jac_converge.reconciler.kube_cluster import KubeCluster
 from jac_converge.reconciler.lease import DURATION, Lease
+from jac_converge.reconciler.retry import retried
 
 __all__ = ["lease_of", "person", "wait_for"]
 
@@ -37,14 +39,19 @@ def lease_of(app: App, cluster: KubeCluster, duration: float = DURATION) -> Leas
     )
 
 
-def wait_for(lease: Lease) -> None:
+def wait_for(lease: Lease, *, stop: Event, patience: float) -> None:
     """Take the lease; from a dead holder, once it has expired.
 
+    Args:
+        lease: of the app.
+        stop: ends the tries of a request.
+        patience: seconds to keep trying one request while its error is transient.
+
     Raises:
-        Held: its holder is at work.
+        ClusterError: the server refuses, or cannot be reached; `Held`: its holder is at work.
     """
     told = False
-    while not lease.acquire():
+    while not retried(lease.acquire, stop=stop, patience=patience):
         if isinstance(lease.obstacle, Held):
             raise lease.obstacle
         if not told:

@@ -21,6 +21,7 @@ from jac_converge.reconciler.image.manifest import (
     INDEXES,
     Descriptor,
     Image,
+    config_of,
     image_from,
     select,
 )
@@ -143,8 +144,28 @@ def write_archive(
     Raises:
         Invalid: there is no room for it.
     """
-    config = json.loads(image.manifest)["config"]
-    files = {image.digest: image.manifest, config["digest"]: image.config}
+    texts = {
+        "oci-layout": b'{"imageLayoutVersion":"1.0.0"}',
+        "index.json": _index(image, name),
+        "manifest.json": _docker_manifest(image, name),
+        _name(image.digest): image.manifest,
+        _name(config_of(image).digest): image.config,
+    }
+    with (
+        disk_refusals(f"{name} load", near=out),
+        tarfile.open(out, "w", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        for file, content in texts.items():
+            _add(tar, file, content)
+        for descriptor in dict.fromkeys(image.layers[-1:] if top_only else image.layers):
+            info = tarfile.TarInfo(_name(descriptor.digest))
+            info.size = descriptor.size
+            with layer(descriptor).open("rb") as blob:
+                tar.addfile(info, blob)
+
+
+def _index(image: Image, name: str) -> bytes:
+    """What an OCI layout begins with; the name is where containerd and podman look for it."""
     annotations = {
         "io.containerd.image.name": name,
         "org.opencontainers.image.ref.name": name,
@@ -154,27 +175,17 @@ def write_archive(
         "mediaType": INDEXES[0],
         "manifests": [{**image.described.json, "annotations": annotations}],
     }
-    legacy = [
-        {
-            "Config": _name(config["digest"]),
-            "RepoTags": [name],
-            "Layers": [_name(descriptor.digest) for descriptor in image.layers],
-        }
-    ]
-    with (
-        disk_refusals(f"{name} load", near=out),
-        tarfile.open(out, "w", format=tarfile.PAX_FORMAT) as tar,
-    ):
-        _add(tar, "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
-        _add(tar, "index.json", json.dumps(index).encode())
-        _add(tar, "manifest.json", json.dumps(legacy).encode())
-        for digest, content in files.items():
-            _add(tar, _name(digest), content)
-        for descriptor in dict.fromkeys(image.layers[-1:] if top_only else image.layers):
-            info = tarfile.TarInfo(_name(descriptor.digest))
-            info.size = descriptor.size
-            with layer(descriptor).open("rb") as blob:
-                tar.addfile(info, blob)
+    return json.dumps(index).encode()
+
+
+def _docker_manifest(image: Image, name: str) -> bytes:
+    """The same for `docker load` of versions that read no OCI layout."""
+    manifest = {
+        "Config": _name(config_of(image).digest),
+        "RepoTags": [name],
+        "Layers": [_name(layer.digest) for layer in image.layers],
+    }
+    return json.dumps([manifest]).encode()
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:

@@ -18,7 +18,7 @@ from urllib3.exceptions import HTTPError
 from jac_converge.reconciler.errors import Invalid
 from jac_converge.reconciler.image.logins import Login, told_of
 from jac_converge.reconciler.image.reference import Reference
-from jac_converge.reconciler.image.refusals import answered, broken
+from jac_converge.reconciler.image.refusals import answered, broken, unreadable_answers
 
 __all__ = ["Authorization"]
 
@@ -104,8 +104,9 @@ class Authorization:
         if answer.status != HTTPStatus.OK:
             named = f"{subject}: token of {realm}"
             raise answered(named, answer.status, answer.data, answer.headers, self.told)
-        given = json.loads(answer.data)
-        return str(given.get("token") or given["access_token"])
+        with unreadable_answers(f"{subject}: token of {realm}", "there is no token in its answer"):
+            given = json.loads(answer.data)
+            return str(given.get("token") or given["access_token"])
 
     def _ask(self, realm: str, fields: list[tuple[str, str]], scopes: list[str]) -> Any:
         login = self._login

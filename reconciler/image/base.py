@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from jac_converge.reconciler.errors import Invalid, Missing, Transient
@@ -21,12 +22,15 @@ from jac_converge.reconciler.image.manifest import (
     select,
 )
 from jac_converge.reconciler.image.reference import Reference
+from jac_converge.reconciler.image.refusals import unreadable_answers
 from jac_converge.reconciler.image.registry import Registry
 
 __all__ = ["Base", "base_from_layout", "base_from_registry"]
 
 _LOOKED_UP_FOR = 86400.0
 """Seconds that a tag is taken to mean what it meant: a run with nothing to do asks nobody."""
+
+_OTHER = "choose another base"
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -55,11 +59,23 @@ def base_from_layout(path: Path, platform: str, blobs: Blobs) -> Base:
 
 
 def base_from_registry(
-    reference: Reference, platform: str, blobs: Blobs, registry: Registry
+    reference: Reference,
+    platform: str,
+    blobs: Blobs,
+    registry: Registry,
+    *,
+    tell: Callable[[str], None],
 ) -> Base:
     """Look the base up, at most once a day, and read its manifest and configuration.
 
     Where the registry cannot be reached, the version that it had the last time stands in for it.
+
+    Args:
+        reference: names it.
+        platform: `linux/amd64`.
+        blobs: everything that was downloaded before.
+        registry: where it is.
+        tell: says what takes a while.
 
     Raises:
         ClusterError: there is none, or none of this platform.
@@ -81,14 +97,17 @@ def base_from_registry(
                 advice = "check [converge.kubernetes.image_build] base"
                 raise Missing(f"base image {reference} lookup", "there is none", advice)
             digest = found.digest
-            blobs.note(name, digest)
     image = _image(reference, digest, platform, blobs, registry)
+    if not known:
+        # Only now: what is no image would be taken for one for a day.
+        blobs.note(name, digest)
 
     def layer(descriptor: Descriptor) -> Path:
         if blobs.whole(descriptor.digest, descriptor.size):
             return blobs.path(descriptor.digest)
+        tell(f"pulling a layer of {descriptor.size / 1e6:.1f} MB from {reference.registry}")
         subject = f"{reference} pull"
-        return blobs.keep(descriptor.digest, registry.blob(descriptor.digest), subject=subject)
+        return _download(descriptor.digest, blobs, registry, subject)
 
     return Base(image=image, layer=layer, origin=reference, notes=notes)
 
@@ -103,18 +122,29 @@ def _image(
     reference: Reference, digest: str, platform: str, blobs: Blobs, registry: Registry
 ) -> Image:
     subject = f"base image {reference} pull"
+    with unreadable_answers(subject, "it is no image", _OTHER):
+        return _fitting(_pulled(digest, platform, blobs, registry, subject), platform, subject)
+
+
+def _pulled(digest: str, platform: str, blobs: Blobs, registry: Registry, subject: str) -> Image:
     media_type, manifest = _manifest(digest, blobs, registry, subject)
     if media_type in INDEXES:
         chosen = select(manifest, platform)
         if chosen is None:
-            raise Missing(subject, f"it has no image for {platform}", "choose another base")
+            raise Missing(subject, f"it has no image for {platform}", _OTHER)
         media_type, manifest = _manifest(chosen.digest, blobs, registry, subject)
     config = json.loads(manifest)["config"]["digest"]
     content = blobs.read(config)
     if content is None:
-        blobs.keep(config, registry.blob(config), subject=subject)
-        content = blobs.path(config).read_bytes()
-    return _fitting(image_from(manifest, content, media_type), platform, subject)
+        content = _download(config, blobs, registry, subject).read_bytes()
+    image = image_from(manifest, content, media_type)
+    # Charts and other artifacts look like images up to here.
+    _ = image.settings["rootfs"]["diff_ids"]
+    return image
+
+
+def _download(digest: str, blobs: Blobs, registry: Registry, subject: str) -> Path:
+    return registry.download(digest, partial(blobs.keep, digest, subject=subject))
 
 
 def _fitting(image: Image, platform: str, subject: str) -> Image:
@@ -132,7 +162,7 @@ def _manifest(digest: str, blobs: Blobs, registry: Registry, subject: str) -> tu
     media_type, content = registry.manifest(digest)
     written = json.loads(content)
     if "mediaType" not in written and media_type not in INDEXES and "layers" not in written:
-        raise Invalid(subject, f"{media_type} is no image", "choose another base")
+        raise Invalid(subject, f"{media_type} is no image", _OTHER)
     if "mediaType" in written:
         blobs.keep(digest, [content], subject=subject)
     return media_type, content

@@ -8,14 +8,14 @@ to be laid out in another way.
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from threading import Event
+from typing import TYPE_CHECKING, Final
 
 from jac_converge.reconciler.errors import Invalid
 from jac_converge.reconciler.image.blobs import Blobs
@@ -23,6 +23,10 @@ from jac_converge.reconciler.image.dependencies import Lock, install
 from jac_converge.reconciler.image.files import entries_of, fingerprint, our_files, place
 from jac_converge.reconciler.image.layer import Layer, write_layer
 from jac_converge.reconciler.image.manifest import Image, Run, built_on
+from jac_converge.reconciler.image.programs import finished
+
+if TYPE_CHECKING:
+    import subprocess
 
 __all__ = ["APP_FOLDER", "FORM", "Recipe", "build_app", "build_image"]
 
@@ -57,17 +61,25 @@ class Recipe:
     port: int
 
 
-def build_image(base: Image, recipe: Recipe, blobs: Blobs) -> tuple[Image, tuple[str, ...]]:
+def build_image(
+    base: Image, recipe: Recipe, blobs: Blobs, *, stop: Event
+) -> tuple[Image, tuple[str, ...]]:
     """Build what is not there yet.
+
+    Args:
+        base: what is below.
+        recipe: what is put on it.
+        blobs: everything that was built before.
+        stop: ends it.
 
     Returns:
         The image, and what the user should know about it. Its new layers are among the blobs.
 
     Raises:
-        ClusterError: pip cannot install what is needed.
+        ClusterError: pip cannot install what is needed, or we were told to end meanwhile.
     """
     libraries = f"{_PREFIX}/lib/python{recipe.python}/site-packages"
-    maker = _Maker(recipe, libraries, blobs)
+    maker = _Maker(recipe, libraries, blobs, stop)
     layers = (
         ("dependencies", maker.dependencies()),
         ("jac-converge", maker.ours()),
@@ -93,17 +105,18 @@ def build_image(base: Image, recipe: Recipe, blobs: Blobs) -> tuple[Image, tuple
     return built_on(base, layers, run), maker.notes
 
 
-def build_app(recipe: Recipe, blobs: Blobs) -> tuple[Layer, tuple[str, ...]]:
+def build_app(recipe: Recipe, blobs: Blobs, *, stop: Event) -> tuple[Layer, tuple[str, ...]]:
     """Build the layer of the app alone, for where another image has all the rest."""
-    maker = _Maker(recipe, "", blobs)
+    maker = _Maker(recipe, "", blobs, stop)
     return maker.app(), maker.notes
 
 
 class _Maker:
-    def __init__(self, recipe: Recipe, libraries: str, blobs: Blobs) -> None:
+    def __init__(self, recipe: Recipe, libraries: str, blobs: Blobs, stop: Event) -> None:
         self._recipe = recipe
         self._libraries = libraries
         self._blobs = blobs
+        self._stop = stop
         here = f"{sys.version_info.major}.{sys.version_info.minor}"
         self._compiles = here == recipe.python
         """Bytecode is good for one minor version of Python."""
@@ -119,7 +132,13 @@ class _Maker:
         with _folder() as folder:
             packages = folder / self._libraries.removeprefix(f"{_PREFIX}/")
             packages.mkdir(parents=True)
-            install(recipe.lock, python=recipe.python, platform=recipe.platform, target=packages)
+            install(
+                recipe.lock,
+                python=recipe.python,
+                platform=recipe.platform,
+                target=packages,
+                stop=self._stop,
+            )
             _prune(packages, recipe.python)
             self._compile(packages, self._libraries)
             if self._compiles:
@@ -179,18 +198,18 @@ class _Maker:
             *("-s", str(folder), "-p", final, str(folder)),
         ]
         # A file that does not compile fails when it is imported, as it always did.
-        _run(command, folder)
+        self._run(command, folder)
 
     def _compile_jaclang(self, packages: Path, cache: Path) -> None:
         module = "jac_converge.app_runtime.bridge.bootstrap"
         command = [sys.executable, "-m", module, str(packages), self._libraries, str(cache)]
-        done = _run(command, packages.parent)
+        done = self._run(command, packages.parent)
         if done.returncode:
             last = done.stderr.strip().rpartition("\n")[2]
             self.notes += (f"jaclang is not compiled ahead, so pods start slower: {last}",)
 
     def _compile_jac(self, folder: Path) -> None:
-        done = _run(
+        done = self._run(
             [sys.executable, "-m", "jac_converge.app_runtime.bridge.precompile", str(folder)],
             folder,
         )
@@ -199,6 +218,11 @@ class _Maker:
             last = done.stderr.strip().rpartition("\n")[2]
             self.notes += (f"the app is not compiled ahead, so pods start slower: {last}",)
         self.notes += tuple(f"not compiled ahead: {line}" for line in done.stdout.splitlines())
+
+    def _run(self, command: list[str], folder: Path) -> "subprocess.CompletedProcess[str]":
+        """Run in a process of its own, where nothing of this one shows in what is made."""
+        environ = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+        return finished(command, "image build", stop=self._stop, folder=folder, environ=environ)
 
 
 @contextmanager
@@ -214,14 +238,6 @@ def _other_python(its: str, here: str) -> str:
     return (
         f"the image has Python {its}, and this is {here}: it holds no bytecode, so pods start "
         "slower; choose a base with the same, or run this with the other"
-    )
-
-
-def _run(command: list[str], folder: Path) -> "subprocess.CompletedProcess[str]":
-    """Run in a process of its own, where nothing of this one shows in what is made."""
-    environ = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(  # noqa: S603 - our own Python
-        command, capture_output=True, text=True, check=False, env=environ, cwd=folder
     )
 
 

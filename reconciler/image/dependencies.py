@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 import tomllib
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distributions, requires
 from itertools import zip_longest
 from pathlib import Path
+from threading import Event
 from typing import Any, Final
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -26,6 +26,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from jac_converge.config.load import ConfigError, Problem
 from jac_converge.reconciler.errors import Invalid
+from jac_converge.reconciler.image.programs import finished
 
 __all__ = ["Lock", "install", "lock_of"]
 
@@ -52,10 +53,15 @@ class Lock:
     """Versions, should a requirement lead to them."""
     hashed: str = ""
     """A requirements.txt that has a hash for everything; then nothing else counts."""
+    root: Path | None = None
+    """Where paths of wheels begin: the folder of jac.toml."""
+    wheels: tuple[str, ...] = ()
+    """Digests of the wheels that lie there: the same name may stand for another one tomorrow."""
 
     def key(self, python: str, platform: str) -> str:
         """Name what is installed by this lock."""
         told = [self.requirements, self.pins, self.hashed, python, platform, sys.version]
+        told += [self.wheels] if self.wheels else []
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
@@ -74,10 +80,10 @@ def lock_of(root: Path, *, app: bool = True) -> Lock:
         return Lock(requirements=serving, pins=_pins(serving))
     written = root / "requirements.txt"
     text = _text(written) if written.is_file() else ""
-    if "--hash=" in text:
-        return Lock(requirements=serving, hashed=text)
     lines = [line.partition(" #")[0].strip() for line in text.splitlines()]
     theirs = [line for line in lines if line and not line.startswith("#")]
+    if "--hash=" in text:
+        return Lock(requirements=serving, hashed=text, root=root, wheels=_wheels(root, theirs))
     if option := next((line for line in theirs if line.startswith("-")), None):
         message = f"{option} is not understood here; list the packages, or lock them with hashes"
         raise ConfigError(Problem(file=str(written), line=None, key=None, message=message))
@@ -85,7 +91,14 @@ def lock_of(root: Path, *, app: bool = True) -> Lock:
     theirs += _in_toml(root / "pyproject.toml", ("project", "dependencies"))
     theirs += _in_toml(root / "jac.toml", ("dependencies",))
     wanted = (*serving, *dict.fromkeys(theirs))
-    return Lock(requirements=wanted, pins=_pins(wanted))
+    wheels = _wheels(root, theirs)
+    return Lock(requirements=wanted, pins=_pins(wanted), root=root, wheels=wheels)
+
+
+def _wheels(root: Path, lines: Iterable[str]) -> tuple[str, ...]:
+    """What is in the wheels that lines name by their path."""
+    files = (root / line.split()[0] for line in lines if line.split()[0].endswith(".whl"))
+    return tuple(hashlib.sha256(it.read_bytes()).hexdigest() for it in files if it.is_file())
 
 
 def _text(file: Path) -> str:
@@ -190,7 +203,7 @@ def _specifier(version: str) -> str:
     return f"=={version}" if version[0].isdigit() else version
 
 
-def install(lock: Lock, *, python: str, platform: str, target: Path) -> None:
+def install(lock: Lock, *, python: str, platform: str, target: Path, stop: Event) -> None:
     """Unpack everything into a folder.
 
     Args:
@@ -198,9 +211,11 @@ def install(lock: Lock, *, python: str, platform: str, target: Path) -> None:
         python: `3.12`.
         platform: `linux/amd64`.
         target: the folder, new.
+        stop: ends it.
 
     Raises:
         Invalid: pip is missing, or fails; a lock with hashes leaves something out.
+        Interrupted: we were told to end meanwhile.
     """
     if not (lock.requirements or lock.hashed):
         return
@@ -216,12 +231,12 @@ def install(lock: Lock, *, python: str, platform: str, target: Path) -> None:
             *(("--require-hashes",) if lock.hashed else ("--constraint", str(pins))),
         ]
         environ = os.environ | {"PIP_REQUIRE_VIRTUALENV": "0", "PIP_USER": "0"}
-        done = subprocess.run(  # noqa: S603 - our own pip
-            command, capture_output=True, text=True, check=False, env=environ
-        )
+        subject = "image build: pip install"
+        done = finished(command, subject, stop=stop, folder=lock.root, environ=environ)
     if done.returncode:
         _complain(done.stderr or done.stdout, lock, python, platform)
-    _check_complete(lock, target)
+    if lock.hashed:
+        _check_complete(lock, target)
 
 
 def _tags(platform: str) -> list[str]:

@@ -4,8 +4,9 @@ A cluster of this machine has a tool of its own that loads images. It changes wh
 running a cluster on one's own machine becomes usual.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Final
 
 from jac_converge.reconciler.image.reference import Reference
@@ -18,6 +19,9 @@ LOCAL_REGISTRY: Final = "jac-converge.local"
 
 ARCHIVE: Final = "{archive}"
 
+COPY: Final = "{copy}"
+"""Stands for the archive, where a cluster in a virtual machine finds it."""
+
 _TOOLS: Final = {
     "kind": ("kind load image-archive {archive} --name {cluster}", "https://kind.sigs.k8s.io"),
     "k3d": ("k3d image import {archive} --cluster {cluster}", "https://k3d.io"),
@@ -25,11 +29,24 @@ _TOOLS: Final = {
     # Its nodes and its engine share their images.
     "docker-desktop": ("docker load --input {archive}", "https://docs.docker.com/desktop"),
     "minikube": (
-        "minikube image load {archive} --profile {cluster}",
+        "minikube image load {archive} --profile {cluster} --alsologtostderr",
         "https://minikube.sigs.k8s.io",
     ),
 }
 """Kind of cluster -> the command that loads an archive, and where its program comes from."""
+
+_IN_A_VM: Final = (
+    "multipass transfer {archive} microk8s-vm:{copy}",
+    "microk8s ctr image import {copy}",
+    "multipass exec microk8s-vm -- rm -f {copy}",
+)
+"""MicroK8s where it is no Linux: its program hands words on to a virtual machine, but no files."""
+
+_FAILURES: Final = {
+    "k3d": "failed to import images in node",
+    "minikube": "Failed to load cached images",
+}
+"""What a tool says that ends with 0 even where a node takes no image; minikube only to its log."""
 
 _CONTAINERD: Final = frozenset({"kind", "microk8s"})
 """Their tools hand an archive to `ctr image import`, and fail when it does."""
@@ -41,8 +58,12 @@ class LocalCluster:
 
     name: str
     """As people call it: `kind cluster "dev"`."""
-    command: tuple[str, ...]
-    """Loads the archive that stands for `ARCHIVE`."""
+    commands: tuple[tuple[str, ...], ...]
+    """Load the archive that stands for `ARCHIVE`, one after the other."""
+    failure: str = ""
+    """What they say of a failure that no exit code tells."""
+    cleanup: tuple[tuple[str, ...], ...] = ()
+    """To be run afterwards, whatever became of those."""
     install: str
     """Where its tool comes from."""
     adds_layers: bool = False
@@ -50,28 +71,54 @@ class LocalCluster:
     notes: tuple[str, ...] = ()
     """What the user should know about it."""
 
-    def loading(self, archive: str) -> tuple[str, ...]:
-        """The command for one archive."""
-        return tuple(archive if word == ARCHIVE else word for word in self.command)
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """What has to be on PATH."""
+        return tuple(dict.fromkeys(command[0] for command in self.commands))
+
+    def loading(self, archive: PurePath) -> tuple[tuple[str, ...], ...]:
+        """The commands for one archive, which lies in a folder of its own."""
+        return tuple(_filled(command, archive) for command in self.commands)
+
+    def cleaning(self, archive: PurePath) -> tuple[tuple[str, ...], ...]:
+        """The commands that leave nothing behind of it."""
+        return tuple(_filled(command, archive) for command in self.cleanup)
 
 
-def local_cluster(platform: Platform) -> LocalCluster | None:
+def _filled(command: Iterable[str], archive: PurePath) -> tuple[str, ...]:
+    copy = f"/tmp/{archive.parent.name}.tar"  # noqa: S108 - of another machine
+    return tuple(word.replace(ARCHIVE, str(archive)).replace(COPY, copy) for word in command)
+
+
+def local_cluster(platform: Platform, system: str) -> LocalCluster | None:
     """How images get into a cluster; None: it is none of this machine.
 
-    >>> local_cluster(Platform(kind="kind", cluster="dev")).loading("/tmp/shop.tar")
-    ('kind', 'load', 'image-archive', '/tmp/shop.tar', '--name', 'dev')
+    Args:
+        platform: the kind of cluster.
+        system: of this machine, as `sys.platform` has it.
+
+    >>> found = local_cluster(Platform(kind="kind", cluster="dev"), "linux")
+    >>> found.loading(PurePath("/tmp/shop.tar"))
+    (('kind', 'load', 'image-archive', '/tmp/shop.tar', '--name', 'dev'),)
     """
     if platform.kind not in _TOOLS:
         return None
     command, install = _TOOLS[platform.kind]
-    words = command.format(archive=ARCHIVE, cluster=platform.cluster)
+    in_a_vm = platform.kind == "microk8s" and system in {"darwin", "win32"}
+    *commands, last = _IN_A_VM if in_a_vm else (command, "")
     return LocalCluster(
         name=platform.title,
-        command=tuple(words.split()),
+        commands=tuple(_words(it, platform) for it in commands),
+        cleanup=(_words(last, platform),) if last else (),
         install=install,
+        failure=_FAILURES.get(platform.kind, ""),
         adds_layers=platform.kind in _CONTAINERD,
         notes=tuple(_notes(platform, command)),
     )
+
+
+def _words(command: str, platform: Platform) -> tuple[str, ...]:
+    return tuple(command.format(archive=ARCHIVE, copy=COPY, cluster=platform.cluster).split())
 
 
 def _notes(platform: Platform, command: str) -> Iterator[str]:

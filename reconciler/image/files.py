@@ -1,7 +1,8 @@
 """Which files of this machine go into an image: those of the app, and our own.
 
-Hidden files, caches and environments stay out: what is built here must not depend on what was run
-here before, and `.env` is nobody else's. It changes when an app keeps something else beside itself.
+Hidden files, caches, environments and what users stored stay out: what is built here must not
+depend on what was run here before, and `.env` is nobody else's. It changes when an app keeps
+something else beside itself.
 """
 
 import errno
@@ -20,6 +21,7 @@ from typing import BinaryIO
 
 from jac_converge.config.load import ConfigError, Problem
 from jac_converge.reconciler.image.disk import disk_refusals
+from jac_converge.reconciler.image.excluding import Exclusion
 from jac_converge.reconciler.image.layer import Entry
 
 __all__ = [
@@ -39,6 +41,9 @@ _LEFT_OUT = re.compile(
     re.DOTALL,
 )
 
+_MARKS = ("pyvenv.cfg", ".parts")
+"""What a folder has that is of this machine alone: a virtual environment, or files of `store()`."""
+
 _PACKAGES = {
     "jac_converge": "jac_converge",
     "jac_converge.app_runtime": "jac_converge/app_runtime",
@@ -48,44 +53,48 @@ _PACKAGES = {
 """In a checkout they lie side by side."""
 
 
-def app_files(root: Path, left_out: Collection[Path] = ()) -> dict[str, Path]:
+def app_files(
+    root: Path, left_out: Collection[Path] = (), exclusion: Exclusion | None = None
+) -> dict[str, Path]:
     """List the files of an app.
 
     Args:
         root: the folder of jac.toml.
         left_out: files that only the cluster reads.
+        exclusion: what else stays out.
 
     Returns:
         Path below `root`, with slashes -> the file.
     """
     return {
-        file.relative_to(root).as_posix(): file
-        for file, linked in _walk(root)
+        inside: file
+        for inside, file, linked in _walk(root, exclusion or Exclusion())
         if not linked and file not in left_out
     }
 
 
-def linked_folders(root: Path) -> list[str]:
+def linked_folders(root: Path, exclusion: Exclusion) -> list[str]:
     """Name the folders that are none of an app's, since only a link leads there."""
-    return [folder.relative_to(root).as_posix() for folder, linked in _walk(root) if linked]
+    return [inside for inside, _, linked in _walk(root, exclusion) if linked]
 
 
-def _walk(folder: Path) -> Iterator[tuple[Path, bool]]:
-    """Every file, and every link to a folder, with whether it is that."""
+def _walk(folder: Path, exclusion: Exclusion, above: str = "") -> Iterator[tuple[str, Path, bool]]:
+    """Every file, and every link to a folder: path below the root, and whether it is that."""
     for entry in _entries(folder):
         if _LEFT_OUT.fullmatch(entry.name):
             continue
-        mode = _mode(entry)
+        mode, inside = _mode(entry), above + entry.name
+        if exclusion.excludes(inside, folder=S_ISDIR(mode)):
+            continue
         if S_ISDIR(mode):
-            # A virtual environment is of this machine.
-            if os.path.exists(entry / "pyvenv.cfg"):  # noqa: PTH110 - never raises
+            if any(os.path.exists(entry / mark) for mark in _MARKS):  # noqa: PTH110 - never raises
                 continue
             if entry.is_symlink():
-                yield entry, True
+                yield inside, entry, True
             else:
-                yield from _walk(entry)
+                yield from _walk(entry, exclusion, f"{inside}/")
         elif S_ISREG(mode):
-            yield entry, False
+            yield inside, entry, False
 
 
 def _entries(folder: Path) -> list[Path]:

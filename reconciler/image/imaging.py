@@ -6,9 +6,7 @@ plan changes nothing. It changes when there is another way to get an image to a 
 
 import os
 import platform as machine
-import re
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,8 +17,6 @@ from typing import Final
 from jac_converge.config.load import App, ConfigError, Problem
 from jac_converge.reconciler.build import check
 from jac_converge.reconciler.build.code import MOST
-from jac_converge.reconciler.errors import Invalid
-from jac_converge.reconciler.image.archive import write_archive
 from jac_converge.reconciler.image.blobs import Blobs, cache_folder
 from jac_converge.reconciler.image.destination import (
     LocalCluster,
@@ -30,8 +26,9 @@ from jac_converge.reconciler.image.destination import (
 )
 from jac_converge.reconciler.image.disk import disk_refusals
 from jac_converge.reconciler.image.engines import Engine
+from jac_converge.reconciler.image.loading import load_archive, load_built
 from jac_converge.reconciler.image.production import Made, make, notes_on_sources, pack, sources_of
-from jac_converge.reconciler.image.programs import found, run
+from jac_converge.reconciler.image.programs import found
 from jac_converge.reconciler.image.push import push_image
 from jac_converge.reconciler.image.reference import Reference
 from jac_converge.reconciler.image.registry import open_registry
@@ -42,10 +39,6 @@ __all__ = ["Imaging"]
 type Say = Callable[[str], None]
 
 _HERE: Final = {"arm64": "linux/arm64", "aarch64": "linux/arm64"}
-
-_LACKS: Final = re.compile(r"\bsha256:\S+ not found")
-"""What `ctr image import` says, and who hands its words on, of a layer that is nowhere: `content
-digest sha256:...: not found`."""
 
 _REMEMBERED: Final = 8
 """Images of one watch that may still be asked for."""
@@ -134,7 +127,7 @@ class Imaging:
         states = _states(sources)
         # What a watch looks at once more is not news.
         tell = _nothing if states == self._packed_of else self._tell
-        code, notes = pack(app, sources, self._blobs, parse=self._parse, tell=tell)
+        code, notes = pack(app, sources, self._blobs, parse=self._parse, tell=tell, stop=self._stop)
         self._packed_of = states
         if len(code) > MOST:
             message = (
@@ -161,8 +154,8 @@ class Imaging:
 
     def _loader(self) -> LocalCluster | None:
         """The cluster of this machine, if its tool is here."""
-        local = local_cluster(self._platform())
-        return local if local and found(local.command[0]) else None
+        local = local_cluster(self._platform(), sys.platform)
+        return local if local and all(map(found, local.programs)) else None
 
     def bring(self, reference: str, say: Say) -> None:
         """Push or load an image, once; one that was not built here is somebody else's matter.
@@ -191,7 +184,8 @@ class Imaging:
         digest = made.image.digest
         if local:
             reference = str(local_reference(app.name, digest))
-            bring = partial(self._load_built, local, reference, made)
+            load = partial(load_built, local, reference, made, stop=self._stop)
+            bring = partial(_load, local, reference, load)
             return _Built(reference=reference, bring=bring, notes=made.notes)
         build = app.settings.kubernetes.image_build
         place = Reference.parse(build.repository or "")
@@ -209,7 +203,9 @@ class Imaging:
         if local:
             reference = str(local_reference(app.name, digest))
             engine.tag(digest, reference)
-            bring = partial(self._load, local, reference, partial(engine.save, reference))
+            save = partial(engine.save, reference)
+            load = partial(load_archive, local, reference, save, stop=self._stop)
+            bring = partial(_load, local, reference, load)
             return _Built(reference=reference, bring=bring, notes=notes)
         reference = f"{build.repository}:{content_tag(digest)}"
         engine.tag(digest, reference)
@@ -223,32 +219,9 @@ class Imaging:
         finally:
             registry.close()
 
-    def _load_built(self, local: LocalCluster, reference: str, made: Made, say: Say) -> None:
-        archive = partial(write_archive, made.image, reference, made.layer)
-        if not local.adds_layers:
-            self._load(local, reference, archive, say)
-            return
-        try:
-            # Mostly only the app has changed, and the rest takes seconds to be read again.
-            self._load(local, reference, partial(archive, top_only=True), say)
-        except Invalid as error:
-            # A tool that fails for another reason would only say it once more.
-            if not _LACKS.search(error.cause):
-                raise
-            self._load(local, reference, archive, _nothing)
-
-    def _load(
-        self, local: LocalCluster, reference: str, write: Callable[[Path], None], say: Say
-    ) -> None:
-        say(f"loading {reference} into {local.name}")
-        with tempfile.TemporaryDirectory(prefix="jac-converge-") as folder:
-            archive = Path(folder, "image.tar")
-            write(archive)
-            run(local.loading(str(archive)), f"{reference} load", stop=self._stop)
-
     def _cluster_of_this_machine(self, app: App) -> LocalCluster:
         platform = self._platform()
-        local = local_cluster(platform)
+        local = local_cluster(platform, sys.platform)
         if local is None:
             which = f" ({platform.title})" if platform.kind else ""
             message = (
@@ -259,11 +232,10 @@ class Imaging:
                 "by --image"
             )
             raise ConfigError(app.problem("converge.kubernetes.image", message))
-        program = local.command[0]
-        if found(program) is None:
+        if missing := [it for it in local.programs if found(it) is None]:
             message = (
-                f"is not given, and {program}, which loads a built one into {local.name}, is not "
-                f"on PATH; install it ({local.install}), or set "
+                f"is not given, and {missing[0]}, which loads a built one into {local.name}, is "
+                f"not on PATH; install it ({local.install}), or set "
                 "[converge.kubernetes.image_build] repository, where a built one is pushed to, "
                 "or runtime, over which the files are unpacked"
             )
@@ -273,6 +245,11 @@ class Imaging:
 
 def _nothing(_: object) -> None:
     """The image is where it has to be; or everything is said."""
+
+
+def _load(local: LocalCluster, reference: str, load: Callable[[], None], say: Say) -> None:
+    say(f"loading {reference} into {local.name}")
+    load()
 
 
 def _push_by(engine: Engine, reference: str, say: Say) -> None:

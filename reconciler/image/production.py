@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -18,6 +18,7 @@ from jac_converge.reconciler.image.base import Base, base_from_layout, base_from
 from jac_converge.reconciler.image.blobs import Blobs
 from jac_converge.reconciler.image.builder import FORM, Recipe, build_app, build_image
 from jac_converge.reconciler.image.dependencies import lock_of
+from jac_converge.reconciler.image.excluding import Exclusion
 from jac_converge.reconciler.image.files import app_files, linked_folders, our_files
 from jac_converge.reconciler.image.manifest import (
     MANIFESTS,
@@ -53,28 +54,50 @@ def sources_of(app: App) -> dict[str, Path]:
     """List the files that go into an app's image.
 
     Raises:
-        ConfigError: there is more than an app can be.
+        ConfigError: there is more than an app can be, or less.
     """
     manifests = {file for file in app.files if file.suffix in {".yaml", ".yml"}}
     # What holds on this machine alone stays on it.
-    left_out = {*manifests, app.root / "jac.local.toml"}
-    files = app_files(app.root, left_out)
+    left_out = {*manifests, app.root / "jac.local.toml", *_shelf(app)}
+    exclude = app.settings.kubernetes.image_build.exclude
+    files = app_files(app.root, left_out, Exclusion(exclude))
+    if exclude:
+        _check_whole(app, files)
     size = sum(map(_size, files.values()))
     if size > _LARGEST:
         raise ConfigError(_too_much(app.root, files, size))
     return files
 
 
+def _check_whole(app: App, files: Mapping[str, Path]) -> None:
+    there = set(files.values())
+    for needed in (app.file, *app.files[:1]):
+        if needed.is_file() and needed not in there:
+            message = f"leaves out {needed.name}, without which no pod starts"
+            raise ConfigError(app.problem("converge.kubernetes.image_build.exclude", message))
+
+
+def _shelf(app: App) -> Iterator[Path]:
+    """What `jac serve` keeps here: the documents, and the secret that it signs tokens with."""
+    shelf = app.root / os.path.normpath(app.settings.database.shelf_db_path)
+    yield from (shelf.with_name(f"{shelf.name}{end}") for end in ("", "-wal", "-shm", "-journal"))
+    # Drafts of the secret, too.
+    yield from shelf.parent.glob("jwt-secret*")
+
+
 def notes_on_sources(app: App) -> tuple[str, ...]:
-    """Tell what looks like a part of an app and is none of its files."""
-    links = linked_folders(app.root)
-    if not links:
-        return ()
-    note = (
-        f"left out of the image, since links lead there: {', '.join(links)}; put the folders "
-        "themselves there, if the app needs them"
-    )
-    return (note,)
+    """Tell what looks like a part of an app and is none of its files, and what excludes nothing."""
+    exclusion = Exclusion(app.settings.kubernetes.image_build.exclude)
+    notes = []
+    if links := linked_folders(app.root, exclusion):
+        notes.append(
+            f"left out of the image, since links lead there: {', '.join(links)}; put the folders "
+            "themselves there, if the app needs them"
+        )
+    if unused := exclusion.unused:
+        names = ", ".join(unused)
+        notes.append(f"[converge.kubernetes.image_build] exclude: nothing here matches {names}")
+    return tuple(notes)
 
 
 def _too_much(root: Path, files: Mapping[str, Path], size: int) -> Problem:
@@ -82,8 +105,8 @@ def _too_much(root: Path, files: Mapping[str, Path], size: int) -> Problem:
     largest = ", ".join(f"{inside} ({its / 1e6:.0f} MB)" for its, inside in sizes[:3])
     message = (
         f"has {len(files)} files of {size / 1e6:.0f} MB, and an image takes "
-        f"{_LARGEST / 1e6:.0f} MB of an app; the largest are {largest}: keep them elsewhere, or "
-        "the app in a folder of its own, with a jac.toml in it"
+        f"{_LARGEST / 1e6:.0f} MB of an app; the largest are {largest}: name what pods do not "
+        "need in [converge.kubernetes.image_build] exclude, or keep it elsewhere"
     )
     return Problem(file=str(root.resolve()), line=None, key=None, message=message)
 
@@ -113,28 +136,22 @@ def make(
         environ: of this process.
         parse: finds what is wrong with the app's own file; called before something is built.
         tell: says what takes a while.
-        stop: ends every wait.
+        stop: ends every wait, and what is run.
 
     Raises:
         ConfigError: the app cannot be parsed, or its dependencies cannot be read.
         ClusterError: there is no base, or no package.
     """
-    base = _base(app, platform, blobs, environ, stop)
+    base = _base(app, platform, blobs, environ, tell=tell, stop=stop)
     key = _key(app, platform, base, sources)
     kept = _kept(key, blobs)
     if kept is None:
         if problems := parse(app.file):
             raise ConfigError(*problems)
         tell(f"building the image of {app.name}; what was built before is taken as it is")
-        recipe = Recipe(
-            files=_contents(sources),
-            main=app.file.relative_to(app.root).as_posix(),
-            lock=lock_of(app.root),
-            python=python_of(base.image) or _here(),
-            platform=platform,
-            port=app.settings.kubernetes.container_port,
-        )
-        kept = build_image(base.image, recipe, blobs)
+        python = python_of(base.image) or _here()
+        recipe = _recipe(app, sources, python=python, platform=platform)
+        kept = build_image(base.image, recipe, blobs, stop=stop)
         # Packages take minutes, in which somebody may save a file: then this is not its image.
         if _key(app, platform, base, sources) == key:
             _keep(key, *kept, blobs)
@@ -157,6 +174,7 @@ def pack(
     *,
     parse: Callable[[Path], list[Problem]],
     tell: Callable[[str], None],
+    stop: Event,
 ) -> tuple[bytes, tuple[str, ...]]:
     """Pack the files of an app, compiled, without anything that they are run by.
 
@@ -166,6 +184,7 @@ def pack(
         blobs: everything that was built before.
         parse: finds what is wrong with the app's own file.
         tell: says what takes a while.
+        stop: ends it.
 
     Returns:
         A tar that was gzipped, and what the user should know about it.
@@ -176,23 +195,35 @@ def pack(
     if problems := parse(app.file):
         raise ConfigError(*problems)
     tell(f"packing {app.name}; what was built before is taken as it is")
-    recipe = Recipe(
+    recipe = _recipe(app, sources, python=_here(), platform="")
+    layer, notes = build_app(recipe, blobs, stop=stop)
+    return blobs.path(layer.digest).read_bytes(), notes
+
+
+def _recipe(app: App, sources: Mapping[str, Path], *, python: str, platform: str) -> Recipe:
+    return Recipe(
         files=_contents(sources),
         main=app.file.relative_to(app.root).as_posix(),
         lock=lock_of(app.root),
-        python=_here(),
-        platform="",
+        python=python,
+        platform=platform,
         port=app.settings.kubernetes.container_port,
     )
-    layer, notes = build_app(recipe, blobs)
-    return blobs.path(layer.digest).read_bytes(), notes
 
 
 def _here() -> str:
     return f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
-def _base(app: App, platform: str, blobs: Blobs, environ: Mapping[str, str], stop: Event) -> Base:
+def _base(
+    app: App,
+    platform: str,
+    blobs: Blobs,
+    environ: Mapping[str, str],
+    *,
+    tell: Callable[[str], None],
+    stop: Event,
+) -> Base:
     settings = app.settings.kubernetes.image_build
     named = settings.base or f"python:{_here()}-slim-bookworm"
     if named.startswith((".", "/", "\\")) or named[1:3] in {":\\", ":/"}:
@@ -205,7 +236,7 @@ def _base(app: App, platform: str, blobs: Blobs, environ: Mapping[str, str], sto
     ours = Reference.parse(settings.repository).registry if settings.repository else ""
     plain = settings.plain_http and reference.registry == ours
     registry = open_registry(reference, environ, plain_http=plain, stop=stop)
-    return base_from_registry(reference, platform, blobs, registry)
+    return base_from_registry(reference, platform, blobs, registry, tell=tell)
 
 
 def _python_note(base: Image) -> tuple[str, ...]:

@@ -6,14 +6,14 @@ It changes when another way of failing has to be told apart.
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from threading import Event
 from typing import Final
 
 from jac_converge.reconciler.errors import Interrupted, Invalid
 
-__all__ = ["found", "run"]
+__all__ = ["finished", "found", "run"]
 
 _PATIENCE: Final = 1800.0
 """Seconds: a build that installs a compiler first takes long."""
@@ -33,7 +33,14 @@ def found(program: str) -> str | None:
     return shutil.which(program)
 
 
-def run(command: Iterable[str], subject: str, *, stop: Event, folder: Path | None = None) -> str:
+def run(
+    command: Iterable[str],
+    subject: str,
+    *,
+    stop: Event,
+    folder: Path | None = None,
+    failure: str = "",
+) -> str:
     """Run a program to its end; returns what it printed.
 
     Args:
@@ -41,6 +48,7 @@ def run(command: Iterable[str], subject: str, *, stop: Event, folder: Path | Non
         subject: what for, in messages.
         stop: ends it.
         folder: where it runs.
+        failure: what it says of a failure for which it ends with 0 all the same.
 
     Raises:
         Invalid: it is not there, or failed.
@@ -50,15 +58,49 @@ def run(command: Iterable[str], subject: str, *, stop: Event, folder: Path | Non
     program = found(name)
     if program is None:
         raise Invalid(subject, f"{name} is not installed here, or not on PATH")
+    done = finished([program, *arguments], subject, stop=stop, folder=folder)
+    if done.returncode:
+        said = " ".join((done.stderr.strip() or done.stdout.strip()).split())
+        cause = f"{name} ended with {done.returncode}: {said[-_LAST_WORDS:]}"
+        raise Invalid(subject, cause)
+    for line in (done.stderr + done.stdout).splitlines() if failure else ():
+        if failure in line:
+            raise Invalid(subject, f"{name}: {' '.join(line.split())[:_LAST_WORDS]}")
+    return done.stdout.strip()
+
+
+def finished(
+    command: list[str],
+    subject: str,
+    *,
+    stop: Event,
+    folder: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> "subprocess.CompletedProcess[str]":
+    """Run a program to its end, whatever that is.
+
+    Args:
+        command: path of the program, and its arguments.
+        subject: what for, in messages.
+        stop: ends it.
+        folder: where it runs.
+        environ: instead of that of this process.
+
+    Raises:
+        Invalid: it cannot be run, or does not end.
+        Interrupted: we were told to end meanwhile.
+    """
+    name = Path(command[0]).name
     try:
         with subprocess.Popen(  # noqa: S603 - one of the few that we know
-            [program, *arguments],
+            command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
             cwd=folder,
+            env=environ,
         ) as process:
             out, err = _end_of(process, subject, stop)
     except (OSError, subprocess.TimeoutExpired) as exc:
@@ -66,11 +108,7 @@ def run(command: Iterable[str], subject: str, *, stop: Event, folder: Path | Non
     # Ctrl-C at a terminal reaches the program as soon as us: it did not fail by itself.
     if process.returncode and stop.wait(_LOOK):
         raise Interrupted(subject, f"{name} was interrupted")
-    if process.returncode:
-        said = " ".join((err.strip() or out.strip()).split())
-        cause = f"{name} ended with {process.returncode}: {said[-_LAST_WORDS:]}"
-        raise Invalid(subject, cause)
-    return out.strip()
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 def _end_of(process: "subprocess.Popen[str]", subject: str, stop: Event) -> tuple[str, str]:

@@ -7,7 +7,8 @@ Source: OCI distribution specification, "Error Codes".
 
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, SSLError
@@ -23,7 +24,7 @@ from jac_converge.reconciler.errors import (
     Unreachable,
 )
 
-__all__ = ["answered", "broken"]
+__all__ = ["answered", "broken", "unreadable_answers"]
 
 _NO_REASON: Final = "it gave no reason"
 
@@ -87,6 +88,19 @@ def broken(subject: str, exc: Exception) -> ClusterError:
         advice = "check that the registry runs, and its name and port in jac.toml"
         return Unreachable(subject, cause, advice)
     return Unreachable(subject, f"{type(reason).__name__}: {reason}")
+
+
+@contextmanager
+def unreadable_answers(subject: str, cause: str, advice: str = "") -> Iterator[None]:
+    """Raise what comes of an answer in another form, such as a proxy's page, as one of our errors.
+
+    Raises:
+        Invalid: something in the block is not there, or not what it has to be.
+    """
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as exc:
+        raise Invalid(subject, f"{cause} ({type(exc).__name__}: {exc})", advice) from exc
 
 
 def _words(body: bytes) -> str:

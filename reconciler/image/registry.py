@@ -6,7 +6,7 @@ everything else. It changes when registries turn out to answer in another way.
 Source: OCI distribution specification v1.1; distribution/distribution, token authentication.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from functools import partial
 from http import HTTPStatus
@@ -18,6 +18,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 from urllib3 import BaseHTTPResponse, PoolManager, Retry, Timeout
 from urllib3.exceptions import HTTPError, LocationParseError
 
+from jac_converge.reconciler.errors import Invalid
 from jac_converge.reconciler.image.authorization import Authorization
 from jac_converge.reconciler.image.logins import Login, find_login, login_files
 from jac_converge.reconciler.image.manifest import (
@@ -123,14 +124,15 @@ class Registry:
         with closing(self._ask("GET", f"manifests/{version}", subject, headers=_ACCEPT)) as answer:
             return answer.headers.get("Content-Type", "").partition(";")[0], answer.read()
 
-    def blob(self, digest: str) -> Iterator[bytes]:
-        """Read a blob, piece by piece."""
-        subject = f"{self._named(digest)} pull"
-        with closing(self._ask("GET", f"blobs/{digest}", subject)) as answer:
-            try:
-                yield from answer.stream(1 << 20)
-            except HTTPError as exc:
-                raise broken(subject, exc) from exc
+    def download(self, digest: str, store: Callable[[Iterator[bytes]], Path]) -> Path:
+        """Read a blob; again from its beginning where the connection broke.
+
+        Args:
+            digest: of the blob.
+            store: takes its pieces; returns where they are.
+        """
+        call = partial(self._download, digest, store)
+        return retried(call, stop=self._stop, patience=self._patience)
 
     def has(self, digest: str) -> bool:
         """Whether the repository has a blob."""
@@ -181,6 +183,14 @@ class Registry:
         mark = "@" if version.startswith("sha256:") else ":"
         return f"{self.reference.registry}/{self.reference.repository}{mark}{version}"
 
+    def _download(self, digest: str, store: Callable[[Iterator[bytes]], Path]) -> Path:
+        subject = f"{self._named(digest)} pull"
+        url = urljoin(self._url, f"blobs/{digest}")
+        with closing(
+            self._once("GET", url, subject, {}, body=None, ok=(200,), writes=False)
+        ) as answer:
+            return store(_pieces(answer, subject))
+
     def _upload(self, descriptor: Descriptor, path: Path, subject: str) -> None:
         place = self._begin(subject)
         query = urlencode({"digest": descriptor.digest})
@@ -211,7 +221,9 @@ class Registry:
         answer = self._send(
             "POST", urljoin(self._url, "blobs/uploads/"), subject, {}, b"", ok=(202,)
         )
-        return urljoin(self._url, answer.headers["Location"])
+        if not (place := answer.headers.get("Location")):
+            raise Invalid(subject, "the registry does not say where an upload goes")
+        return urljoin(self._url, place)
 
     def _cancel(self, url: str, subject: str) -> None:
         self._send("DELETE", url, subject, {}, b"", ok=range(200, 500))
@@ -292,6 +304,13 @@ class Registry:
 
 
 _ACCEPT = {"Accept": ", ".join((*MANIFESTS, *INDEXES))}
+
+
+def _pieces(answer: BaseHTTPResponse, subject: str) -> Iterator[bytes]:
+    try:
+        yield from answer.stream(1 << 20)
+    except HTTPError as exc:
+        raise broken(subject, exc) from exc
 
 
 def _text(answer: BaseHTTPResponse) -> bytes:

@@ -1,6 +1,9 @@
 """Somebody edits the generated secrets: what is none is put back, and a new one counts."""
 
 import base64
+import os
+import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +12,7 @@ import pytest
 
 from tests.cluster.foreign_edits import path_of
 from tests.cluster.running_loop import RunningLoop, running_loop, wait_until, write_app
-from tests.e2e.scale_command import run_scale
+from tests.e2e.scale_command import environment, run_scale
 from tests.servers.api import Api
 from tests.servers.control_plane import ControlPlane
 
@@ -120,6 +123,28 @@ def test_scale_puts_back_what_the_pods_still_know(
     assert f"~ update   {SECRET} (no restart; changed by kubectl-edit)" in done.out
 
 
+def test_scale_tells_the_way_out_of_sealed_secrets(
+    cluster_with_controllers: ControlPlane, api: Api, shop: RunningLoop, file: Path, kubectl: Path
+) -> None:
+    """Nobody can undo an `immutable: true`, but the commands of the message: no value is lost."""
+    shop.loop.stop()
+    shop.thread.join(10)
+    kubeconfig, names = cluster_with_controllers.kubeconfig, ("shop-credentials", "shop-secrets")
+    before, running = [secret(api, name) for name in names], templates(api)
+    for name in names:
+        api.patch(path_of("Secret", "secretive", name), {"immutable": True})
+    refused = run_scale(file, kubeconfig=kubeconfig)
+    commands = re.findall(r"^x refuse .*; make it anew: (.*)$", refused.out, re.MULTILINE)
+    assert (1, 2) == (refused.code, len(commands)), refused
+    places = f"{kubectl.parent}{os.pathsep}{os.environ['PATH']}"
+    for command in commands:
+        env = environment(kubeconfig, {"PATH": places})
+        subprocess.run(command, shell=True, env=env, check=True, timeout=60)  # noqa: S602
+    done = run_scale(file, kubeconfig=kubeconfig)
+    assert (0, "") == (done.code, done.err), done.out
+    assert (before, running) == ([secret(api, name) for name in names], templates(api))
+
+
 def test_scale_mints_no_other_password_for_a_database_that_has_one(
     cluster_with_controllers: ControlPlane, api: Api, shop: RunningLoop, file: Path
 ) -> None:
@@ -131,3 +156,8 @@ def test_scale_mints_no_other_password_for_a_database_that_has_one(
     done = run_scale(file, kubeconfig=cluster_with_controllers.kubeconfig)
     assert (1, True) == (done.code, "the database on its volume knows no other" in done.one_message)
     assert "mongodb-password" not in secret(api)
+    status = run_scale(file, "--status", kubeconfig=cluster_with_controllers.kubeconfig)
+    told = status.out.splitlines()
+    assert (1, "") == (status.code, status.err)
+    assert "the database on its volume knows no other" in told[0]
+    assert any(line.startswith("StatefulSet/shop-mongodb") for line in told[1:]), status.out

@@ -6,7 +6,7 @@ from threading import Event
 import pytest
 
 from jac_converge.reconciler.apply import apply_plan
-from jac_converge.reconciler.errors import Conflict, Held, Missing
+from jac_converge.reconciler.errors import Conflict, Held, Missing, Throttled
 from jac_converge.reconciler.kube_cluster import KubeCluster, connect
 from jac_converge.reconciler.lease import DURATION, Lease, renewal_of
 from jac_converge.reconciler.objects import LEASE, Object, kind_named
@@ -57,6 +57,30 @@ def test_acquire_renews_what_is_held(cluster: KubeCluster) -> None:
     for _ in range(3):
         assert (True, False) == (ann.acquire(), bob.acquire())
         clock.now += DURATION * 0.9
+
+
+def test_acquire_leaves_a_server_alone_as_long_as_it_asks(
+    cluster: KubeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever renews comes every ten seconds; what is held then ends as always."""
+    clock = Clock()
+    ann = lease(cluster, "ann", clock)
+    assert ann.acquire()
+    asked: list[float] = []
+
+    def turn_away(*_: object) -> Object:
+        asked.append(clock.now)
+        raise Throttled("Lease/shop-writer apply", "too many requests", 300.0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(KubeCluster, "apply", turn_away)
+        for _ in range(30):
+            with pytest.raises(Throttled) as told:
+                ann.acquire()
+            assert told.value.retry_after == 300.0 - clock.now
+            clock.now += 10.0
+    assert ([0.0], False) == (asked, ann.held)
+    assert (True, True) == (ann.acquire(), ann.held)
 
 
 def test_acquire_takes_a_lease_that_nobody_renewed(cluster: KubeCluster) -> None:

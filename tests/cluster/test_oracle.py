@@ -314,3 +314,21 @@ def test_plan_heals_every_edit(place_in: Callable[[], Place], foreign: tuple[Edi
     converge(place, process, app)
     assert [] == sorted(place.would_write(process.desired))
     assert () == planned(place, process, app).writes
+
+
+@pytest.mark.parametrize("by_the_old_process", [True, False])
+def test_plan_heals_a_port_of_which_nobody_knows_whose_it_is(
+    place_in: Callable[[], Place], *, by_the_old_process: bool
+) -> None:
+    """Ours under another number; applied beside it, ours would be refused for its name."""
+    place = place_in()
+    app, process = place.app(EVERYTHING), place.converger()
+    converge(place, process, app)
+    for title in ("port number", "forget who owns what"):
+        edit = Edit(title, "Service", "-redis", "somebody", POSSIBLE["Service", "-redis"][title])
+        assert edit.make(place.api, place.namespace)
+
+    process = process if by_the_old_process else place.converger()
+    converge(place, process, app)
+    assert [] == sorted(place.would_write(process.desired))
+    assert () == planned(place, process, app).writes

@@ -47,9 +47,9 @@ def notes(server: ControlPlane, namespace: str, context: str, folder: Path, more
             ),
         ),
         (
-            "gke_p_z_shop",
-            "GKE cluster shop",
-            ("kubectl apply -f https://raw", "kubectl apply -f https://git", "helm upgrade"),
+            "arn:aws:eks:eu-1:1:cluster/shop",
+            "EKS cluster shop",
+            ("aws eks create-addon", "aws eks create-addon", "helm upgrade"),
         ),
     ],
     ids=["microk8s", "managed"],
@@ -72,6 +72,44 @@ def test_plan_tells_what_is_missing_and_how_to_add_it(  # noqa: PLR0917 - most a
     )
     for have, sentence, command in zip(told, lacking, commands, strict=True):
         assert have.startswith(sentence + command), told
+
+
+@pytest.mark.parametrize(
+    ("context", "more", "told"),
+    [
+        pytest.param("gke_p_z_shop", "", "", id="its own controller"),
+        pytest.param(
+            *("gke_p_z_shop", 'class_name = "gce"'),
+            "GKE's controller takes no class_name; leave it out, or write annotations = "
+            "{ 'kubernetes.io/ingress.class' = 'gce-internal' }",
+            id="its own controller by a class",
+        ),
+        pytest.param(
+            *("gke_p_z_shop", 'class_name = "nginx"'),
+            "GKE cluster shop has no IngressClass nginx; add one",
+            id="another one",
+        ),
+        pytest.param(
+            *("work", 'annotations = { "kubernetes.io/ingress.class" = "nginx" }', ""),
+            id="a class of before",
+        ),
+    ],
+)
+def test_controller_that_no_class_tells_of_is_not_missing(  # noqa: PLR0917 - most are fixtures
+    control_plane: ControlPlane,
+    unused_namespace: str,
+    tmp_path: Path,
+    context: str,
+    more: str,
+    told: str,
+) -> None:
+    """GKE's takes what names no class; a class may be named as it was before there were any."""
+    found = [
+        note
+        for note in notes(control_plane, unused_namespace, context, tmp_path, more)
+        if note.startswith("Ingress/")
+    ]
+    assert [f"Ingress/shop leads nowhere, because {told}"] * bool(told) == found
 
 
 def test_plan_names_the_classes_that_there_are(

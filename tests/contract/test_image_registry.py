@@ -92,10 +92,13 @@ def test_image_reads_back_as_it_was_pushed(
     push(registry, image, blobs)
     assert registry.has(image.layers[0].digest)
     fresh = Blobs(tmp_path / "fresh")
-    base = base_from_registry(registry.reference, "linux/amd64", fresh, registry)
+    told: list[str] = []
+    reference = registry.reference
+    base = base_from_registry(reference, "linux/amd64", fresh, registry, tell=told.append)
     assert image == base.image
     layer = image.layers[0]
     assert blobs.path(layer.digest).read_bytes() == base.layer(layer).read_bytes()
+    assert [f"pulling a layer of 0.0 MB from {registry_server.host}"] == told
 
 
 def test_blob_is_mounted_from_another_repository(

@@ -215,8 +215,16 @@ def test_image_is_loaded_by_the_tool_of_a_local_cluster(
     assert [*whole][:-1] == [layer for layer, _ in below]
     assert 1 == len(calls.read_text().splitlines())
 
+    look_at_failures(shop, tools)
+    assert image == image_of(cluster_with_controllers.api, unused_namespace)
+    assert 0 == shop.scale("--destroy", "--data", "--yes").code
+
+
+def look_at_failures(shop: Shop, tools: Path) -> None:
+    """Have a tool fail, and hang: it is called once, and what it says is told."""
+    calls = tools / "calls.jsonl"
     install_tool(tools, "kind", FAILS)
-    write_code(folder, "good bye")
+    write_code(shop.file.parent, "good bye")
     calls.unlink()
     failed = shop.scale()
     # Once: only what says that a layer is missing gets all of them.
@@ -225,8 +233,6 @@ def test_image_is_loaded_by_the_tool_of_a_local_cluster(
     calls.unlink()
     interrupt(shop, tools)
     assert 1 == len(calls.read_text().splitlines())
-    assert image == image_of(cluster_with_controllers.api, unused_namespace)
-    assert 0 == shop.scale("--destroy", "--data", "--yes").code
 
 
 def interrupt(shop: Shop, tools: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from jac_converge.reconciler.ownership import labels_of
 from tests.cluster.foreign_edits import path_of
 from tests.e2e.scale_command import Done, run_scale, running_scale, write_app
 from tests.e2e.test_scale import versions
@@ -285,6 +286,20 @@ def test_rollback_refuses_what_it_cannot_do(
     done = shop.scale(*flags)
     assert (code, True) == (done.code, reason in done.one_message), done.err
     assert before == versions(shop.api, shop.namespace)
+
+
+def test_rollback_does_what_a_dead_watch_would_have_done(shop: Shop) -> None:
+    """Its lease has not expired yet, and says that somebody keeps the app converged."""
+    assert 0 == shop.scale().code
+    shop.write("example/shop:2")
+    assert 0 == shop.scale().code
+    head = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
+    metadata = {"name": "shop-writer", "labels": labels_of("shop", "reconciler")}
+    spec = {"holderIdentity": "killed@somewhere:1", "leaseDurationSeconds": 2}
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{shop.namespace}/leases"
+    shop.api.post(path, {**head, "metadata": metadata, "spec": spec})
+    back = shop.scale("--rollback", "--timeout", "30")
+    assert (0, "", "example/shop:1") == (back.code, back.err, shop.image)
 
 
 def test_rollback_works_under_a_running_watch(shop: Shop) -> None:

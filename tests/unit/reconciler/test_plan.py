@@ -503,6 +503,16 @@ def test_plan_refuses_to_recreate_what_holds_data() -> None:
     assert Refuse(key=key_of(STORE), reason=reason) == only_step(STORE, there=there)
 
 
+def test_plan_tells_how_to_make_a_secret_anew() -> None:
+    """It is not deleted unasked, though nothing in it would be lost."""
+    secret = obj("Secret", data={"KEY": "MQ=="})
+    error = Immutable("x", "data: Forbidden: field is immutable")
+    step = only_step(secret, there=seen(live(secret, ours()), previews=rejected(secret, error)))
+    assert isinstance(step, Refuse)
+    assert step.reason.startswith(f"it cannot change in place: {error.cause}; make it anew: ")
+    assert f"kubectl get secret {secret['metadata']['name']} --namespace default " in step.reason
+
+
 def test_plan_asks_who_owns_what_when_nobody_does() -> None:
     """Without managedFields nothing tells what is in the way of a change."""
     it = live(DEPLOYMENT)

@@ -6,6 +6,7 @@ import sys
 import tarfile
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -59,18 +60,18 @@ def recipe(folder: Path, python: str = HERE) -> Recipe:
 def test_build_is_reproducible(tmp_path: Path) -> None:
     """Other folder, other times, other umask, nothing kept from before: the same digest."""
     first = write_app(tmp_path / "one")
-    one, notes = build_image(base(), recipe(first), Blobs(tmp_path / "blobs"))
+    one, notes = build_image(base(), recipe(first), Blobs(tmp_path / "blobs"), stop=Event())
     before = os.umask(0o077)
     try:
         second = write_app(tmp_path / "another" / "two")
         for file in second.iterdir():
             os.utime(file, (1, 1))
-        two, _ = build_image(base(), recipe(second), Blobs(tmp_path / "others"))
+        two, _ = build_image(base(), recipe(second), Blobs(tmp_path / "others"), stop=Event())
     finally:
         os.umask(before)
     assert ((), one.digest) == (notes, two.digest)
     third = write_app(tmp_path / "three", report=2)
-    three, _ = build_image(base(), recipe(third), Blobs(tmp_path / "blobs"))
+    three, _ = build_image(base(), recipe(third), Blobs(tmp_path / "blobs"), stop=Event())
     # A change of the code is a new layer of the app, and no other one.
     same = [a == b for a, b in zip(one.layers, three.layers, strict=True)]
     assert [True, True, False] == same
@@ -82,7 +83,7 @@ def test_layer_is_kept_under_a_hash_of_what_is_in_it(tmp_path: Path) -> None:
     folder, blobs = write_app(tmp_path / "app"), Blobs(tmp_path / "blobs")
     (folder / "saved.txt").symlink_to(ALWAYS_OTHER)
     app = recipe(folder)
-    layer, _ = build_app(app, blobs)
+    layer, _ = build_app(app, blobs, stop=Event())
     with tarfile.open(blobs.path(layer.digest)) as tar:
         tar.extractall(tmp_path / "there", filter="data")
     packed = {name: tmp_path / "there/app" / name for name in app.files}
@@ -94,7 +95,7 @@ def test_layer_is_kept_under_a_hash_of_what_is_in_it(tmp_path: Path) -> None:
 def test_build_lays_out_what_a_pod_needs(tmp_path: Path) -> None:
     """The app, compiled for where it will lie, and nothing that is hidden."""
     blobs = Blobs(tmp_path / "blobs")
-    image, _ = build_image(base(), recipe(write_app(tmp_path / "app")), blobs)
+    image, _ = build_image(base(), recipe(write_app(tmp_path / "app")), blobs, stop=Event())
     version = f"cpython-{HERE.replace('.', '')}"
     with tarfile.open(blobs.path(image.layers[-1].digest)) as tar:
         names = {member.name for member in tar if member.isfile()}
@@ -119,7 +120,7 @@ def test_build_lays_out_what_a_pod_needs(tmp_path: Path) -> None:
 def test_build_says_why_there_is_no_bytecode(tmp_path: Path) -> None:
     """Of another Python than this one."""
     app = recipe(write_app(tmp_path / "app"), "3.99")
-    _, notes = build_image(base("3.99"), app, Blobs(tmp_path / "blobs"))
+    _, notes = build_image(base("3.99"), app, Blobs(tmp_path / "blobs"), stop=Event())
     assert f"the image has Python 3.99, and this is {HERE}" in notes[0]
 
 
@@ -127,14 +128,14 @@ def test_build_tells_what_does_not_compile(tmp_path: Path) -> None:
     """By name; the rest of the app is compiled."""
     folder = write_app(tmp_path / "app")
     (folder / "broken.jac").write_text("walker {")
-    _, notes = build_image(base(), recipe(folder), Blobs(tmp_path / "blobs"))
+    _, notes = build_image(base(), recipe(folder), Blobs(tmp_path / "blobs"), stop=Event())
     assert ["not compiled ahead: broken.jac"] == [note[:30] for note in notes]
 
 
 def test_archive_reads_back_what_was_written(tmp_path: Path) -> None:
     """As a tar and as a folder, without any blob from before."""
     blobs = Blobs(tmp_path / "blobs")
-    image, _ = build_image(base(), recipe(write_app(tmp_path / "app")), blobs)
+    image, _ = build_image(base(), recipe(write_app(tmp_path / "app")), blobs, stop=Event())
     out = tmp_path / "image.tar"
     write_archive(image, "example/app:1", lambda layer: blobs.path(layer.digest), out)
     with tarfile.open(out) as tar:

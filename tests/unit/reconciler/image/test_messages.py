@@ -2,6 +2,7 @@
 
 import zipfile
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -115,5 +116,6 @@ def test_wrong_hash_is_told_by_its_line(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     lock = Lock(requirements=(), hashed=f"# locked\none==1 --hash=sha256:{'0' * 64}\n")
     said = r"requirements.txt: the hash of one==1 \(line 2\) is another one; lock requirements.txt"
+    target = tmp_path / "target"
     with pytest.raises(Invalid, match=said):
-        install(lock, python="3.12", platform="linux/amd64", target=tmp_path / "target")
+        install(lock, python="3.12", platform="linux/amd64", target=target, stop=Event())

@@ -1,0 +1,60 @@
+"""What jac.toml excludes is in no image; what excludes nothing, or too much, is told."""
+
+from pathlib import Path
+
+import pytest
+
+from jac_converge.config.load import App, ConfigError, load_app
+from jac_converge.reconciler.image.production import notes_on_sources, sources_of
+
+FILES = (
+    *("shop.jac", "key.pem", "sub/key.pem", "data/a.csv", "sub/data/b.csv", "docs/a.md"),
+    *("docs/deep/b.md", "data.txt", "tests/test_shop.jac", "tests/data"),
+)
+
+
+def shop(folder: Path, exclude: str, more: str = "") -> App:
+    """Write an app, with what stays out of its image."""
+    for name in FILES:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("")
+    table = f"[converge.kubernetes.image_build]\nexclude = {exclude}\n{more}"
+    (folder / "jac.toml").write_text(table)
+    return load_app(folder / "shop.jac", environ={})
+
+
+def test_excluded_is_in_no_image(tmp_path: Path) -> None:
+    """By a name at any depth, by a path from jac.toml on, and by one of folders alone."""
+    app = shop(tmp_path, '["*.pem", "data/", "docs/*.md", "/tests"]')
+    assert {"jac.toml", "shop.jac", "docs/deep/b.md", "data.txt"} == sources_of(app).keys()
+    assert () == notes_on_sources(app)
+
+
+def test_pattern_that_excludes_nothing_is_noted(tmp_path: Path) -> None:
+    """It was meant to keep something out, which is perhaps in."""
+    app = shop(tmp_path, '["*.pem", "secrets/"]')
+    (note,) = notes_on_sources(app)
+    assert note.endswith("exclude: nothing here matches secrets/")
+
+
+@pytest.mark.parametrize("pattern", ["*.jac", "jac.toml"])
+def test_app_without_itself_is_refused(tmp_path: Path, pattern: str) -> None:
+    """No pod would start."""
+    app = shop(tmp_path, f'["{pattern}"]')
+    with pytest.raises(
+        ConfigError, match=r"image_build.exclude: leaves out .*without which no pod"
+    ):
+        sources_of(app)
+
+
+@pytest.mark.parametrize("pattern", ["", "!a", "../a", "a/../b", "a//b", "a\\\\b", "/"])
+def test_pattern_that_means_nothing_is_refused(tmp_path: Path, pattern: str) -> None:
+    """With what one looks like."""
+    with pytest.raises(ConfigError, match=r"must be a name or a path in the folder of jac.toml"):
+        shop(tmp_path, f'["{pattern}"]')
+
+
+def test_other_builders_have_a_file_of_their_own_for_it(tmp_path: Path) -> None:
+    """A key without effect is an error."""
+    with pytest.raises(ConfigError, match=r'means nothing with builder = "docker"; .*dockerignore'):
+        shop(tmp_path, '["*.pem"]', 'builder = "docker"\n')
