@@ -10,7 +10,7 @@ from enum import Enum
 from types import GenericAlias, UnionType
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import to_json
 
 __all__ = ["chosen_by_text"]
@@ -38,18 +38,25 @@ def chosen_by_text(annotation: Any) -> Any:
     parts: tuple[Any, ...] = tuple(
         part if part is ... else chosen_by_text(part) for part in variants
     )
+    if origin is dict and (choices := _choices(variants[0])):
+        # JSON Schema would want a key to be a number, which none is.
+        texts = [value for value in _values(variants[0]) if isinstance(value, str)]
+        schema = WithJsonSchema({"type": "string", "enum": [*choices, *texts]})
+        parts = (Annotated[parts[0], schema], *parts[1:])
     if parts == variants:
         return annotation
     return parts[0] | parts[1] if union else GenericAlias(origin, parts)
 
 
+def _values(annotation: Any) -> tuple[Any, ...]:
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return tuple(member.value for member in annotation)
+    return typing.get_args(annotation) if typing.get_origin(annotation) is Literal else ()
+
+
 def _choices(annotation: Any) -> dict[str, Any]:
     """Return the values that are no text, by the text that each has in JSON."""
-    values: tuple[Any, ...] = ()
-    if isinstance(annotation, type) and issubclass(annotation, Enum):
-        values = tuple(member.value for member in annotation)
-    elif typing.get_origin(annotation) is Literal:
-        values = typing.get_args(annotation)
+    values = _values(annotation)
     numbers = [value for value in values if type(value) in (int, float, bool)]
     texts = {value for value in values if isinstance(value, str)}
     choices = {to_json(value).decode(): value for value in numbers}

@@ -165,8 +165,10 @@ class _Routes:
         if spec.public:
             extra["security"] = [{}]  # beside the ways to say who one is, which FastAPI adds
         responses: dict[int | str, dict[str, Any]] = {code: {"model": Failure} for code in FAILURES}
-        if isinstance(spec, FunctionSpec) and spec.streams:
+        if spec.streams:
             text = "Server-sent events, one for each item, and `end` after the last."
+            if isinstance(spec, WalkerSpec):
+                text = f"The answer; or, where a generator is all that it reports: {text}"
             responses[200] = {"content": {MEDIA_TYPE: {}}, "description": text}
         self._app.router.add_api_route(
             path,

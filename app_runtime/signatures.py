@@ -33,6 +33,9 @@ _CONFIG = ConfigDict(
     ser_json_bytes="base64",
 )
 
+_SENT = ConfigDict(**{**_CONFIG, "extra": "ignore"})
+"""An `obj` in an answer has names beside its fields: `_jac_type`, and what it is."""
+
 
 class ErrorBody(BaseModel):
     """What went wrong."""
@@ -113,7 +116,7 @@ def signature_of(spec: WalkerSpec | FunctionSpec) -> Signature:
     result = Any if isinstance(spec, WalkerSpec) else _known(spec.returns)
     data = create_model(
         f"{spec.name}_data",
-        __config__=_CONFIG,
+        __config__=_SENT,
         result=(result, Field(description="The walker." if is_walker else "What it returned.")),
         reports=(list[Any], Field(description="What was reported, in order.")),
         warnings=(list[dict[str, Any]] | None, Field(default=None, description="Writes refused.")),

@@ -113,6 +113,23 @@ class WalkerSpec(_Spec):
 
     cls: type
 
+    @property
+    def streams(self) -> bool:
+        """Whether a function of its own gives a generator, which it may report."""
+        own = (vars(base) for base in self.cls.__mro__ if base not in WalkerArchetype.__mro__)
+        functions = (one for members in own for one in members.values() if inspect.isfunction(one))
+        return any(_streams(one, hints_of(one).get("return")) for one in functions)
+
+
+def _streams(function: Any, returns: Any) -> bool:
+    returns = bare(returns)
+    kind = typing.get_origin(returns) or returns
+    return (
+        inspect.isgeneratorfunction(function)
+        or inspect.isasyncgenfunction(function)
+        or kind in (Generator, AsyncGenerator, Iterator, AsyncIterator)
+    )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionSpec(_Spec):
@@ -140,13 +157,7 @@ class FunctionSpec(_Spec):
     @property
     def streams(self) -> bool:
         """Whether it says that it gives a generator."""
-        returns = bare(self.returns)
-        kind = typing.get_origin(returns) or returns
-        return (
-            inspect.isgeneratorfunction(self.function)
-            or inspect.isasyncgenfunction(self.function)
-            or kind in (Generator, AsyncGenerator, Iterator, AsyncIterator)
-        )
+        return _streams(self.function, self.returns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -186,6 +186,22 @@ def test_description_names_models_after_what_they_are_of(openapi: dict[str, Any]
     assert [] == [name for name in names if "jac_converge" in name]
 
 
+def test_description_of_an_obj_has_room_for_what_it_is(
+    server: JacServer, openapi: dict[str, Any]
+) -> None:
+    """In an answer it has more than its fields; what is sent has not."""
+    result = server.call("/function/same_part", part={"size": 2.0}).result
+    assert {"_jac_type", "_jac_archetype", "size", "raw"} == set(result)
+    schemas = openapi["components"]["schemas"]
+    answered, sent = (
+        schemas[schemas[model]["properties"][name]["$ref"].rpartition("/")[2]]
+        for model, name in (("same_part_data", "result"), ("same_part_body", "part"))
+    )
+    assert answered.get("additionalProperties", True)
+    assert not sent["additionalProperties"]
+    assert answered["properties"].keys() == sent["properties"].keys()
+
+
 def test_description_knows_one_form_of_failure(openapi: dict[str, Any]) -> None:
     """FastAPI's own is never sent."""
     assert "HTTPValidationError" not in str(openapi)

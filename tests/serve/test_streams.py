@@ -58,6 +58,19 @@ def test_generator_is_sent_item_by_item(
     assert events == answer.body.decode()
 
 
+def test_description_says_who_may_stream(api: JacServer) -> None:
+    """A function that gives a generator, and a walker that has such a function to report one of."""
+    paths = api.get("/openapi.json").body["paths"]
+    kinds = {
+        name: sorted(paths[f"/{name}"]["post"]["responses"]["200"]["content"])
+        for name in ("walker/counting", "walker/waiting", "function/count_up", "walker/notes")
+    }
+    both = ["application/json", "text/event-stream"]
+    assert both == kinds["walker/counting"] == kinds["walker/waiting"]
+    assert "text/event-stream" in kinds["function/count_up"]
+    assert ["application/json"] == kinds["walker/notes"]
+
+
 @pytest.mark.parametrize("path", ["/function/narrate", "/function/tick"])
 def test_item_is_sent_when_it_is_yielded(api: JacServer, path: str) -> None:
     """Nobody waits for the last to see the first."""

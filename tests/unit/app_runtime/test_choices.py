@@ -47,6 +47,15 @@ def test_text_names_the_choice(annotation: Any, text: str, expected: Any) -> Non
     assert expected == TypeAdapter(chosen_by_text(annotation)).validate_json(text)
 
 
+def test_key_of_a_dict_is_described_as_the_text_it_is() -> None:
+    """As JSON has no other."""
+    described = TypeAdapter(chosen_by_text(dict[Size, Size])).json_schema()
+    assert {"enum": ["1", "2"]} == described["propertyNames"]
+    assert "integer" == described["$defs"]["Size"]["type"]
+    mixed = TypeAdapter(chosen_by_text(dict[Mixed, int])).json_schema()
+    assert {"enum": ["2", "1"]} == mixed["propertyNames"]
+
+
 @pytest.mark.parametrize("text", ['"3"', '"SMALL"', '"01"', '" 1"', '"1.0"'])
 def test_text_of_no_choice_is_refused(text: str) -> None:
     """By its letters, and not by what a number could be read from."""
