@@ -45,7 +45,7 @@ from jac_converge.reconciler.snapshot import Policy, Preview, Snapshot
 from jac_converge.reconciler.steps import Create, Delete, Plan, Recreate
 from jac_converge.reconciler.unwanted import Unwanted
 from jac_converge.reconciler.version import Version, restored, version_of
-from jac_converge.reconciler.volume_growth import claims_of, growing_claims, growth_note
+from jac_converge.reconciler.volume_growth import claims_of, growing_claims, volume_note
 
 __all__ = ["WATCHED", "Converger"]
 
@@ -117,7 +117,7 @@ class Converger:
         if self.stand_in:
             told.append(self.stand_in)
         claims = (it for key, it in self.mirror.snapshot().items() if key.kind == CLAIM)
-        told += filter(None, map(growth_note, claims))
+        told += filter(None, map(volume_note, claims))
         return tuple(told)
 
     @property
