@@ -5,6 +5,7 @@ against.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from secrets import token_urlsafe
@@ -14,7 +15,7 @@ from jac_converge.config.load import App
 from jac_converge.config.rules import signing_bytes
 from jac_converge.reconciler.accepted import Accepted
 from jac_converge.reconciler.apply import Outcome, apply_plan
-from jac_converge.reconciler.build import build
+from jac_converge.reconciler.build import build, names
 from jac_converge.reconciler.build.app import credentials_in, environment_name
 from jac_converge.reconciler.build.credentials import (
     MONGODB_PASSWORD,
@@ -45,7 +46,7 @@ from jac_converge.reconciler.snapshot import Policy, Preview, Snapshot
 from jac_converge.reconciler.steps import Create, Delete, Plan, Recreate
 from jac_converge.reconciler.unwanted import Unwanted
 from jac_converge.reconciler.version import Version, restored, version_of
-from jac_converge.reconciler.volume_growth import claims_of, growing_claims, growth_note
+from jac_converge.reconciler.volume_growth import claims_of, growing_claims, volume_note
 
 __all__ = ["WATCHED", "Converger"]
 
@@ -82,6 +83,7 @@ class Converger:
         self.desired: tuple[Object, ...] = ()
         """What the latest plan wanted."""
         self._useless: Rules = ()
+        self._unlabelled: set[ObjectKey] = set()
         self._unwanted = Unwanted()
         # What follows saves work only: the same grounds lead to the same end.
         self._latest: tuple[App, Credentials, tuple[Object, ...], Version] | None = None
@@ -117,7 +119,7 @@ class Converger:
         if self.stand_in:
             told.append(self.stand_in)
         claims = (it for key, it in self.mirror.snapshot().items() if key.kind == CLAIM)
-        told += filter(None, map(growth_note, claims))
+        told += filter(None, map(volume_note, claims))
         return tuple(told)
 
     @property
@@ -181,16 +183,29 @@ class Converger:
 
     def plan_removal(self, app: App, policy: Policy) -> Plan:
         """Decide what a destroy does: a plan with nothing desired."""
-        live = self.mirror.snapshot()
+        live = self.find(app)
         namespace = live.get(ObjectKey("Namespace", app.namespace))
         if not (policy.data and namespace and owner_of(namespace, app.name) == "us"):
             self._find_unlabelled(data_keys(app), live)
         return make_plan(app.name, (), Snapshot(live=live, pods=self.mirror.pods()), policy)
 
+    def find(self, app: App) -> dict[ObjectKey, Object]:
+        """What is live of the app, also where somebody took the labels by which it is listed."""
+        live = self.mirror.snapshot()
+        # A namespace without labels may be another app's as well.
+        for key in (key for key in names(app) if kind_named(key.kind).namespaced):
+            with suppress(Refused):
+                found = None if key in live else self._get(key, live)
+                if found and owner_of(found, app.name) == "us":
+                    live[key] = found
+                    self._unlabelled.add(key)
+        return live
+
     def still_there(self, keys: Iterable[ObjectKey]) -> dict[ObjectKey, Object]:
         """Which of these objects there still are, labels or not, as of the latest `read`."""
         live, wanted = self.mirror.snapshot() | keyed(self.mirror.pods()), {*keys}
-        self._find_unlabelled((key for key in wanted if key.kind == CLAIM), live)
+        by_name = (key for key in wanted if key.kind == CLAIM or key in self._unlabelled)
+        self._find_unlabelled(by_name, live)
         return {key: live[key] for key in sorted(wanted) if key in live}
 
     def apply(self, plan: Plan, *, allowed: Callable[[], bool] = lambda: True) -> Outcome:

@@ -206,7 +206,9 @@ def classify(subject: str, status: int, body: bytes, headers: Mapping[str, str])
         case 422 if _IMMUTABLE.search(message):
             return Immutable(subject, message)
         case 429:
-            return Throttled(subject, message, _seconds(headers))
+            asked = _seconds(headers)
+            told = message if asked is None else f"{message} (asks for {asked:g} s of patience)"
+            return Throttled(subject, told, asked)
         case 500 if "field not declared in schema" in message:
             return Invalid(subject, message, "the server may be older than this manifest")
         case 500 if "failed to create typed patch object" in message:

@@ -120,10 +120,10 @@ def _leaving(desired: Iterable[Object], snapshot: Snapshot) -> Hold | None:
     for obj in desired:
         live = snapshot.live.get(key_of(obj))
         if obj["kind"] == "Namespace" and live and live["metadata"].get("deletionTimestamp"):
-            return Hold(
-                key=key_of(obj),
-                reason="the namespace is being deleted; everything is created again afterwards",
-            )
+            volumes = ", ".join(str(key) for key in sorted(snapshot.live) if key.kind == CLAIM)
+            what = f", with the data of {volumes}; all else" if volumes else "; everything"
+            reason = f"the namespace is being deleted{what} is created again afterwards"
+            return Hold(key=key_of(obj), reason=reason)
     return None
 
 

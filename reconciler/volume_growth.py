@@ -32,12 +32,12 @@ __all__ = [
     "adoption_steps",
     "claims_of",
     "growing_claims",
-    "growth_note",
     "growth_steps",
     "is_premature",
     "regrown",
     "shrinking",
     "shrunk",
+    "volume_note",
 ]
 
 _CONDITIONS: Final = (
@@ -146,14 +146,16 @@ def is_premature(step: Recreate, failed: Collection[ObjectKey]) -> bool:
     return step.leaves_pods and any(key in failed for key in _claims(step.desired))
 
 
-def growth_note(claim: Object) -> str:
-    """How far a volume that grows has come; empty where none does.
+def volume_note(claim: Object) -> str:
+    """What a person should know of a volume: it is about to go, or grows; empty where neither.
 
     >>> grown = {"spec": {"resources": {"requests": {"storage": "9Gi"}}},
-    ...          "status": {"capacity": {"storage": "9Gi"}}}
-    >>> growth_note(grown)
+    ...          "status": {"capacity": {"storage": "9Gi"}}, "metadata": {}}
+    >>> volume_note(grown)
     ''
     """
+    if claim["metadata"].get("deletionTimestamp"):
+        return _loss(key_of(claim))
     wanted = _size_of(claim)
     now = str(((claim.get("status") or {}).get("capacity") or {}).get("storage") or "")
     if not 0 < _bytes(now) < _bytes(wanted):
@@ -167,12 +169,16 @@ def growth_note(claim: Object) -> str:
     return told
 
 
+def _loss(key: ObjectKey) -> str:
+    lost = "its data goes with the next restart of the pod: save it first"
+    return f"{key} is being deleted, and {lost}"
+
+
 def _leaving(obj: Object, live: Mapping[ObjectKey, Object]) -> Hold | None:
     """Leave a StatefulSet alone whose pod is the last that holds a volume."""
     for key in _claims(obj):
         if (claim := live.get(key)) and claim["metadata"].get("deletionTimestamp"):
-            lost = "and its data goes with the next restart of the pod: dump the database first"
-            return Hold(key=key_of(obj), reason=f"{key} is being deleted, {lost}")
+            return Hold(key=key_of(obj), reason=_loss(key))
     return None
 
 

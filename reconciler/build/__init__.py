@@ -6,6 +6,9 @@ second apply changes nothing. A default of the server's is left out unless it is
 when an app needs one more object.
 """
 
+from dataclasses import replace
+from typing import Final
+
 from jac_converge.config.load import App
 from jac_converge.reconciler.build.app import app_objects, namespace
 from jac_converge.reconciler.build.autoscaling import scaling_objects
@@ -15,10 +18,13 @@ from jac_converge.reconciler.build.extra import extra_objects
 from jac_converge.reconciler.build.mongo import mongo_objects, runs_mongodb
 from jac_converge.reconciler.build.policies import policy_objects
 from jac_converge.reconciler.build.redis import redis_objects, runs_redis
-from jac_converge.reconciler.objects import Object
+from jac_converge.reconciler.objects import Object, ObjectKey, key_of
 from jac_converge.reconciler.ownership import order_of
 
-__all__ = ["build", "check"]
+__all__ = ["ANY", "build", "check", "names"]
+
+ANY: Final = Credentials(jwt_secret="-", redis_password="-", mongodb_password="-")  # noqa: S106
+"""For what depends on no secret."""
 
 
 def build(app: App, credentials: Credentials) -> tuple[Object, ...]:
@@ -35,17 +41,20 @@ def build(app: App, credentials: Credentials) -> tuple[Object, ...]:
         ConfigError: no image is given, the shelf has no folder of its own, or a manifest of the
             user's own cannot be one of this app.
     """
-    ours = [
-        namespace(app),
-        credentials_secret(app, credentials),
-        *app_objects(app, credentials),
-        *exposure_objects(app),
-        *(redis_objects(app, credentials) if runs_redis(app) else ()),
-        *(mongo_objects(app) if runs_mongodb(app) else ()),
-        *policy_objects(app),
-        *scaling_objects(app),
-    ]
+    ours = _own(app, credentials)
     return tuple(sorted((*ours, *extra_objects(app, ours)), key=order_of))
+
+
+def names(app: App) -> tuple[ObjectKey, ...]:
+    """Name everything that `build` describes but the user's own manifests, whatever the image.
+
+    Raises:
+        ConfigError: the shelf has no folder of its own.
+    """
+    settings = app.settings
+    kubernetes = settings.kubernetes.model_copy(update={"image": settings.kubernetes.image or "-"})
+    imaged = replace(app, settings=settings.model_copy(update={"kubernetes": kubernetes}))
+    return tuple(map(key_of, _own(imaged, ANY)))
 
 
 def check(app: App) -> None:
@@ -55,4 +64,17 @@ def check(app: App) -> None:
         ConfigError: as `build` does; but an image may be missing.
     """
     if app.settings.kubernetes.image is not None:
-        build(app, Credentials(jwt_secret="-", redis_password="-", mongodb_password="-"))  # noqa: S106
+        build(app, ANY)
+
+
+def _own(app: App, credentials: Credentials) -> tuple[Object, ...]:
+    return (
+        namespace(app),
+        credentials_secret(app, credentials),
+        *app_objects(app, credentials),
+        *exposure_objects(app),
+        *(redis_objects(app, credentials) if runs_redis(app) else ()),
+        *(mongo_objects(app) if runs_mongodb(app) else ()),
+        *policy_objects(app),
+        *scaling_objects(app),
+    )

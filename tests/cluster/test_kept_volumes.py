@@ -7,6 +7,7 @@ import pytest
 from tests.cluster.foreign_edits import path_of
 from tests.cluster.running_loop import wait_until
 from tests.cluster.shop_with_volume import CLAIM, FIXED, POD, STORE, Shop
+from tests.cluster.test_permissions import READ, WRITTEN, allow
 from tests.e2e.scale_command import Done, run_scale
 from tests.servers.control_plane import ControlPlane
 
@@ -88,8 +89,11 @@ def test_destroy_keeps_the_password_of_a_volume_that_is_not_ours(shop: Shop) -> 
     assert set() == names(shop, "Secret")
 
 
-def test_pod_that_lost_its_stateful_set_is_named_and_goes(shop: Shop) -> None:
-    """As a run leaves it that dies between two steps of a growth."""
+def test_pod_that_lost_its_stateful_set_is_named_and_goes(
+    cluster_with_controllers: ControlPlane, shop: Shop
+) -> None:
+    """As a run leaves it that dies between two steps of a growth; whoever may not says so."""
+    server = cluster_with_controllers
     toml = shop.file.with_name("jac.toml").read_text()
     assert 0 == scale(shop).code
     set_free(shop)
@@ -97,6 +101,11 @@ def test_pod_that_lost_its_stateful_set_is_named_and_goes(shop: Shop) -> None:
     assert f"Pod/{POD} belongs to no workload" in done.out, done
     elsewhere = '[converge.database]\nmongodb_uri = "mongodb://db.example:27017/shop"\n'
     shop.file.with_name("jac.toml").write_text(toml + elsewhere)
+    allow(shop.api, "podless", NAMESPACE, READ)
+    allow(shop.api, "podless", NAMESPACE, ["*"], WRITTEN)
+    done = run_scale(shop.file, kubeconfig=server.kubeconfig_for("podless"))
+    refused = 'User "podless" cannot delete resource "pods"'
+    assert (1, True, True) == (done.code, refused in done.one_message, POD in pods(shop)), done
     done = scale(shop)
     assert (0, True) == (done.code, f"- delete   Pod/{POD}" in done.out), done
     assert POD not in pods(shop)

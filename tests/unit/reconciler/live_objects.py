@@ -57,3 +57,10 @@ def live(desired: Object, *entries: dict[str, Any], **metadata: Any) -> Object:
             **metadata,
         },
     }
+
+
+def volume(storage: str, now: str = "", name: str = "data-shop-mongodb-0", **more: Any) -> Object:
+    """A claim as its controller has made it, and the size that its volume has."""
+    spec = {"resources": {"requests": {"storage": storage}}, "storageClassName": "slow"}
+    status = {"capacity": {"storage": now or storage}}
+    return live(obj("PersistentVolumeClaim", name, spec=spec, status=status), **more)

@@ -100,6 +100,8 @@ def test_classify_reads_retry_after(headers: dict[str, str], expected: float | N
     error = classify("services list", 429, status("slow down"), headers)
     assert isinstance(error, Throttled)
     assert expected == error.retry_after
+    told = "slow down" if expected is None else f"slow down (asks for {expected:g} s of patience)"
+    assert told == error.cause
 
 
 def test_error_tells_subject_cause_and_advice() -> None:

@@ -261,6 +261,14 @@ def test_plan_holds_everything_while_the_namespace_is_being_deleted() -> None:
     )
 
 
+def test_plan_tells_what_data_goes_with_the_namespace() -> None:
+    """It is what does not come back."""
+    volume = live(obj("PersistentVolumeClaim", "data-shop-mongodb-0"))
+    step = only_step(NAMESPACE, there=seen(live(NAMESPACE, ours(), deletionTimestamp="x"), volume))
+    assert isinstance(step, Hold)
+    assert f"with the data of {key_of(volume)}; all else is created again" in step.reason
+
+
 # Drift -------------------------------------------------------------------------------------------
 
 

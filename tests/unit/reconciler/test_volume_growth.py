@@ -13,13 +13,8 @@ from jac_converge.reconciler.plan import make_plan
 from jac_converge.reconciler.render import plan_lines, step_json
 from jac_converge.reconciler.snapshot import Baseline, Policy, Preview, Snapshot
 from jac_converge.reconciler.steps import Hold, Keep, Plan, Recreate, Refuse, Step, Update
-from jac_converge.reconciler.volume_growth import (
-    claims_of,
-    growing_claims,
-    growth_note,
-    is_premature,
-)
-from tests.unit.reconciler.live_objects import entry, live, obj, ours
+from jac_converge.reconciler.volume_growth import claims_of, growing_claims, is_premature
+from tests.unit.reconciler.live_objects import entry, live, obj, ours, volume
 
 SIZE = "spec.resources.requests.storage"
 FINAL = Immutable("x", "updates to statefulset spec for fields other than 'replicas'")
@@ -33,13 +28,6 @@ def store(storage: str, template: Any = "", **more: Any) -> Object:
     templates = [{"metadata": {"name": "data"}, "spec": claim}]
     spec = {"template": {"spec": template}, "volumeClaimTemplates": templates}
     return obj("StatefulSet", "shop-mongodb", spec=spec)
-
-
-def volume(storage: str, now: str = "", name: str = "data-shop-mongodb-0", **more: Any) -> Object:
-    """A claim as its controller has made it, and the size that its volume has."""
-    spec = {"resources": {"requests": {"storage": storage}}, "storageClassName": "slow"}
-    status = {"capacity": {"storage": now or storage}}
-    return live(obj("PersistentVolumeClaim", name, spec=spec, status=status), **more)
 
 
 def sized(storage: str) -> Object:
@@ -309,7 +297,7 @@ def test_plan_waits_with_a_stateful_set_whose_volume_is_being_deleted() -> None:
     assert isinstance(hold, Hold)
     assert hold.reason == (
         "PersistentVolumeClaim/data-shop-mongodb-0 is being deleted, and its data goes with the "
-        "next restart of the pod: dump the database first"
+        "next restart of the pod: save it first"
     )
 
 
@@ -389,47 +377,3 @@ def test_stateful_set_waits_for_its_own_volumes_alone(name: str, *, waits: bool)
     new = store("9Gi")
     step = around(new, live(store("8Gi"), ours()))
     assert waits == is_premature(step, {ObjectKey("PersistentVolumeClaim", name)})
-
-
-def pending(*conditions: tuple[str, str, str]) -> Object:
-    """A claim whose volume has not grown yet."""
-    claim = volume("9Gi", "8Gi")
-    told = [{"type": name, "status": status, "message": m} for name, status, m in conditions]
-    return {**claim, "status": {**claim["status"], "conditions": told}}
-
-
-GROWS = "PersistentVolumeClaim/data-shop-mongodb-0 grows from 8Gi to 9Gi"
-
-
-@pytest.mark.parametrize(
-    ("claim", "note"),
-    [
-        (volume("9Gi"), ""),
-        ({**volume("9Gi"), "status": {}}, ""),
-        (volume("9Gi", "10Gi"), ""),
-        (pending(), GROWS),
-        (pending(("Resizing", "False", "no")), GROWS),
-        (pending(("Resizing", "True", "")), f"{GROWS} (Resizing)"),
-        (
-            pending(("Resizing", "True", ""), ("FileSystemResizePending", "True", "wait")),
-            f"{GROWS} (FileSystemResizePending: wait)",
-        ),
-        (
-            pending(("ControllerResizeError", "True", "too large"), ("Resizing", "True", "")),
-            f"{GROWS} (ControllerResizeError: too large)",
-        ),
-    ],
-    ids=[
-        "grown",
-        "unbound",
-        "larger than asked",
-        "unseen",
-        "over",
-        "resizing",
-        "its node's turn",
-        "failed",
-    ],
-)
-def test_growth_note_tells_how_far_it_has_come(claim: Object, note: str) -> None:
-    """The worst first."""
-    assert note == growth_note(claim)
