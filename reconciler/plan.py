@@ -27,7 +27,7 @@ from jac_converge.reconciler.ignoring import Rules, is_left
 from jac_converge.reconciler.objects import CLAIM, Object, ObjectKey, key_of, kind_named
 from jac_converge.reconciler.ownership import FIELD_MANAGER, order_of, owner_of
 from jac_converge.reconciler.pod_configuration import with_configuration, with_restarts
-from jac_converge.reconciler.prune import prune_steps
+from jac_converge.reconciler.prune import finalizers_of, prune_steps
 from jac_converge.reconciler.snapshot import Policy, Snapshot
 from jac_converge.reconciler.steps import (
     LEFT_ALONE,
@@ -122,7 +122,8 @@ def _leaving(desired: Iterable[Object], snapshot: Snapshot) -> Hold | None:
         if obj["kind"] == "Namespace" and live and live["metadata"].get("deletionTimestamp"):
             volumes = ", ".join(str(key) for key in sorted(snapshot.live) if key.kind == CLAIM)
             what = f", with the data of {volumes}; all else" if volumes else "; everything"
-            reason = f"the namespace is being deleted{what} is created again afterwards"
+            held = finalizers_of(live)
+            reason = f"the namespace is being deleted{held}{what} is created again afterwards"
             return Hold(key=key_of(obj), reason=reason)
     return None
 

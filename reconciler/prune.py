@@ -11,6 +11,7 @@ from jac_converge.reconciler.build.credentials import secret_name
 from jac_converge.reconciler.errors import Invalid
 from jac_converge.reconciler.objects import CLAIM, Object, ObjectKey, key_of, kind_named
 from jac_converge.reconciler.ownership import is_extra, order_of, owner_of
+from jac_converge.reconciler.pod_trouble import condition_of, cut
 from jac_converge.reconciler.releases import history_from, record_key
 from jac_converge.reconciler.snapshot import Policy, Snapshot
 from jac_converge.reconciler.steps import Delete, Hold, Keep, Step
@@ -79,7 +80,11 @@ def orphans(app_name: str, desired: tuple[Object, ...], pods: Iterable[Object]) 
 def finalizers_of(obj: Object) -> str:
     """What a deletion waits for, in brackets; empty where nothing is known."""
     finalizers = ", ".join(obj["metadata"].get("finalizers") or ())
-    return f" (finalizers: {finalizers})" if finalizers else ""
+    if finalizers:
+        return f" (finalizers: {finalizers})"
+    # A namespace waits for those of what is in it.
+    inside = condition_of(obj, "NamespaceFinalizersRemaining")
+    return f" ({cut(inside.get('message', ''))})" if inside.get("status") == "True" else ""
 
 
 def _holds_code(app_name: str, key: ObjectKey) -> bool:

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from jac_converge.config.load import App, load_app
+from jac_converge.reconciler.authorship import REPLICAS
+from jac_converge.reconciler.drift import owned_fields
 from jac_converge.reconciler.objects import KINDS
 from tests.cluster.foreign_edits import EDITS, Edit, heal_seconds, path_of
 from tests.cluster.running_loop import RunningLoop, running_loop, wait_until, write_app
@@ -130,6 +132,16 @@ def test_loop_applies_edits_of_jac_toml_live(
                 if seen[-1] == 2:
                     break
         wait_until(lambda: "HorizontalPodAutoscaler/shop" not in versions(api, ns))
+        again = []
+        before = versions(api, ns)["Deployment/shop"]
+        with api.watch(path_of("Deployment", ns), version=before, timeout=20) as watch:
+            write_app(tmp_path, TOML.format(namespace=ns, more=AUTOSCALING.format(maximum=6)))
+            for event in watch:
+                again.append(event["object"]["spec"]["replicas"])
+                if REPLICAS not in owned_fields(event["object"]):
+                    break
+        wait_until(lambda: "HorizontalPodAutoscaler/shop" in versions(api, ns))
+    assert {2} == {*again, replicas(api, ns)}
     assert {4, 2} == set(seen)
     assert sorted(seen, reverse=True) == seen
     assert [] == running.view.heals

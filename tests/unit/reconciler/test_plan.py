@@ -261,6 +261,16 @@ def test_plan_holds_everything_while_the_namespace_is_being_deleted() -> None:
     )
 
 
+def test_plan_tells_what_holds_the_namespace_up() -> None:
+    """It has no finalizers of its own, but waits for those of what is in it."""
+    told = "Some content in the namespace has finalizers remaining: a.example/b in 1 resource"
+    condition = {"type": "NamespaceFinalizersRemaining", "status": "True", "message": told}
+    leaving = live({**NAMESPACE, "status": {"conditions": [condition]}}, deletionTimestamp="now")
+    step = only_step(NAMESPACE, there=seen(leaving))
+    assert isinstance(step, Hold)
+    assert f"the namespace is being deleted ({told}); everything is created" in step.reason
+
+
 def test_plan_tells_what_data_goes_with_the_namespace() -> None:
     """It is what does not come back."""
     volume = live(obj("PersistentVolumeClaim", "data-shop-mongodb-0"))
