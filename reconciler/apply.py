@@ -10,8 +10,8 @@ from functools import partial
 from threading import Event
 
 from jac_converge.reconciler.cluster import Cluster
-from jac_converge.reconciler.drift import additions, owned_fields, readable, taken_over
-from jac_converge.reconciler.errors import ClusterError, Conflict, Invalid, Unreachable
+from jac_converge.reconciler.drift import additions, owned_fields, readable, taken_over, value_at
+from jac_converge.reconciler.errors import ClusterError, Conflict, Immutable, Invalid, Unreachable
 from jac_converge.reconciler.ignoring import Rules, is_left
 from jac_converge.reconciler.objects import Object, ObjectKey, key_of, kind_named
 from jac_converge.reconciler.ownership import HANDOVER_MANAGER
@@ -145,6 +145,8 @@ def _is_only_added(step: Update) -> bool:
         and not step.takes_over
         and not drift.lost
         and not step.ignore
+        # Nor is it, before the server knows what is ours.
+        and all(value_at(step.desired, path) is None for path in drift.added)
         # Not so where somebody applied under our name.
         and {*drift.added} == {path for _, paths in additions(step.live) for path in paths}
         and {change.path for change in step.changes} == {*map(readable, drift.added)}
@@ -158,7 +160,7 @@ def _take_out(cluster: Cluster, live: Object) -> Object | None:
         return None
     try:
         answer = cluster.patch(live, patch)
-    except Invalid:
+    except (Immutable, Invalid):
         # It cannot do without, or is not as it was: the longer way finds out.
         return None
     # A default in the place of what was removed counts as written by us, beside our apply. And a

@@ -332,3 +332,19 @@ def test_plan_heals_a_port_of_which_nobody_knows_whose_it_is(
     converge(place, process, app)
     assert [] == sorted(place.would_write(process.desired))
     assert () == planned(place, process, app).writes
+
+
+def test_plan_heals_a_changed_port_of_a_container_of_which_nobody_knows_whose_it_is(
+    place_in: Callable[[], Place],
+) -> None:
+    """All of the Deployment is then beside what is ours, and none of it may be taken out."""
+    place = place_in()
+    before, after = (place.app({"kubernetes": {"container_port": it}}) for it in (8000, 9000))
+    process = place.converger()
+    converge(place, process, before)
+    send = POSSIBLE["Deployment", ""]["forget who owns what"]
+    edit = Edit("forget who owns what", "Deployment", "", "kubectl", send)
+    assert edit.make(place.api, place.namespace)
+
+    converge(place, process, after)
+    assert [] == sorted(place.would_write(process.desired))

@@ -197,6 +197,19 @@ LEAVES = st.one_of(
     st.frozensets(KEYS, max_size=3),
     st.sets(KEYS, max_size=3),
 )
+
+
+def can_be_sent(value: Any) -> bool:
+    """Whether the walker that holds it can report it: no two keys of a dict are the same text."""
+    from jac_converge.app_runtime.bridge.wire import CannotSend, to_wire  # noqa: PLC0415
+
+    try:
+        to_wire(value)
+    except CannotSend:
+        return False
+    return True
+
+
 VALUES = st.recursive(
     LEAVES,
     lambda inner: st.one_of(
@@ -206,7 +219,7 @@ VALUES = st.recursive(
         st.dictionaries(st.text(max_size=2), inner, max_size=3),
     ),
     max_leaves=6,
-)
+).filter(can_be_sent)
 HEALTH = [HealthCheck.function_scoped_fixture]
 
 

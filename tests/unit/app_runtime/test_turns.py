@@ -11,8 +11,9 @@ from jac_converge.app_runtime.stores.turns import Turns
 PATIENCE = 20  # s
 
 
-def test_who_lost_the_same_race_runs_one_by_one() -> None:
-    """The second is inside only when the first has left."""
+def test_who_lost_the_same_race_runs_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second is inside only when the first has left, as long as it has patience."""
+    monkeypatch.setattr(turns, "PATIENCE", PATIENCE)
     queue, order = Turns(), list[str]()
     inside, leave = threading.Event(), threading.Event()
 
