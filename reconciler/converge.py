@@ -15,7 +15,7 @@ from jac_converge.config.load import App
 from jac_converge.config.rules import signing_bytes
 from jac_converge.reconciler.accepted import Accepted
 from jac_converge.reconciler.apply import Outcome, apply_plan
-from jac_converge.reconciler.build import build, names
+from jac_converge.reconciler.build import build, keys_of_desired
 from jac_converge.reconciler.build.app import credentials_in, environment_name
 from jac_converge.reconciler.build.credentials import (
     MONGODB_PASSWORD,
@@ -183,17 +183,17 @@ class Converger:
 
     def plan_removal(self, app: App, policy: Policy) -> Plan:
         """Decide what a destroy does: a plan with nothing desired."""
-        live = self.find(app)
+        live = self.live_objects(app)
         namespace = live.get(ObjectKey("Namespace", app.namespace))
         if not (policy.data and namespace and owner_of(namespace, app.name) == "us"):
             self._find_unlabelled(data_keys(app), live)
         return make_plan(app.name, (), Snapshot(live=live, pods=self.mirror.pods()), policy)
 
-    def find(self, app: App) -> dict[ObjectKey, Object]:
+    def live_objects(self, app: App) -> dict[ObjectKey, Object]:
         """What is live of the app, also where somebody took the labels by which it is listed."""
         live = self.mirror.snapshot()
         # A namespace without labels may be another app's as well.
-        for key in (key for key in names(app) if kind_named(key.kind).namespaced):
+        for key in (key for key in keys_of_desired(app) if kind_named(key.kind).namespaced):
             with suppress(Refused):
                 found = None if key in live else self._get(key, live)
                 if found and owner_of(found, app.name) == "us":
