@@ -89,6 +89,7 @@ class Converger:
         self._useless: Rules = ()
         self._unlabelled: set[ObjectKey] = set()
         self._unseen: dict[str, Refused] = {}
+        self._gives_up_data = False
         self._unwanted = Unwanted()
         # What follows saves work only: the same grounds lead to the same end.
         self._latest: tuple[App, Credentials, tuple[Object, ...], Version] | None = None
@@ -125,8 +126,9 @@ class Converger:
         told += self.unreadable
         if self.stand_in:
             told.append(self.stand_in)
-        claims = (it for key, it in self.mirror.snapshot().items() if key.kind == CLAIM)
-        told += filter(None, map(volume_note, claims))
+        if not self._gives_up_data:
+            claims = (it for key, it in self.mirror.snapshot().items() if key.kind == CLAIM)
+            told += filter(None, map(volume_note, claims))
         return tuple(told)
 
     @property
@@ -191,6 +193,7 @@ class Converger:
     def plan_removal(self, app: App, policy: Policy) -> Plan:
         """Decide what a destroy does: a plan with nothing desired."""
         live = self.live_objects(app)
+        self._gives_up_data = policy.data
         namespace = live.get(ObjectKey("Namespace", app.namespace))
         if not (policy.data and namespace and owner_of(namespace, app.name) == "us"):
             self._find_unlabelled(data_keys(app), live)
