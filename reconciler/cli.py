@@ -108,7 +108,8 @@ def _load(file: str, flags: dict[str, Any]) -> App:
         flags={key: value for key, value in given.items() if value is not None},
     )
     # Here, so that a watch keeps the last good one instead of failing pass after pass.
-    check(app)
+    if not flags["destroy"]:
+        check(app)
     if not any(flags[verb] for verb in VERBS if verb not in _DEPLOYING):
         return without_files_on_disk(app)
     return app

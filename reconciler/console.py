@@ -49,7 +49,9 @@ def print_history(app: App, history: History, notes: tuple[str, ...], flags: dic
 
 def print_plan(app: App, plan: Plan, notes: tuple[str, ...], flags: dict[str, Any]) -> None:
     """Show what is going to be done, and what the user should know about it."""
-    notes = (*app.notes, *notes)
+    # What holds a step up is often worth a note as well, where there is no plan.
+    held = {step.reason for step in plan.holds}
+    notes = tuple(note for note in (*app.notes, *notes) if note not in held)
     if flags["json"]:
         told = {"app": app.name, "namespace": app.namespace, "notes": notes}
         steps = plan_json(plan)

@@ -5,7 +5,6 @@ against.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from secrets import token_urlsafe
@@ -15,7 +14,7 @@ from jac_converge.config.load import App
 from jac_converge.config.rules import signing_bytes
 from jac_converge.reconciler.accepted import Accepted
 from jac_converge.reconciler.apply import Outcome, apply_plan
-from jac_converge.reconciler.build import build, names
+from jac_converge.reconciler.build import build, keys_of_desired
 from jac_converge.reconciler.build.app import credentials_in, environment_name
 from jac_converge.reconciler.build.credentials import (
     MONGODB_PASSWORD,
@@ -23,7 +22,12 @@ from jac_converge.reconciler.build.credentials import (
     credentials_from,
     secret_name,
 )
-from jac_converge.reconciler.build.mongo import data_keys, holds_data, runs_mongodb
+from jac_converge.reconciler.build.mongo import (
+    data_keys,
+    holds_data,
+    runs_mongodb,
+    unknown_password,
+)
 from jac_converge.reconciler.cluster import Cluster
 from jac_converge.reconciler.errors import ClusterError, Conflict, Invalid, Refused, Transient
 from jac_converge.reconciler.ignoring import Rules, unmatched
@@ -84,6 +88,8 @@ class Converger:
         """What the latest plan wanted."""
         self._useless: Rules = ()
         self._unlabelled: set[ObjectKey] = set()
+        self._unseen: dict[str, Refused] = {}
+        self._gives_up_data = False
         self._unwanted = Unwanted()
         # What follows saves work only: the same grounds lead to the same end.
         self._latest: tuple[App, Credentials, tuple[Object, ...], Version] | None = None
@@ -115,11 +121,14 @@ class Converger:
         ]
         if refused := self.mirror.blocked.get("Namespace"):
             told.append(f"the namespace is used as it is: {refused.cause}")
+        unseen = self._unseen.items()
+        told += (f"a {kind} that lost its labels is not seen: {it.cause}" for kind, it in unseen)
         told += self.unreadable
         if self.stand_in:
             told.append(self.stand_in)
-        claims = (it for key, it in self.mirror.snapshot().items() if key.kind == CLAIM)
-        told += filter(None, map(volume_note, claims))
+        if not self._gives_up_data:
+            claims = (it for key, it in self.mirror.snapshot().items() if key.kind == CLAIM)
+            told += filter(None, map(volume_note, claims))
         return tuple(told)
 
     @property
@@ -183,22 +192,29 @@ class Converger:
 
     def plan_removal(self, app: App, policy: Policy) -> Plan:
         """Decide what a destroy does: a plan with nothing desired."""
-        live = self.find(app)
+        live = self.live_objects(app)
+        self._gives_up_data = policy.data
         namespace = live.get(ObjectKey("Namespace", app.namespace))
         if not (policy.data and namespace and owner_of(namespace, app.name) == "us"):
             self._find_unlabelled(data_keys(app), live)
         return make_plan(app.name, (), Snapshot(live=live, pods=self.mirror.pods()), policy)
 
-    def find(self, app: App) -> dict[ObjectKey, Object]:
-        """What is live of the app, also where somebody took the labels by which it is listed."""
-        live = self.mirror.snapshot()
+    def live_objects(self, app: App) -> dict[ObjectKey, Object]:
+        """What is live of the app, also where somebody took the labels by which it is listed.
+
+        What was found so is looked for again by `still_there`; what may not be is in `notes`.
+        """
+        live, self._unseen = self.mirror.snapshot(), {}
         # A namespace without labels may be another app's as well.
-        for key in (key for key in names(app) if kind_named(key.kind).namespaced):
-            with suppress(Refused):
+        for key in (key for key in keys_of_desired(app) if kind_named(key.kind).namespaced):
+            try:
                 found = None if key in live else self._get(key, live)
-                if found and owner_of(found, app.name) == "us":
-                    live[key] = found
-                    self._unlabelled.add(key)
+            except Refused as error:
+                self._unseen[key.kind] = error
+                continue
+            if found and owner_of(found, app.name) == "us":
+                live[key] = found
+                self._unlabelled.add(key)
         return live
 
     def still_there(self, keys: Iterable[ObjectKey]) -> dict[ObjectKey, Object]:
@@ -330,7 +346,7 @@ class Converger:
             there = {**live}
             self._find_unlabelled(data_keys(app), there)
             if holder := next((it for it in there if holds_data(app, it)), None):
-                raise _unknown_password(app, there[holder])
+                raise unknown_password(app, there[holder])
         # 64 characters: HS512 asks for a key of that many bytes.
         return token_urlsafe(48)
 
@@ -378,19 +394,3 @@ class Converger:
         found = self._get(key, self.mirror.snapshot())
         if found is not None:
             self.mirror.put(found)
-
-
-def _unknown_password(app: App, holder: Object) -> Invalid:
-    if owner_of(holder, app.name) == "us":
-        way_out = "put the one of before there, or give the data up with --destroy --data"
-    else:
-        way_out = (
-            "put the one of before there (any, where the volume is empty), and add --adopt; "
-            "or give the data up, and delete it by hand"
-        )
-    return Invalid(
-        f"Secret/{secret_name(app.name)} read",
-        f"{MONGODB_PASSWORD} is missing or too short, {key_of(holder)} is there, "
-        "and the database on its volume knows no other",
-        way_out,
-    )

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from jac_converge.config.load import App
-from jac_converge.reconciler.build import ANY, build
+from jac_converge.reconciler.build import PLACEHOLDERS, build
 from jac_converge.reconciler.build.pods import CONFIG_ANNOTATION
 from jac_converge.reconciler.objects import Object
 from jac_converge.reconciler.ownership import INSTANCE_LABEL, MANAGED_BY_LABEL
@@ -26,7 +26,7 @@ def without_secrets(app: App) -> tuple[Object, ...]:
     Raises:
         ConfigError: as `build` does.
     """
-    return tuple(_unmarked(obj) for obj in build(app, ANY) if obj["kind"] != "Secret")
+    return tuple(_unmarked(obj) for obj in build(app, PLACEHOLDERS) if obj["kind"] != "Secret")
 
 
 def left_out(app: App) -> tuple[Object, ...]:
@@ -35,7 +35,7 @@ def left_out(app: App) -> tuple[Object, ...]:
     Raises:
         ConfigError: as `build` does.
     """
-    return tuple(obj for obj in build(app, ANY) if obj["kind"] == "Secret")
+    return tuple(obj for obj in build(app, PLACEHOLDERS) if obj["kind"] == "Secret")
 
 
 def as_json(objects: Iterable[Object]) -> str:

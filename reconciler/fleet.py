@@ -35,8 +35,8 @@ GIVERS: Final = 8
 """Threads that give leases back in the end, when nobody waits for long."""
 
 LOOK: Final = 0.004
-"""Seconds between two looks at all files, for each app: many are looked at more rarely, and in one
-go, because most of what a look costs is to wake up for it."""
+"""Seconds of waiting per app: N apps are looked at every N x LOOK seconds, or every `POLL` where
+that is longer. In one go, because most of what a look costs is to wake up for it."""
 
 TOGETHER: Final = 10
 """Leases that are renewed one after the other, before a wait: for the same reason."""

@@ -137,7 +137,9 @@ class Lease:
     @property
     def obstacle(self) -> Held | Conflict:
         """Why we do not hold it: a rival at work, or one that may be dead."""
-        subject, rival = f"Lease/{self.name} acquire", f"{self.rival} keeps this app converged"
+        # Nobody is known where each of our writes met one of somebody else's.
+        subject = f"Lease/{self.name} acquire"
+        rival = f"{self.rival or 'another process'} keeps this app converged"
         if self.rival_lives:
             return Held(subject, rival, "end it there first")
         return Conflict(

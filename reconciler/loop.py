@@ -315,7 +315,7 @@ class Loop:
             return outcome.errors or (error,)
         if held:
             return ()
-        p.view.say(f"{p.lease.rival} keeps this app converged; watching without writing")
+        p.view.say(f"{p.lease.obstacle.cause}; watching without writing")
         return (p.lease.obstacle,)
 
     def _schedule(self, *failures: ClusterError, wrote: bool) -> None:

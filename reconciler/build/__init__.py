@@ -21,9 +21,9 @@ from jac_converge.reconciler.build.redis import redis_objects, runs_redis
 from jac_converge.reconciler.objects import Object, ObjectKey, key_of
 from jac_converge.reconciler.ownership import order_of
 
-__all__ = ["ANY", "build", "check", "names"]
+__all__ = ["PLACEHOLDERS", "build", "check", "keys_of_desired"]
 
-ANY: Final = Credentials(jwt_secret="-", redis_password="-", mongodb_password="-")  # noqa: S106
+PLACEHOLDERS: Final = Credentials(jwt_secret="-", redis_password="-", mongodb_password="-")  # noqa: S106
 """For what depends on no secret."""
 
 
@@ -45,16 +45,16 @@ def build(app: App, credentials: Credentials) -> tuple[Object, ...]:
     return tuple(sorted((*ours, *extra_objects(app, ours)), key=order_of))
 
 
-def names(app: App) -> tuple[ObjectKey, ...]:
-    """Name everything that `build` describes but the user's own manifests, whatever the image.
+def keys_of_desired(app: App) -> tuple[ObjectKey, ...]:
+    """Name everything that `build` describes but the user's own manifests.
 
-    Raises:
-        ConfigError: the shelf has no folder of its own.
+    Also where it would refuse the app: no name depends on what is wrong for its pods.
     """
     settings = app.settings
     kubernetes = settings.kubernetes.model_copy(update={"image": settings.kubernetes.image or "-"})
-    imaged = replace(app, settings=settings.model_copy(update={"kubernetes": kubernetes}))
-    return tuple(map(key_of, _own(imaged, ANY)))
+    database = settings.database.model_copy(update={"shelf_db_path": "-/shelf.db"})
+    unrefused = settings.model_copy(update={"kubernetes": kubernetes, "database": database})
+    return tuple(map(key_of, _own(replace(app, settings=unrefused), PLACEHOLDERS)))
 
 
 def check(app: App) -> None:
@@ -64,7 +64,7 @@ def check(app: App) -> None:
         ConfigError: as `build` does; but an image may be missing.
     """
     if app.settings.kubernetes.image is not None:
-        build(app, ANY)
+        build(app, PLACEHOLDERS)
 
 
 def _own(app: App, credentials: Credentials) -> tuple[Object, ...]:

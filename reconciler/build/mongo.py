@@ -13,10 +13,18 @@ from jac_converge.reconciler.build.credentials import MONGODB_PASSWORD, Credenti
 from jac_converge.reconciler.build.manifest import manifest, name_of, selector_labels
 from jac_converge.reconciler.build.network import service
 from jac_converge.reconciler.build.pods import container, pod_template, resources, scratch
-from jac_converge.reconciler.objects import CLAIM, Object, ObjectKey
-from jac_converge.reconciler.ownership import labels_of
+from jac_converge.reconciler.errors import Invalid
+from jac_converge.reconciler.objects import CLAIM, Object, ObjectKey, key_of
+from jac_converge.reconciler.ownership import labels_of, owner_of
 
-__all__ = ["data_keys", "holds_data", "mongo_objects", "mongodb_uri", "runs_mongodb"]
+__all__ = [
+    "data_keys",
+    "holds_data",
+    "mongo_objects",
+    "mongodb_uri",
+    "runs_mongodb",
+    "unknown_password",
+]
 
 _PORT = 27017
 _USER = 999
@@ -85,6 +93,23 @@ def holds_data(app: App, key: ObjectKey) -> bool:
     """Whether something has data of the database: also a volume of a pod that is not wanted."""
     volume = f"{_VOLUME}-{name_of(app, 'mongodb')}-"
     return key in data_keys(app) or (key.kind == CLAIM and key.name.startswith(volume))
+
+
+def unknown_password(app: App, holder: Object) -> Invalid:
+    """Why no password is minted beside what has the data, and what to do."""
+    if owner_of(holder, app.name) == "us":
+        way_out = "put the one of before there, or give the data up with --destroy --data"
+    else:
+        way_out = (
+            "put the one of before there (any, where the volume is empty), and add --adopt; "
+            "or give the data up, and delete it by hand"
+        )
+    return Invalid(
+        f"Secret/{secret_name(app.name)} read",
+        f"{MONGODB_PASSWORD} is missing or too short, {key_of(holder)} is there, "
+        "and the database on its volume knows no other",
+        way_out,
+    )
 
 
 def _container(app: App) -> dict[str, Any]:

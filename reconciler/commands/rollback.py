@@ -9,6 +9,8 @@ from jac_converge.reconciler.commands.writing import lease_of
 from jac_converge.reconciler.console import print_result
 from jac_converge.reconciler.converge import Converger
 from jac_converge.reconciler.kube_cluster import KubeCluster
+from jac_converge.reconciler.lease import Lease
+from jac_converge.reconciler.retry import retried
 from jac_converge.reconciler.rollback import rolled_back
 from jac_converge.reconciler.snapshot import Policy
 from jac_converge.reconciler.source import Source
@@ -25,26 +27,25 @@ def rollback(
     history = rolled_back(converger.history, version, flags["release"])
     converger.record(app, history)
     lease, deadline = lease_of(app, cluster), time.monotonic() + flags["timeout"]
-    while not lease.acquire():
-        if (code := _followed(app, converger, lease.rival, deadline, flags)) is not None:
+    while not retried(lease.acquire, stop=converger.stop, patience=converger.patience):
+        if (code := _followed(app, converger, lease, deadline, flags)) is not None:
             return code
-        time.sleep(0.5)
     # Nobody else does it, or whoever would have died: its lease has expired.
     lease.release()
     return plan_and_apply(source, cluster, converger, flags)
 
 
 def _followed(
-    app: App, converger: Converger, rival: str | None, deadline: float, flags: dict[str, Any]
+    app: App, converger: Converger, lease: Lease, deadline: float, flags: dict[str, Any]
 ) -> int | None:
-    """Look whether the process that holds the lease has restored it; None: not yet."""
+    """Look whether the process that holds the lease has restored it; None, a while later: not."""
     converger.read()
     converger.mirror.settle()
     plan = converger.plan(app, Policy())
     if is_converged(converger, plan):
         return print_end(app, converger, flags)
-    if time.monotonic() < deadline:
+    if time.monotonic() < deadline and not converger.stop.wait(0.5):
         return None
-    reason = f"{rival} keeps this app converged, but has not restored it"
+    reason = f"{lease.obstacle.cause}, but has not restored it"
     reason += f" after {flags['timeout']} s"
     return print_result(app, "failed", reason, converger.mirror.snapshot(), flags)

@@ -26,7 +26,7 @@ def print_status(
 ) -> int:
     """Print it; returns the exit code."""
     paused, unknown = _paused(app, cluster)
-    live = converger.find(app)
+    live = converger.live_objects(app)
     deployment = live.get(ObjectKey("Deployment", app.name))
     # Without its Deployment the app is gone, whatever data it left behind.
     wanted, lacking = _wanted(app, converger, deployment)

@@ -44,11 +44,12 @@ def wait_for(lease: Lease, *, stop: Event, patience: float) -> None:
 
     Args:
         lease: of the app.
-        stop: ends the tries of a request.
+        stop: ends the wait, and the tries of a request.
         patience: seconds to keep trying one request while its error is transient.
 
     Raises:
-        ClusterError: the server refuses, or cannot be reached; `Held`: its holder is at work.
+        ClusterError: the server refuses, or cannot be reached; `Held`: its holder is at work;
+            `Conflict`: the wait was ended before that was known.
     """
     told = False
     while not retried(lease.acquire, stop=stop, patience=patience):
@@ -56,7 +57,8 @@ def wait_for(lease: Lease, *, stop: Event, patience: float) -> None:
             raise lease.obstacle
         if not told:
             # No error yet: only its next renewal tells a live holder from a dead one.
-            waiting = f"{lease.rival} holds {lease.name}; waiting to see whether it lives"
+            waiting = f"{lease.obstacle.cause}; waiting to see whether it lives"
             print(waiting, file=sys.stderr)  # noqa: T201
         told = True
-        time.sleep(1.0)
+        if stop.wait(1.0):
+            raise lease.obstacle

@@ -6,6 +6,7 @@ from threading import Event
 import pytest
 
 from jac_converge.reconciler.apply import apply_plan
+from jac_converge.reconciler.commands.writing import wait_for
 from jac_converge.reconciler.errors import Conflict, Held, Missing, Throttled
 from jac_converge.reconciler.kube_cluster import KubeCluster, connect
 from jac_converge.reconciler.lease import DURATION, Lease, renewal_of
@@ -193,6 +194,30 @@ def test_acquire_tells_a_rival_at_work_from_a_dead_one(cluster: KubeCluster) -> 
     bob.acquire()
     assert (Conflict, Held) == (type(unknown), type(bob.obstacle))
     assert "ann keeps this app converged" in str(bob.obstacle)
+
+
+def test_acquire_lost_to_nobody_known_is_told_in_a_sentence(
+    cluster: KubeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of our writes came too late, and whoever was sooner is gone again."""
+
+    def too_late(*_: object) -> Object:
+        raise Conflict("Lease/shop-writer create", "already exists")
+
+    ann = lease(cluster, "ann", Clock())
+    monkeypatch.setattr(KubeCluster, "create", too_late)
+    assert not ann.acquire()
+    assert "another process keeps this app converged" in str(ann.obstacle)
+
+
+def test_wait_for_ends_when_it_is_told_to(cluster: KubeCluster) -> None:
+    """At once, however long the lease of a dead holder still runs."""
+    ann, bob = lease(cluster, "ann", Clock()), lease(cluster, "bob", Clock())
+    ann.acquire()
+    stop = Event()
+    stop.set()
+    with pytest.raises(Conflict, match="ann keeps this app converged"):
+        wait_for(bob, stop=stop, patience=1.0)
 
 
 def test_acquire_finds_its_own_lease_when_an_answer_was_lost(cluster: KubeCluster) -> None:

@@ -132,15 +132,17 @@ def test_loop_applies_edits_of_jac_toml_live(
                 if seen[-1] == 2:
                     break
         wait_until(lambda: "HorizontalPodAutoscaler/shop" not in versions(api, ns))
-        again = []
+        again, owned = [], True
         before = versions(api, ns)["Deployment/shop"]
         with api.watch(path_of("Deployment", ns), version=before, timeout=20) as watch:
             write_app(tmp_path, TOML.format(namespace=ns, more=AUTOSCALING.format(maximum=6)))
             for event in watch:
                 again.append(event["object"]["spec"]["replicas"])
-                if REPLICAS not in owned_fields(event["object"]):
+                owned = REPLICAS in owned_fields(event["object"])
+                if not owned:
                     break
         wait_until(lambda: "HorizontalPodAutoscaler/shop" in versions(api, ns))
+    assert not owned, "the count was never handed over"
     assert {2} == {*again, replicas(api, ns)}
     assert {4, 2} == set(seen)
     assert sorted(seen, reverse=True) == seen

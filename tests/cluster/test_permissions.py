@@ -177,6 +177,29 @@ def test_scale_uses_the_namespace_as_it_is_when_it_may_not_read_it(
     assert before == server.api.get(path_of("Namespace", namespace, namespace))
 
 
+def test_destroy_tells_what_it_may_not_look_for(
+    cluster_with_controllers: ControlPlane, tmp_path: Path
+) -> None:
+    """A Service without labels is found by its name alone; else all would seem to be gone."""
+    server = cluster_with_controllers
+    api, namespace = server.api, server.new_namespace()
+    file = write_app(tmp_path, toml(namespace))
+    assert 0 == run_scale(file, kubeconfig=server.kubeconfig).code
+    api.patch(
+        path_of("Service", namespace, "shop"),
+        {"metadata": {"labels": {"app.kubernetes.io/instance": None}}},
+    )
+    kinds = [plural for plural in WRITTEN if plural != "services"]
+    allow(api, "sightless", namespace, ["*"], ["pods", *kinds])
+    allow(api, "sightless", namespace, ["list", "watch", "delete"], ["services"])
+    kubeconfig = server.kubeconfig_for("sightless")
+    for code, *flags in ((1, "--status"), (0, "--destroy", "--yes")):
+        done = run_scale(file, *map(str, flags), kubeconfig=kubeconfig)
+        assert (code, "") == (done.code, done.err)
+        assert "a Service that lost its labels is not seen: " in done.out
+        assert 'User "sightless" cannot get resource "services"' in done.out
+
+
 def test_scale_needs_no_right_to_kinds_that_the_app_has_not(
     control_plane: ControlPlane, namespace: str, tmp_path: Path
 ) -> None:

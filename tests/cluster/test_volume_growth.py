@@ -192,3 +192,15 @@ def test_scale_finishes_a_growth_that_died_between_any_two_writes(shop: Shop) ->
     assert ("10Gi", "10Gi", uids) == (shop.size, shop.template_size, shop.uids)
     wait_until(lambda: shop.is_adopted)
     assert () == one_pass(shop).results
+
+
+def test_scale_tells_once_that_data_is_about_to_go_and_not_who_asked_for_that(shop: Shop) -> None:
+    """The plan holds the StatefulSet for it, and a note says the same."""
+    shop.deploy()
+    shop.api.delete(path_of("PersistentVolumeClaim", shop.namespace, CLAIM))
+    shop.says("9Gi")
+    told = []
+    for flags in (["--plan"], ["--status"], ["--destroy", "--data", "--yes"]):
+        done = run_scale(shop.file, *flags, kubeconfig=shop.kubeconfig)
+        told.append(done.out.count("save it first"))
+    assert ([1, 1, 0], 0) == (told, done.code)

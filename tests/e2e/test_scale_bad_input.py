@@ -254,6 +254,26 @@ def test_scale_lists_the_contexts_when_there_is_no_such(tmp_path: Path) -> None:
     assert [] == [word for word in words if word not in done.one_message]
 
 
+def test_scale_destroys_what_could_not_be_deployed_again(
+    control_plane: ControlPlane, unused_namespace: str, tmp_path: Path
+) -> None:
+    """What is wrong for the pods alone does not matter to what deletes them."""
+    there = f'[converge.kubernetes]\nnamespace = "{unused_namespace}"\n'
+    image = 'image = "example/shop:1"\n'
+    stores = "".join(
+        f"[converge.kubernetes.{store}]\nenabled = false\n" for store in ("redis", "mongodb")
+    )
+    wrong = '[converge.database]\nshelf_db_path = "shelf.db"\n'
+    kubeconfig = control_plane.kubeconfig
+    for imaged in (image, ""):
+        write_app(tmp_path, there + image + stores)
+        run_scale(tmp_path / "shop.jac", "--timeout", "1", kubeconfig=kubeconfig)
+        file = write_app(tmp_path, there + imaged + stores + wrong)
+        done = run_scale(file, "--destroy", "--yes", kubeconfig=kubeconfig)
+        assert (0, "") == (done.code, done.err)
+        assert "Deployment/shop deleted" in done.out
+
+
 @pytest.mark.parametrize("flags", [[], ["--json"]], ids=["text", "JSON"])
 def test_scale_takes_over_a_stranger_only_when_told(
     control_plane: ControlPlane, namespace: str, tmp_path: Path, flags: list[str]

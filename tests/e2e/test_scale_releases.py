@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -299,6 +300,32 @@ def test_rollback_does_what_a_dead_watch_would_have_done(shop: Shop) -> None:
     path = f"/apis/coordination.k8s.io/v1/namespaces/{shop.namespace}/leases"
     shop.api.post(path, {**head, "metadata": metadata, "spec": spec})
     back = shop.scale("--rollback", "--timeout", "30")
+    assert (0, "", "example/shop:1") == (back.code, back.err, shop.image)
+
+
+TURNED_AWAY = """
+import sys
+from jac_converge.__main__ import main
+from jac_converge.reconciler.errors import Throttled
+from jac_converge.reconciler.kube_cluster import KubeCluster
+get, left = KubeCluster.get, ["once"]
+def turn_away(self, kind, name):
+    if kind.name == "Lease" and left:
+        left.pop()
+        raise Throttled("Lease/shop-writer get", "too many requests", 1.0)
+    return get(self, kind, name)
+KubeCluster.get = turn_away
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_rollback_asks_again_for_a_lease_that_a_busy_server_did_not_give(shop: Shop) -> None:
+    """The record says by then that it is restored: nobody would have done it."""
+    assert 0 == shop.scale().code
+    shop.write("example/shop:2")
+    assert 0 == shop.scale().code
+    command = (sys.executable, "-c", TURNED_AWAY, "scale")
+    back = run_scale(shop.file, "--rollback", kubeconfig=shop.kubeconfig, command=command)
     assert (0, "", "example/shop:1") == (back.code, back.err, shop.image)
 
 

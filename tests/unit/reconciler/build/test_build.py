@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ from hypothesis import strategies as st
 
 from jac_converge.config.load import App
 from jac_converge.config.problems import ConfigError
-from jac_converge.reconciler.build import build
+from jac_converge.reconciler.build import build, keys_of_desired
 from jac_converge.reconciler.build.credentials import Credentials
 from jac_converge.reconciler.objects import Object, key_of, kind_named
-from jac_converge.reconciler.ownership import owner_of, selector_of
+from jac_converge.reconciler.ownership import is_extra, owner_of, selector_of
 from tests.unit.reconciler.build.apps import APPS, CREDENTIALS, app_with
 from tests.unit.reconciler.build.restricted import violations
 
@@ -255,6 +256,18 @@ def test_build_refuses_an_app_without_an_image() -> None:
         "/home/ann/shop/jac.toml: converge.kubernetes.image: is not given; name the image that "
         "runs jac serve on this app"
     ) == str(refused.value)
+
+
+@each_app
+def test_keys_of_desired_are_those_of_what_is_built(app: App) -> None:
+    """Also where no image is given, and where the shelf has no folder of its own."""
+    kubernetes = app.settings.kubernetes.model_copy(update={"image": None})
+    database = app.settings.database.model_copy(update={"shelf_db_path": "shelf.db"})
+    unfit = app.settings.model_copy(update={"kubernetes": kubernetes, "database": database})
+
+    keys = {*keys_of_desired(replace(app, settings=unfit))}
+
+    assert {key_of(obj) for obj in build(app, CREDENTIALS) if not is_extra(obj)} == keys
 
 
 def test_build_keeps_one_app_apart_from_another() -> None:
