@@ -30,6 +30,30 @@ def test_excluded_is_in_no_image(tmp_path: Path) -> None:
     assert () == notes_on_sources(app)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "left_out"),
+    [
+        ("**/*.pem", {"key.pem", "sub/key.pem"}),
+        ("**/data", {"data/a.csv", "sub/data/b.csv", "tests/data"}),
+        ("**/data/", {"data/a.csv", "sub/data/b.csv"}),
+        ("**/data/*.csv", {"data/a.csv", "sub/data/b.csv"}),
+        ("docs/**", {"docs/a.md", "docs/deep/b.md"}),
+        ("docs/**/*.md", {"docs/a.md", "docs/deep/b.md"}),
+        ("/docs/**/**/b.md", {"docs/deep/b.md"}),
+        ("docs/**/", {"docs/deep/b.md"}),
+        # Two stars within a name are as good as one.
+        ("docs/**.md", {"docs/a.md"}),
+    ],
+)
+def test_two_stars_are_folders_of_any_depth(
+    tmp_path: Path, pattern: str, left_out: set[str]
+) -> None:
+    """Of none, too, as git has it: what a key is found by must find it everywhere."""
+    app = shop(tmp_path, f'["{pattern}"]')
+    assert left_out == {*FILES, "jac.toml"} - sources_of(app).keys()
+    assert () == notes_on_sources(app)
+
+
 def test_pattern_that_excludes_nothing_is_noted(tmp_path: Path) -> None:
     """It was meant to keep something out, which is perhaps in."""
     app = shop(tmp_path, '["*.pem", "secrets/"]')
