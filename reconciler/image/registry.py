@@ -18,7 +18,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Retry, Timeout
 from urllib3.exceptions import HTTPError, LocationParseError
-from urllib3.util import make_headers, parse_url
+from urllib3.util import Url, make_headers, parse_url
 
 from jac_converge.reconciler.errors import Invalid
 from jac_converge.reconciler.image.authorization import Authorization
@@ -60,6 +60,7 @@ def open_registry(
 
     Raises:
         Refused: a credential helper is not there, or fails.
+        Invalid: the proxy of this machine is no address.
     """
     return Registry(
         reference,
@@ -79,6 +80,9 @@ class Registry:
         plain_http: speak without TLS; on the loopback that is so anyway.
         stop: ends every wait.
         looked_in: where a login was looked for, to be told when one is missing.
+
+    Raises:
+        Invalid: the proxy of this machine is no address.
     """
 
     def __init__(
@@ -96,7 +100,7 @@ class Registry:
         parts = urlsplit(f"//{reference.server}")
         near = parts.hostname in _LOOPBACK
         scheme = "http" if plain_http or (near and parts.port != _TLS) else "https"
-        self._pool = _pool("" if near else _proxy_to(scheme, reference.server))
+        self._pool = _direct() if near else _pool_to(scheme, reference)
         self._url = f"{scheme}://{reference.server}/v2/{reference.repository}/"
         self._authorization = Authorization(self._pool, reference, login, looked_in)
 
@@ -308,17 +312,30 @@ class Registry:
 _ACCEPT = {"Accept": ", ".join((*MANIFESTS, *INDEXES))}
 
 
-def _proxy_to(scheme: str, server: str) -> str:
-    """The proxy that this machine has for a server, as pip finds it; empty: none that we speak."""
-    proxies = {} if proxy_bypass(server) else getproxies()
-    proxy = proxies.get(scheme) or proxies.get("all", "")
-    return proxy if proxy.startswith(("http://", "https://")) or "://" not in proxy else ""
+def _direct() -> PoolManager:
+    return PoolManager(timeout=_TIMEOUT, retries=False)
 
 
-def _pool(proxy: str) -> PoolManager:
-    if not proxy:
-        return PoolManager(timeout=_TIMEOUT, retries=False)
-    url = parse_url(proxy if "://" in proxy else f"http://{proxy}")
+def _pool_to(scheme: str, reference: Reference) -> PoolManager:
+    """Go through the proxy that this machine has for a server, as pip finds it, if we speak to it.
+
+    Raises:
+        Invalid: it is no address.
+    """
+    proxies = {} if proxy_bypass(reference.server) else getproxies()
+    kind = scheme if proxies.get(scheme) else "all"
+    proxy = proxies.get(kind, "")
+    if not proxy or ("://" in proxy and not proxy.startswith(("http://", "https://"))):
+        return _direct()
+    try:
+        url = parse_url(proxy if "://" in proxy else f"http://{proxy}")
+    except LocationParseError:
+        url = Url()
+    if not url.host:
+        # Neither what it says nor why that cannot be read is told: a password may be in both.
+        advice = "write it as http://user:password@host:port, with what is special in it as %XX"
+        cause = f"the proxy in {kind.upper()}_PROXY is no address"
+        raise Invalid(f"{reference.registry} lookup", cause, advice)
     headers = make_headers(proxy_basic_auth=unquote(url.auth)) if url.auth else None
     place = url._replace(auth=None).url
     return ProxyManager(place, proxy_headers=headers, timeout=_TIMEOUT, retries=False)

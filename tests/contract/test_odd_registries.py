@@ -162,6 +162,22 @@ def test_proxy_of_this_machine_is_used(monkeypatch: pytest.MonkeyPatch, *, excep
     assert (set() if excepted else {"Basic YW5uOnNAY3J0"}) == set(logins)
 
 
+@pytest.mark.parametrize(
+    "proxy",
+    ["http://ann:s3crt/x@proxy.example:8080", "ann:s3crt@[::1", "proxy.example:port", "http://"],
+)
+def test_proxy_that_is_no_address_is_told(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    """By the variable that names it, and not by what it says: a password may be in it."""
+    monkeypatch.setenv("http_proxy", proxy)
+    monkeypatch.setenv("no_proxy", "")
+    name = Reference.parse("registry.example/python:3")
+    with pytest.raises(Invalid, match="HTTP_PROXY") as raised:
+        Registry(name, login=None, plain_http=True, stop=Event())
+    assert not any(word in str(raised.value) for word in ("s3crt", "proxy.example", ":8080"))
+    # A traceback would show what that was raised from.
+    assert raised.value.__context__ is None
+
+
 @pytest.mark.parametrize("answer", [PAGE, as_json([]), as_json({"expires_in": 3})])
 def test_token_that_is_none_is_told(answer: Answer) -> None:
     """A proxy before the server of the tokens answers with its own page."""
