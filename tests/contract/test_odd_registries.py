@@ -97,6 +97,9 @@ IMAGE = {"schemaVersion": 2, "mediaType": MANIFESTS[0], "layers": []}
             {"": as_json({"schemaVersion": 1})}, "json is no image", id="the first schema"
         ),
         pytest.param({"": as_json({"layers": []})}, "KeyError: 'config'", id="no configuration"),
+        pytest.param(
+            {"": as_json(IMAGE | {"config": {"digest": "\0"}})}, "is no digest", id="a name"
+        ),
         pytest.param({"": as_json({}, INDEXES[0])}, "KeyError: 'manifests'", id="an empty index"),
         pytest.param(
             {"manifests/": as_json(IMAGE | {"config": CONFIG}), "blobs/": (200, {}, b"[]")},
@@ -124,6 +127,22 @@ def test_base_that_is_no_image_is_told(
     assert [] == [*tmp_path.glob("notes/*")]
     assert str(raised.value).startswith(f"base image {host}/python:3 pull failed (Invalid): ")
     assert str(raised.value).endswith("; choose another base")
+
+
+def test_mistake_of_ours_is_not_told_of_the_base(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody would look for it here, if another base were all that is advised."""
+    answers = {"": as_json(IMAGE | {"config": CONFIG})}
+
+    def keep(*_: object, **__: object) -> Path:
+        raise TypeError("of ours")
+
+    with answering(answers) as host:
+        reference, registry = Reference.parse(f"{host}/python:3"), registry_at(host)
+        monkeypatch.setattr(Blobs, "keep", keep)
+        with pytest.raises(TypeError, match="of ours"):
+            base_from_registry(reference, "linux/amd64", Blobs(tmp_path), registry, tell=print)
 
 
 def test_download_that_breaks_off_is_begun_anew(tmp_path: Path) -> None:
