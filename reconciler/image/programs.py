@@ -13,7 +13,7 @@ from typing import Final
 
 from jac_converge.reconciler.errors import Interrupted, Invalid
 
-__all__ = ["finished", "found", "run"]
+__all__ = ["found", "run", "run_to_end"]
 
 _PATIENCE: Final = 1800.0
 """Seconds: a build that installs a compiler first takes long."""
@@ -60,7 +60,7 @@ def run(
     program = found(name)
     if program is None:
         raise Invalid(subject, f"{name} is not installed here, or not on PATH")
-    done = finished([program, *arguments], subject, stop=stop, folder=folder, patience=patience)
+    done = run_to_end([program, *arguments], subject, stop=stop, folder=folder, patience=patience)
     if done.returncode:
         said = " ".join((done.stderr.strip() or done.stdout.strip()).split())
         cause = f"{name} ended with {done.returncode}: {said[-_LAST_WORDS:]}"
@@ -71,7 +71,7 @@ def run(
     return done.stdout.strip()
 
 
-def finished(
+def run_to_end(
     command: list[str],
     subject: str,
     *,
