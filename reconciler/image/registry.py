@@ -12,6 +12,7 @@ from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from threading import Event
+from time import monotonic
 from typing import Any, Final
 from urllib.parse import unquote, urlencode, urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -39,8 +40,11 @@ __all__ = ["Registry", "open_registry"]
 CHUNK: Final = 8 << 20
 """bytes of one part, where a registry does not take a blob whole"""
 
+_PIECE: Final = 1 << 16
+"""bytes of a download; small, since what came of one that broke off does not count"""
+
 _PATIENCE = 60.0
-"""Seconds to keep trying one request while its error is transient."""
+"""Seconds to keep trying one request while its error is transient, and nothing comes."""
 
 _FIRST_PATIENCE = 3.0
 """The same before the registry answered once: then it is more likely a wrong address."""
@@ -80,6 +84,7 @@ class Registry:
         plain_http: speak without TLS; on the loopback that is so anyway.
         stop: ends every wait.
         looked_in: where a login was looked for, to be told when one is missing.
+        clock: seconds, from whenever on.
 
     Raises:
         Invalid: the proxy of this machine is no address.
@@ -93,9 +98,11 @@ class Registry:
         plain_http: bool,
         stop: Event,
         looked_in: tuple[Path, ...] = (),
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self.reference = reference
         self._stop = stop
+        self._clock = clock
         self._patience = _FIRST_PATIENCE
         parts = urlsplit(f"//{reference.server}")
         near = parts.hostname in _LOOPBACK
@@ -137,8 +144,16 @@ class Registry:
             digest: of the blob.
             store: takes its pieces; returns where they are.
         """
-        call = partial(self._download, digest, store)
-        return retried(call, stop=self._stop, patience=self._patience)
+        transfer = _Transfer(self._clock)
+        call = partial(self._download, digest, store, transfer)
+        return retried(
+            call,
+            stop=self._stop,
+            patience=self._patience,
+            # What came before it broke off may have taken minutes, and was no waiting.
+            busy=lambda: transfer.seconds,
+            clock=self._clock,
+        )
 
     def has(self, digest: str) -> bool:
         """Whether the repository has a blob."""
@@ -189,13 +204,15 @@ class Registry:
         mark = "@" if version.startswith("sha256:") else ":"
         return f"{self.reference.registry}/{self.reference.repository}{mark}{version}"
 
-    def _download(self, digest: str, store: Callable[[Iterator[bytes]], Path]) -> Path:
+    def _download(
+        self, digest: str, store: Callable[[Iterator[bytes]], Path], transfer: "_Transfer"
+    ) -> Path:
         subject = f"{self._named(digest)} pull"
         url = urljoin(self._url, f"blobs/{digest}")
         with closing(
             self._once("GET", url, subject, {}, body=None, ok=(200,), writes=False)
         ) as answer:
-            return store(_pieces(answer, subject))
+            return store(transfer.pieces(answer, subject))
 
     def _upload(self, descriptor: Descriptor, path: Path, subject: str) -> None:
         place = self._begin(subject)
@@ -341,11 +358,22 @@ def _pool_to(scheme: str, reference: Reference) -> PoolManager:
     return ProxyManager(place, proxy_headers=headers, timeout=_TIMEOUT, retries=False)
 
 
-def _pieces(answer: BaseHTTPResponse, subject: str) -> Iterator[bytes]:
-    try:
-        yield from answer.stream(1 << 20)
-    except HTTPError as exc:
-        raise broken(subject, exc) from exc
+class _Transfer:
+    """How long the pieces of a blob took to come, in all tries together."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.seconds = 0.0
+
+    def pieces(self, answer: BaseHTTPResponse, subject: str) -> Iterator[bytes]:
+        last = self._clock()
+        try:
+            for piece in answer.stream(_PIECE):
+                now = self._clock()
+                self.seconds, last = self.seconds + now - last, now
+                yield piece
+        except HTTPError as exc:
+            raise broken(subject, exc) from exc
 
 
 def _text(answer: BaseHTTPResponse) -> bytes:

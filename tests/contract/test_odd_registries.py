@@ -55,7 +55,7 @@ def answering(
             self.end_headers()
             if self.command != "HEAD":
                 cut = breaks and asked.count(self.path) == 1 and "blobs/" in self.path
-                self.wfile.write(body[:1] if cut else body)
+                self.wfile.write(body[:-1] if cut else body)
                 self.close_connection = self.close_connection or cut
 
         do_GET = do_HEAD = do_POST = do_PUT = answer  # noqa: N815 - as http.server wants it
@@ -160,6 +160,27 @@ def test_download_that_breaks_off_is_begun_anew(tmp_path: Path) -> None:
         blobs = Blobs(tmp_path)
         base = base_from_registry(reference, "linux/amd64", blobs, registry, tell=print)
         assert b"hello" == base.layer(layer).read_bytes()
+
+
+def test_download_that_breaks_off_late_is_begun_anew() -> None:
+    """What is waited for is an answer: minutes in which a large layer comes are no such wait."""
+    now, content = 0.0, b"x" * 200_000
+    layer = descriptor_of("", content)
+
+    def store(pieces: Iterator[bytes]) -> Path:
+        nonlocal now
+        came = b""
+        for piece in pieces:
+            came += piece
+            now += 50
+        return Path(str(len(came)))
+
+    with answering({layer.digest: (200, {}, content)}, breaks=True) as host:
+        reference = Reference.parse(f"{host}/python:3")
+        registry = Registry(reference, login=None, plain_http=True, stop=Event(), clock=lambda: now)
+        assert registry.find("3") is None  # and has answered once
+        assert Path(str(len(content))) == registry.download(layer.digest, store)
+    assert now > 60
 
 
 @pytest.mark.parametrize("excepted", [False, True])
