@@ -56,9 +56,13 @@ def test_two_stars_are_folders_of_any_depth(
 
 def test_pattern_that_excludes_nothing_is_noted(tmp_path: Path) -> None:
     """It was meant to keep something out, which is perhaps in."""
-    app = shop(tmp_path, '["*.pem", "secrets/"]')
+    app = shop(tmp_path, '["*.pem", "secrets/", ".env"]')
+    (tmp_path / ".env").write_text("PASSWORD=x")  # is in no image anyway
     (note,) = notes_on_sources(app)
-    assert note.endswith("exclude: nothing here matches secrets/")
+    assert note.endswith(
+        "exclude: nothing that would be in the image matches secrets/, .env; hidden files, caches "
+        "and node_modules stay out anyway"
+    )
 
 
 @pytest.mark.parametrize("pattern", ["*.jac", "jac.toml"])
@@ -69,6 +73,18 @@ def test_app_without_itself_is_refused(tmp_path: Path, pattern: str) -> None:
         ConfigError, match=r"image_build.exclude: leaves out .*without which no pod"
     ):
         sources_of(app)
+
+
+@pytest.mark.parametrize("pattern", ["jac.*.toml", "/jac.prod.toml"])
+def test_app_without_its_profile_is_refused(tmp_path: Path, pattern: str) -> None:
+    """Pods ask for the same one; that of another, and that of this machine, may stay here."""
+    shop(tmp_path, f'["{pattern}"]')
+    (tmp_path / "jac.local.toml").write_text("")
+    (tmp_path / "jac.prod.toml").write_text("")
+    file = tmp_path / "shop.jac"
+    sources_of(load_app(file, environ={}))
+    with pytest.raises(ConfigError, match=r"exclude: leaves out jac.prod.toml, which pods read"):
+        sources_of(load_app(file, environ={}, profile="prod"))
 
 
 @pytest.mark.parametrize("pattern", ["", "!a", "../a", "a/../b", "a//b", "a\\\\b", "/"])
