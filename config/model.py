@@ -238,7 +238,7 @@ class ImageBuildSettings(_Table):
 
     exclude: tuple[SourcePattern, ...] = ()
     """Files and folders of the app that stay out, as in a .gitignore: `*.pem`, `data/`,
-    `docs/*.md`. With another builder: a .dockerignore."""
+    `docs/*.md`, `conf/**/*.key`. With another builder: a .dockerignore."""
 
     plain_http: bool = False
     """Speak to the registry of `repository` without TLS; on the loopback that is so anyway."""

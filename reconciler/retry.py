@@ -7,6 +7,7 @@ backoff of ours.
 from collections.abc import Callable
 from random import uniform
 from threading import Event
+from time import monotonic
 from typing import Final
 
 from tenacity import (
@@ -14,7 +15,6 @@ from tenacity import (
     Retrying,
     retry_if_exception_type,
     sleep_using_event,
-    stop_before_delay,
     stop_when_event_set,
     wait_random_exponential,
 )
@@ -36,7 +36,14 @@ _LONGEST: Final = 60.0
 and whoever made the request decides what to do meanwhile."""
 
 
-def retried[T](call: Callable[[], T], *, stop: Event, patience: float) -> T:
+def retried[T](
+    call: Callable[[], T],
+    *,
+    stop: Event,
+    patience: float,
+    busy: Callable[[], float] = float,
+    clock: Callable[[], float] = monotonic,
+) -> T:
     """Call, and call again while the error is transient.
 
     Args:
@@ -44,11 +51,17 @@ def retried[T](call: Callable[[], T], *, stop: Event, patience: float) -> T:
         stop: ends the waiting at once; the last error is raised then.
         patience: seconds after which an error is not tried again; a wait that the server asked
             for may end later.
+        busy: seconds of all calls so far that do not count, as something came of them.
+        clock: seconds, from whenever on.
 
     Raises:
         ClusterError: the last one.
     """
     failed: Transient | None = None
+    began = clock()
+
+    def spent() -> float:
+        return clock() - began - busy()
 
     def attempt() -> T:
         nonlocal failed
@@ -64,7 +77,7 @@ def retried[T](call: Callable[[], T], *, stop: Event, patience: float) -> T:
     retrying = Retrying(
         retry=retry_if_exception_type(Transient),
         wait=_wait,
-        stop=_Ends(patience) | stop_when_event_set(stop),
+        stop=_Ends(patience, spent) | stop_when_event_set(stop),
         sleep=sleep_using_event(stop),
         reraise=True,
     )
@@ -109,15 +122,15 @@ def asked_for(*errors: Exception | None) -> float | None:
 class _Ends(stop_base):
     """Ends the tries when patience does, but not for a wait that the server asked for."""
 
-    def __init__(self, patience: float) -> None:
+    def __init__(self, patience: float, spent: Callable[[], float]) -> None:
         self._patience = patience
-        self._before = stop_before_delay(patience)
+        self._spent = spent
 
     def __call__(self, retry_state: RetryCallState) -> bool:
         asked = asked_for(_error_of(retry_state))
+        spent = self._spent()
         if asked is None:
-            return self._before(retry_state)
-        spent = retry_state.seconds_since_start or 0.0
+            return spent + retry_state.upcoming_sleep >= self._patience
         return spent >= self._patience or asked > max(_LONGEST, self._patience)
 
 

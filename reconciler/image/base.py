@@ -6,6 +6,7 @@ It changes when base images come from somewhere else.
 import json
 import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -123,25 +124,35 @@ def _image(
     reference: Reference, digest: str, platform: str, blobs: Blobs, registry: Registry
 ) -> Image:
     subject = f"base image {reference} pull"
-    with unreadable_answers(subject, "it is no image", _OTHER):
-        return _fitting(_pulled(digest, platform, blobs, registry, subject), platform, subject)
-
-
-def _pulled(digest: str, platform: str, blobs: Blobs, registry: Registry, subject: str) -> Image:
     media_type, manifest = _manifest(digest, blobs, registry, subject)
     if media_type in INDEXES:
-        chosen = select(manifest, platform)
-        if chosen is None:
-            raise Missing(subject, f"it has no image for {platform}", _OTHER)
-        media_type, manifest = _manifest(chosen.digest, blobs, registry, subject)
-    config = json.loads(manifest)["config"]["digest"]
+        with _reading(subject):
+            chosen = select(manifest, platform)
+            if chosen is None:
+                raise Missing(subject, f"it has no image for {platform}", _OTHER)
+            digest = _checked(chosen.digest)
+        media_type, manifest = _manifest(digest, blobs, registry, subject)
+    with _reading(subject):
+        config = _checked(json.loads(manifest)["config"]["digest"])
     content = blobs.read(config)
     if content is None:
         content = _download(config, blobs, registry, subject).read_bytes()
-    image = image_from(manifest, content, media_type)
-    # Charts and other artifacts look like images up to here.
-    _ = image.settings["rootfs"]["diff_ids"]
-    return image
+    with _reading(subject):
+        image = image_from(manifest, content, media_type)
+        # Charts and other artifacts look like images up to here.
+        _ = image.settings["rootfs"]["diff_ids"]
+        return _fitting(image, platform, subject)
+
+
+def _reading(subject: str) -> AbstractContextManager[None]:
+    """Around nothing but what is read: a mistake of ours beside it is none of the image's."""
+    return unreadable_answers(subject, "it is no image", _OTHER)
+
+
+def _checked(digest: str) -> str:
+    if not _DIGEST.fullmatch(digest):
+        raise ValueError(f"{digest!r} is no digest")
+    return digest
 
 
 def _download(digest: str, blobs: Blobs, registry: Registry, subject: str) -> Path:
@@ -159,11 +170,14 @@ def _fitting(image: Image, platform: str, subject: str) -> Image:
 
 def _manifest(digest: str, blobs: Blobs, registry: Registry, subject: str) -> tuple[str, bytes]:
     if (kept := blobs.read(digest)) is not None:
-        return json.loads(kept)["mediaType"], kept
+        with _reading(subject):
+            return json.loads(kept)["mediaType"], kept
     media_type, content = registry.manifest(digest)
-    written = json.loads(content)
-    if "mediaType" not in written and media_type not in INDEXES and "layers" not in written:
-        raise Invalid(subject, f"{media_type} is no image", _OTHER)
-    if "mediaType" in written:
+    with _reading(subject):
+        written = json.loads(content)
+        typed = "mediaType" in written
+        if not typed and media_type not in INDEXES and "layers" not in written:
+            raise Invalid(subject, f"{media_type} is no image", _OTHER)
+    if typed:
         blobs.keep(digest, [content], subject=subject)
     return media_type, content

@@ -23,7 +23,7 @@ from jac_converge.reconciler.image.dependencies import Lock, install
 from jac_converge.reconciler.image.files import entries_of, fingerprint, our_files, place
 from jac_converge.reconciler.image.layer import Layer, write_layer
 from jac_converge.reconciler.image.manifest import Image, Run, built_on
-from jac_converge.reconciler.image.programs import finished
+from jac_converge.reconciler.image.programs import run_to_end
 
 if TYPE_CHECKING:
     import subprocess
@@ -225,7 +225,7 @@ class _Maker:
     def _run(self, command: list[str], folder: Path) -> "subprocess.CompletedProcess[str]":
         """Run in a process of its own, where nothing of this one shows in what is made."""
         environ = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
-        return finished(command, "image build", stop=self._stop, folder=folder, environ=environ)
+        return run_to_end(command, "image build", stop=self._stop, folder=folder, environ=environ)
 
 
 @contextmanager

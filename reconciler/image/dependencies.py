@@ -26,7 +26,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from jac_converge.config.load import ConfigError, Problem
 from jac_converge.reconciler.errors import Invalid
-from jac_converge.reconciler.image.programs import finished
+from jac_converge.reconciler.image.programs import run_to_end
 
 __all__ = ["Lock", "install", "lock_of"]
 
@@ -232,7 +232,7 @@ def install(lock: Lock, *, python: str, platform: str, target: Path, stop: Event
         ]
         environ = os.environ | {"PIP_REQUIRE_VIRTUALENV": "0", "PIP_USER": "0"}
         subject = "image build: pip install"
-        done = finished(command, subject, stop=stop, folder=lock.root, environ=environ)
+        done = run_to_end(command, subject, stop=stop, folder=lock.root, environ=environ)
     if done.returncode:
         _complain(done.stderr or done.stdout, lock, python, platform)
     if lock.hashed:

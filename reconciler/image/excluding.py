@@ -1,10 +1,11 @@
 """What jac.toml keeps out of an image: names and paths in the folder of the app. Pure.
 
-As in a .gitignore: a name alone counts at any depth, a path from the folder of jac.toml on, and a
-slash at the end is for folders alone. It changes when there are more ways to say what stays out.
+As in a .gitignore: a name alone counts at any depth, a path from the folder of jac.toml on, two
+stars in it are any number of folders, and a slash at the end is for folders alone. It changes when
+there are more ways to say what stays out.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
 __all__ = ["Exclusion"]
@@ -20,6 +21,8 @@ class Exclusion:
     >>> [found.excludes(it, folder=False) for it in ("a/b.pem", "docs/a.md", "docs/a/b.md", "data")]
     [True, True, False, False]
     >>> found.excludes("some/data", folder=True)
+    True
+    >>> Exclusion(["**/*.pem"]).excludes("a/b/c.pem", folder=False)
     True
     """
 
@@ -51,5 +54,14 @@ def _matches(inside: str, pattern: str, *, folder: bool) -> bool:
     parts = inside.split("/")
     if "/" not in wanted:
         return fnmatchcase(parts[-1], wanted)
-    each = wanted.removeprefix("/").split("/")
-    return len(parts) == len(each) and all(map(fnmatchcase, parts, each))
+    return _fits(parts, wanted.removeprefix("/").split("/"))
+
+
+def _fits(parts: Sequence[str], wanted: Sequence[str]) -> bool:
+    if not wanted:
+        return not parts
+    first, *rest = wanted
+    if first != "**":
+        return bool(parts) and fnmatchcase(parts[0], first) and _fits(parts[1:], rest)
+    # At the end they are what is in a folder, and not the folder itself.
+    return any(_fits(parts[n:], rest) for n in range(len(parts) + 1)) if rest else bool(parts)

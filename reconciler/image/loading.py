@@ -3,10 +3,10 @@
 It changes when such a tool is to be spoken to in another way.
 """
 
+import logging
 import re
 import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -19,6 +19,11 @@ from jac_converge.reconciler.image.production import Made
 from jac_converge.reconciler.image.programs import run
 
 __all__ = ["load_archive", "load_built"]
+
+logger = logging.getLogger(__name__)
+
+_TIDYING: Final = 5.0
+"""Seconds that removing a copy may take: there is somebody who waits for our end."""
 
 _LACKS: Final = re.compile(r"\bsha256:\S+ not found")
 """What `ctr image import` says, and who hands its words on, of a layer that is nowhere: `content
@@ -76,6 +81,13 @@ def load_archive(
                 run(command, subject, stop=stop, failure=local.failure)
         finally:
             for command in local.cleaning(archive):
-                # What went wrong before is worth telling; what is left here goes with a restart.
-                with suppress(ClusterError):
-                    run(command, subject, stop=Event())
+                _tidy(command, subject)
+
+
+def _tidy(command: tuple[str, ...], subject: str) -> None:
+    """Run what removes a copy, even where we were told to end, and for that reason not for long."""
+    try:
+        run(command, subject, stop=Event(), patience=_TIDYING)
+    except ClusterError as error:
+        # What went wrong before is worth telling; what is left here goes with a restart.
+        logger.debug("a copy of the archive stays behind: %s", error)

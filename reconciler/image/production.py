@@ -70,10 +70,13 @@ def sources_of(app: App) -> dict[str, Path]:
 
 
 def _check_whole(app: App, files: Mapping[str, Path]) -> None:
-    there = set(files.values())
-    for needed in (app.file, *app.files[:1]):
+    there = {*files.values(), app.root / "jac.local.toml"}
+    configuration = [file for file in app.files if file.suffix == ".toml"]
+    for needed in (app.file, *configuration):
         if needed.is_file() and needed not in there:
-            message = f"leaves out {needed.name}, without which no pod starts"
+            profile = needed not in {app.file, *configuration[:1]}
+            why = "which pods read" if profile else "without which no pod starts"
+            message = f"leaves out {needed.name}, {why}"
             raise ConfigError(app.problem("converge.kubernetes.image_build.exclude", message))
 
 
@@ -96,7 +99,10 @@ def notes_on_sources(app: App) -> tuple[str, ...]:
         )
     if unused := exclusion.unused:
         names = ", ".join(unused)
-        notes.append(f"[converge.kubernetes.image_build] exclude: nothing here matches {names}")
+        notes.append(
+            "[converge.kubernetes.image_build] exclude: nothing that would be in the image matches "
+            f"{names}; hidden files, caches and node_modules stay out anyway"
+        )
     return tuple(notes)
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from jac_converge.reconciler.errors import Interrupted, Invalid
 
-__all__ = ["finished", "found", "run"]
+__all__ = ["found", "run", "run_to_end"]
 
 _PATIENCE: Final = 1800.0
 """Seconds: a build that installs a compiler first takes long."""
@@ -40,6 +40,7 @@ def run(
     stop: Event,
     folder: Path | None = None,
     failure: str = "",
+    patience: float = _PATIENCE,
 ) -> str:
     """Run a program to its end; returns what it printed.
 
@@ -49,6 +50,7 @@ def run(
         stop: ends it.
         folder: where it runs.
         failure: what it says of a failure for which it ends with 0 all the same.
+        patience: seconds that it may take.
 
     Raises:
         Invalid: it is not there, or failed.
@@ -58,7 +60,7 @@ def run(
     program = found(name)
     if program is None:
         raise Invalid(subject, f"{name} is not installed here, or not on PATH")
-    done = finished([program, *arguments], subject, stop=stop, folder=folder)
+    done = run_to_end([program, *arguments], subject, stop=stop, folder=folder, patience=patience)
     if done.returncode:
         said = " ".join((done.stderr.strip() or done.stdout.strip()).split())
         cause = f"{name} ended with {done.returncode}: {said[-_LAST_WORDS:]}"
@@ -69,13 +71,14 @@ def run(
     return done.stdout.strip()
 
 
-def finished(
+def run_to_end(
     command: list[str],
     subject: str,
     *,
     stop: Event,
     folder: Path | None = None,
     environ: Mapping[str, str] | None = None,
+    patience: float = _PATIENCE,
 ) -> "subprocess.CompletedProcess[str]":
     """Run a program to its end, whatever that is.
 
@@ -85,6 +88,7 @@ def finished(
         stop: ends it.
         folder: where it runs.
         environ: instead of that of this process.
+        patience: seconds that it may take.
 
     Raises:
         Invalid: it cannot be run, or does not end.
@@ -102,8 +106,10 @@ def finished(
             cwd=folder,
             env=environ,
         ) as process:
-            out, err = _end_of(process, subject, stop)
-    except (OSError, subprocess.TimeoutExpired) as exc:
+            out, err = _end_of(process, subject, stop, patience)
+    except subprocess.TimeoutExpired as exc:
+        raise Invalid(subject, f"{name} did not end within {patience:g} s") from exc
+    except OSError as exc:
         raise Invalid(subject, f"{name}: {exc}") from exc
     # Ctrl-C at a terminal reaches the program as soon as us: it did not fail by itself.
     if process.returncode and stop.wait(_LOOK):
@@ -111,9 +117,11 @@ def finished(
     return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
-def _end_of(process: "subprocess.Popen[str]", subject: str, stop: Event) -> tuple[str, str]:
+def _end_of(
+    process: "subprocess.Popen[str]", subject: str, stop: Event, patience: float
+) -> tuple[str, str]:
     """Wait for the end of a program, and see to it: none outlives us, or goes on unread."""
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + patience
     try:
         while True:
             try:

@@ -12,13 +12,14 @@ from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from threading import Event
+from time import monotonic
 from typing import Any, Final
 from urllib.parse import unquote, urlencode, urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Retry, Timeout
 from urllib3.exceptions import HTTPError, LocationParseError
-from urllib3.util import make_headers, parse_url
+from urllib3.util import Url, make_headers, parse_url
 
 from jac_converge.reconciler.errors import Invalid
 from jac_converge.reconciler.image.authorization import Authorization
@@ -39,8 +40,11 @@ __all__ = ["Registry", "open_registry"]
 CHUNK: Final = 8 << 20
 """bytes of one part, where a registry does not take a blob whole"""
 
+_PIECE: Final = 1 << 16
+"""bytes of a download; small, since what came of one that broke off does not count"""
+
 _PATIENCE = 60.0
-"""Seconds to keep trying one request while its error is transient."""
+"""Seconds to keep trying one request while its error is transient, and nothing comes."""
 
 _FIRST_PATIENCE = 3.0
 """The same before the registry answered once: then it is more likely a wrong address."""
@@ -60,6 +64,7 @@ def open_registry(
 
     Raises:
         Refused: a credential helper is not there, or fails.
+        Invalid: the proxy of this machine is no address.
     """
     return Registry(
         reference,
@@ -79,6 +84,10 @@ class Registry:
         plain_http: speak without TLS; on the loopback that is so anyway.
         stop: ends every wait.
         looked_in: where a login was looked for, to be told when one is missing.
+        clock: seconds, from whenever on.
+
+    Raises:
+        Invalid: the proxy of this machine is no address.
     """
 
     def __init__(
@@ -89,14 +98,16 @@ class Registry:
         plain_http: bool,
         stop: Event,
         looked_in: tuple[Path, ...] = (),
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self.reference = reference
         self._stop = stop
+        self._clock = clock
         self._patience = _FIRST_PATIENCE
         parts = urlsplit(f"//{reference.server}")
         near = parts.hostname in _LOOPBACK
         scheme = "http" if plain_http or (near and parts.port != _TLS) else "https"
-        self._pool = _pool("" if near else _proxy_to(scheme, reference.server))
+        self._pool = _direct() if near else _pool_to(scheme, reference)
         self._url = f"{scheme}://{reference.server}/v2/{reference.repository}/"
         self._authorization = Authorization(self._pool, reference, login, looked_in)
 
@@ -133,8 +144,16 @@ class Registry:
             digest: of the blob.
             store: takes its pieces; returns where they are.
         """
-        call = partial(self._download, digest, store)
-        return retried(call, stop=self._stop, patience=self._patience)
+        transfer = _Transfer(self._clock)
+        call = partial(self._download, digest, store, transfer)
+        return retried(
+            call,
+            stop=self._stop,
+            patience=self._patience,
+            # What came before it broke off may have taken minutes, and was no waiting.
+            busy=lambda: transfer.seconds,
+            clock=self._clock,
+        )
 
     def has(self, digest: str) -> bool:
         """Whether the repository has a blob."""
@@ -185,13 +204,15 @@ class Registry:
         mark = "@" if version.startswith("sha256:") else ":"
         return f"{self.reference.registry}/{self.reference.repository}{mark}{version}"
 
-    def _download(self, digest: str, store: Callable[[Iterator[bytes]], Path]) -> Path:
+    def _download(
+        self, digest: str, store: Callable[[Iterator[bytes]], Path], transfer: "_Transfer"
+    ) -> Path:
         subject = f"{self._named(digest)} pull"
         url = urljoin(self._url, f"blobs/{digest}")
         with closing(
             self._once("GET", url, subject, {}, body=None, ok=(200,), writes=False)
         ) as answer:
-            return store(_pieces(answer, subject))
+            return store(transfer.pieces(answer, subject))
 
     def _upload(self, descriptor: Descriptor, path: Path, subject: str) -> None:
         place = self._begin(subject)
@@ -308,27 +329,51 @@ class Registry:
 _ACCEPT = {"Accept": ", ".join((*MANIFESTS, *INDEXES))}
 
 
-def _proxy_to(scheme: str, server: str) -> str:
-    """The proxy that this machine has for a server, as pip finds it; empty: none that we speak."""
-    proxies = {} if proxy_bypass(server) else getproxies()
-    proxy = proxies.get(scheme) or proxies.get("all", "")
-    return proxy if proxy.startswith(("http://", "https://")) or "://" not in proxy else ""
+def _direct() -> PoolManager:
+    return PoolManager(timeout=_TIMEOUT, retries=False)
 
 
-def _pool(proxy: str) -> PoolManager:
-    if not proxy:
-        return PoolManager(timeout=_TIMEOUT, retries=False)
-    url = parse_url(proxy if "://" in proxy else f"http://{proxy}")
+def _pool_to(scheme: str, reference: Reference) -> PoolManager:
+    """Go through the proxy that this machine has for a server, as pip finds it, if we speak to it.
+
+    Raises:
+        Invalid: it is no address.
+    """
+    proxies = {} if proxy_bypass(reference.server) else getproxies()
+    kind = scheme if proxies.get(scheme) else "all"
+    proxy = proxies.get(kind, "")
+    if not proxy or ("://" in proxy and not proxy.startswith(("http://", "https://"))):
+        return _direct()
+    try:
+        url = parse_url(proxy if "://" in proxy else f"http://{proxy}")
+    except LocationParseError:
+        url = Url()
+    if not url.host:
+        # Neither what it says nor why that cannot be read is told: a password may be in both.
+        advice = "write it as http://user:password@host:port, with what is special in it as %XX"
+        cause = f"the proxy in {kind.upper()}_PROXY is no address"
+        raise Invalid(f"{reference.registry} lookup", cause, advice)
     headers = make_headers(proxy_basic_auth=unquote(url.auth)) if url.auth else None
     place = url._replace(auth=None).url
     return ProxyManager(place, proxy_headers=headers, timeout=_TIMEOUT, retries=False)
 
 
-def _pieces(answer: BaseHTTPResponse, subject: str) -> Iterator[bytes]:
-    try:
-        yield from answer.stream(1 << 20)
-    except HTTPError as exc:
-        raise broken(subject, exc) from exc
+class _Transfer:
+    """How long the pieces of a blob took to come, in all tries together."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.seconds = 0.0
+
+    def pieces(self, answer: BaseHTTPResponse, subject: str) -> Iterator[bytes]:
+        last = self._clock()
+        try:
+            for piece in answer.stream(_PIECE):
+                now = self._clock()
+                self.seconds, last = self.seconds + now - last, now
+                yield piece
+        except HTTPError as exc:
+            raise broken(subject, exc) from exc
 
 
 def _text(answer: BaseHTTPResponse) -> bytes:

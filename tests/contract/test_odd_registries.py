@@ -55,7 +55,7 @@ def answering(
             self.end_headers()
             if self.command != "HEAD":
                 cut = breaks and asked.count(self.path) == 1 and "blobs/" in self.path
-                self.wfile.write(body[:1] if cut else body)
+                self.wfile.write(body[:-1] if cut else body)
                 self.close_connection = self.close_connection or cut
 
         do_GET = do_HEAD = do_POST = do_PUT = answer  # noqa: N815 - as http.server wants it
@@ -97,6 +97,9 @@ IMAGE = {"schemaVersion": 2, "mediaType": MANIFESTS[0], "layers": []}
             {"": as_json({"schemaVersion": 1})}, "json is no image", id="the first schema"
         ),
         pytest.param({"": as_json({"layers": []})}, "KeyError: 'config'", id="no configuration"),
+        pytest.param(
+            {"": as_json(IMAGE | {"config": {"digest": "\0"}})}, "is no digest", id="a name"
+        ),
         pytest.param({"": as_json({}, INDEXES[0])}, "KeyError: 'manifests'", id="an empty index"),
         pytest.param(
             {"manifests/": as_json(IMAGE | {"config": CONFIG}), "blobs/": (200, {}, b"[]")},
@@ -126,6 +129,22 @@ def test_base_that_is_no_image_is_told(
     assert str(raised.value).endswith("; choose another base")
 
 
+def test_mistake_of_ours_is_not_told_of_the_base(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody would look for it here, if another base were all that is advised."""
+    answers = {"": as_json(IMAGE | {"config": CONFIG})}
+
+    def keep(*_: object, **__: object) -> Path:
+        raise TypeError("of ours")
+
+    with answering(answers) as host:
+        reference, registry = Reference.parse(f"{host}/python:3"), registry_at(host)
+        monkeypatch.setattr(Blobs, "keep", keep)
+        with pytest.raises(TypeError, match="of ours"):
+            base_from_registry(reference, "linux/amd64", Blobs(tmp_path), registry, tell=print)
+
+
 def test_download_that_breaks_off_is_begun_anew(tmp_path: Path) -> None:
     """As an upload is: what came of a layer is no reason to end."""
     settings = b'{"architecture": "amd64", "os": "linux", "rootfs": {"diff_ids": []}}'
@@ -141,6 +160,27 @@ def test_download_that_breaks_off_is_begun_anew(tmp_path: Path) -> None:
         blobs = Blobs(tmp_path)
         base = base_from_registry(reference, "linux/amd64", blobs, registry, tell=print)
         assert b"hello" == base.layer(layer).read_bytes()
+
+
+def test_download_that_breaks_off_late_is_begun_anew() -> None:
+    """What is waited for is an answer: minutes in which a large layer comes are no such wait."""
+    now, content = 0.0, b"x" * 200_000
+    layer = descriptor_of("", content)
+
+    def store(pieces: Iterator[bytes]) -> Path:
+        nonlocal now
+        came = b""
+        for piece in pieces:
+            came += piece
+            now += 50
+        return Path(str(len(came)))
+
+    with answering({layer.digest: (200, {}, content)}, breaks=True) as host:
+        reference = Reference.parse(f"{host}/python:3")
+        registry = Registry(reference, login=None, plain_http=True, stop=Event(), clock=lambda: now)
+        assert registry.find("3") is None  # and has answered once
+        assert Path(str(len(content))) == registry.download(layer.digest, store)
+    assert now > 60
 
 
 @pytest.mark.parametrize("excepted", [False, True])
@@ -160,6 +200,22 @@ def test_proxy_of_this_machine_is_used(monkeypatch: pytest.MonkeyPatch, *, excep
         else:
             assert registry.find("3")
     assert (set() if excepted else {"Basic YW5uOnNAY3J0"}) == set(logins)
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    ["http://ann:s3crt/x@proxy.example:8080", "ann:s3crt@[::1", "proxy.example:port", "http://"],
+)
+def test_proxy_that_is_no_address_is_told(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    """By the variable that names it, and not by what it says: a password may be in it."""
+    monkeypatch.setenv("http_proxy", proxy)
+    monkeypatch.setenv("no_proxy", "")
+    name = Reference.parse("registry.example/python:3")
+    with pytest.raises(Invalid, match="HTTP_PROXY") as raised:
+        Registry(name, login=None, plain_http=True, stop=Event())
+    assert not any(word in str(raised.value) for word in ("s3crt", "proxy.example", ":8080"))
+    # A traceback would show what that was raised from.
+    assert raised.value.__context__ is None
 
 
 @pytest.mark.parametrize("answer", [PAGE, as_json([]), as_json({"expires_in": 3})])

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event, Thread
 
@@ -70,6 +71,18 @@ def test_retried_raises_the_last_error_when_patience_ends(error: type[ClusterErr
     with pytest.raises(error):
         retried(server.ask, stop=Event(), patience=0)
     assert 1 == server.asks
+
+
+@pytest.mark.parametrize("error", [Unreachable("x", "no"), at_once()])
+@pytest.mark.parametrize(("busy", "asks"), [(0.0, 1), (99.0, 2)])
+def test_retried_has_patience_with_what_goes_on(
+    error: ClusterError, busy: float, asks: int
+) -> None:
+    """Of 100 seconds, those count that were spent for nothing."""
+    server, times = Server([error]), iter([0.0, 100.0])
+    with suppress(ClusterError):
+        retried(server.ask, stop=Event(), patience=60, busy=lambda: busy, clock=lambda: next(times))
+    assert asks == server.asks
 
 
 def test_retried_wakes_from_its_wait_when_stopped() -> None:

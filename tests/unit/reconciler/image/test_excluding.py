@@ -30,11 +30,39 @@ def test_excluded_is_in_no_image(tmp_path: Path) -> None:
     assert () == notes_on_sources(app)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "left_out"),
+    [
+        ("**/*.pem", {"key.pem", "sub/key.pem"}),
+        ("**/data", {"data/a.csv", "sub/data/b.csv", "tests/data"}),
+        ("**/data/", {"data/a.csv", "sub/data/b.csv"}),
+        ("**/data/*.csv", {"data/a.csv", "sub/data/b.csv"}),
+        ("docs/**", {"docs/a.md", "docs/deep/b.md"}),
+        ("docs/**/*.md", {"docs/a.md", "docs/deep/b.md"}),
+        ("/docs/**/**/b.md", {"docs/deep/b.md"}),
+        ("docs/**/", {"docs/deep/b.md"}),
+        # Two stars within a name are as good as one.
+        ("docs/**.md", {"docs/a.md"}),
+    ],
+)
+def test_two_stars_are_folders_of_any_depth(
+    tmp_path: Path, pattern: str, left_out: set[str]
+) -> None:
+    """Of none, too, as git has it: what a key is found by must find it everywhere."""
+    app = shop(tmp_path, f'["{pattern}"]')
+    assert left_out == {*FILES, "jac.toml"} - sources_of(app).keys()
+    assert () == notes_on_sources(app)
+
+
 def test_pattern_that_excludes_nothing_is_noted(tmp_path: Path) -> None:
     """It was meant to keep something out, which is perhaps in."""
-    app = shop(tmp_path, '["*.pem", "secrets/"]')
+    app = shop(tmp_path, '["*.pem", "secrets/", ".env"]')
+    (tmp_path / ".env").write_text("PASSWORD=x")  # is in no image anyway
     (note,) = notes_on_sources(app)
-    assert note.endswith("exclude: nothing here matches secrets/")
+    assert note.endswith(
+        "exclude: nothing that would be in the image matches secrets/, .env; hidden files, caches "
+        "and node_modules stay out anyway"
+    )
 
 
 @pytest.mark.parametrize("pattern", ["*.jac", "jac.toml"])
@@ -45,6 +73,18 @@ def test_app_without_itself_is_refused(tmp_path: Path, pattern: str) -> None:
         ConfigError, match=r"image_build.exclude: leaves out .*without which no pod"
     ):
         sources_of(app)
+
+
+@pytest.mark.parametrize("pattern", ["jac.*.toml", "/jac.prod.toml"])
+def test_app_without_its_profile_is_refused(tmp_path: Path, pattern: str) -> None:
+    """Pods ask for the same one; that of another, and that of this machine, may stay here."""
+    shop(tmp_path, f'["{pattern}"]')
+    (tmp_path / "jac.local.toml").write_text("")
+    (tmp_path / "jac.prod.toml").write_text("")
+    file = tmp_path / "shop.jac"
+    sources_of(load_app(file, environ={}))
+    with pytest.raises(ConfigError, match=r"exclude: leaves out jac.prod.toml, which pods read"):
+        sources_of(load_app(file, environ={}, profile="prod"))
 
 
 @pytest.mark.parametrize("pattern", ["", "!a", "../a", "a/../b", "a//b", "a\\\\b", "/"])

@@ -9,6 +9,7 @@ from threading import Event
 import pytest
 
 from jac_converge.reconciler.errors import Invalid
+from jac_converge.reconciler.image import loading
 from jac_converge.reconciler.image.destination import LocalCluster, local_cluster
 from jac_converge.reconciler.image.loading import load_archive
 from jac_converge.reconciler.platforms import Platform
@@ -72,6 +73,20 @@ def test_archive_that_is_not_taken_is_removed_all_the_same(machine: Path, tmp_pa
     with pytest.raises(Invalid, match="microk8s ended with 1: no space left on device"):
         load_archive(microk8s(), "shop:1", lambda out: _write(out, "one"), stop=Event())
     assert [] == list((machine / "tmp").iterdir())
+
+
+def test_removal_that_hangs_is_given_up(
+    machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who pressed Ctrl-C waits for no virtual machine; what is left goes with its restart."""
+    monkeypatch.setattr(loading, "_TIDYING", 0.5)
+    caplog.set_level("DEBUG", logger=loading.__name__)
+    install(tmp_path, "microk8s", MICROK8S)
+    hangs = MULTIPASS.replace("os.unlink(inside(path))", "import time; time.sleep(600)")
+    install(tmp_path, "multipass", hangs)
+    load_archive(microk8s(), "shop:1", lambda out: _write(out, "one"), stop=Event())
+    assert "shop:1 load failed (Invalid): multipass did not end within 0.5 s" in caplog.text
+    assert len(list((machine / "tmp").iterdir())) == 1
 
 
 @pytest.mark.parametrize(

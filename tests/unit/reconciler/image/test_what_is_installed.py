@@ -65,6 +65,7 @@ def test_installation_ends_when_we_do(tmp_path: Path, monkeypatch: pytest.Monkey
     """Whatever pip waits for, such as an index that says nothing; and so does pip."""
     stop, lock = Event(), Lock(requirements=("one",))
     with socket.create_server(("127.0.0.1", 0)) as mute:
+        mute.settimeout(20)  # a pip that asks for nothing must fail this, not hang it
         monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{mute.getsockname()[1]}/simple")
 
         def end_when_asked() -> None:
@@ -75,7 +76,7 @@ def test_installation_ends_when_we_do(tmp_path: Path, monkeypatch: pytest.Monkey
                 pass
             asked.close()
 
-        asked = Thread(target=end_when_asked, name="index")
+        asked = Thread(target=end_when_asked, name="index", daemon=True)
         asked.start()
         with pytest.raises(Interrupted, match=r"pip install failed .*told to end"):
             install(lock, python="3.12", platform="linux/amd64", target=tmp_path, stop=stop)
