@@ -32,8 +32,8 @@ from jac_converge.app_runtime.problems import (
     answer,
     answer_with,
     message_with,
+    problem_from_http,
     refusal,
-    said,
     unfit,
 )
 from jac_converge.app_runtime.receiving import Received
@@ -341,7 +341,7 @@ def _problem(error: BaseException) -> Problem:
         case RequestValidationError():
             return unfit(error, body="message")
         case HTTPException():
-            return said(error)
+            return problem_from_http(error)
     raise error
 
 

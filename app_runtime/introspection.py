@@ -48,6 +48,11 @@ class _Descriptions:
     def __init__(self, program: Program, identity: Identity) -> None:
         self._program = program
         self._identity = identity
+        # Once, not at each request: a default may be code of the app.
+        self._fields = {
+            name: {field.name: _told(field, _default(field)) for field in spec.fields}
+            for name, spec in program.walkers.items()
+        }
 
     async def functions(self) -> Response:
         """List the functions of the app."""
@@ -72,9 +77,8 @@ class _Descriptions:
 
     async def walker(self, name: str, request: Request) -> Response:
         """Describe one walker."""
-        spec = await self._found("walker", self._program.walkers, name, request)
-        fields = {field.name: _told(field, _default(field)) for field in spec.fields}
-        fields[SPAWN_NODE] = SPAWN
+        await self._found("walker", self._program.walkers, name, request)
+        fields = {**self._fields[name], SPAWN_NODE: SPAWN}
         return answer({"name": name, "info": {"fields": fields}})
 
     async def _found[S: (WalkerSpec, FunctionSpec)](

@@ -20,7 +20,14 @@ from jac_converge.app_runtime.bridge.program import (
 from jac_converge.app_runtime.bridge.values import CannotStore
 from jac_converge.app_runtime.calls import Calls, Order
 from jac_converge.app_runtime.files import BadKey, BadMetadata, FilesDown, NoSuchFile
-from jac_converge.app_runtime.problems import Problem, damaged, no_files, no_store, said, too_large
+from jac_converge.app_runtime.problems import (
+    Problem,
+    damaged,
+    no_files,
+    no_store,
+    problem_from_http,
+    too_large,
+)
 from jac_converge.app_runtime.stores import Conflict, TooLarge, Unavailable, Unreadable
 
 __all__ = ["outcome_of", "problem_of"]
@@ -58,7 +65,7 @@ def problem_of(name: str, error: BaseException) -> Problem:
         case Problem():
             return error
         case HTTPException():
-            return said(error)
+            return problem_from_http(error)
         case NodeNotFound():
             return Problem(404, str(error))
         case Conflict():

@@ -38,8 +38,8 @@ __all__ = [
     "message_with",
     "no_files",
     "no_store",
+    "problem_from_http",
     "refusal",
-    "said",
     "too_large",
     "unfit",
 ]
@@ -76,7 +76,7 @@ AFTER = b',"error":null,"meta":{"extra":{"http_status":200}}}'
 
 
 class Problem(Exception):
-    """An answer other than 2xx."""
+    """An answer that is no result: an error, or what an app raised with a status of its own."""
 
     def __init__(
         self,
@@ -146,7 +146,7 @@ def refusal(problem: Problem) -> Response:
     return _json(envelope, problem.status, problem.headers)
 
 
-def said(error: HTTPException) -> Problem:
+def problem_from_http(error: HTTPException) -> Problem:
     """Return what the app says by an `HTTPException`: its status, text or value, and headers.
 
     What no answer can have would end the connection without one, or begin another one in its
@@ -269,7 +269,7 @@ async def _invalid(_: Request, error: Exception) -> Response:
 
 async def _http(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
-    told = said(error)
+    told = problem_from_http(error)
     if told.status in NO_BODY:
         return Response(status_code=told.status, headers=told.headers)
     return refusal(told)

@@ -158,7 +158,8 @@ class Receiver:
             (declared,) = (one for one in self._spec.fields if one.name == name)
             if declared.required:
                 raise _wrong("missing", ("body", name), "a file is needed")
-            files[name] = declared.made()
+            if declared.factory is None:  # else it is made where the walker runs
+                files[name] = declared.default
         return files
 
     def _take(
